@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# The two commands that matter: make run, make test. Everything else is for people who work on chimney.
+
+BUILD ?= build
+
+all: $(BUILD)/chimney
+
+.PHONY: all run test lint deps clean
+
+# Installs what is missing from Debian's packages (as root), or names it.
+deps:
+	@tools/install-deps run
+
+$(BUILD)/build.ninja:
+	@tools/install-deps run
+	meson setup $(BUILD) --buildtype=release -Db_ndebug=if-release >$(BUILD).log 2>&1 || (cat $(BUILD).log; exit 1)
+	@rm -f $(BUILD).log
+
+.PHONY: $(BUILD)/chimney
+$(BUILD)/chimney: $(BUILD)/build.ninja
+	@ninja -C $(BUILD) --quiet src/cli/chimney
+	@ln -sf src/cli/chimney $(BUILD)/chimney
+
+# The main job: live kernel connections go down the chimney and come back.
+run: $(BUILD)/chimney
+	$(BUILD)/chimney demo
+
+# All tests that need no special machine; the last line counts them.
+test:
+	@tools/install-deps test
+	@tools/run-tests
+
+# Formatting, static analysis and the table of who may include whom.
+lint:
+	@tools/install-deps test
+	@tools/lint
+
+clean:
+	rm -rf $(BUILD) build-*
