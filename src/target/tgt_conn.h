@@ -17,8 +17,6 @@
 #include <stdint.h>
 #include <sys/uio.h>
 
-#include <ndis/ndischimney.h>
-
 #include "base/arena.h"
 #include "base/seq.h"
 #include "target/tgt_adapter.h"
@@ -93,6 +91,14 @@ enum tgt_timer {
 	TGT_TMR_PUSH,    /* delivery: belongs to tgt_deliver, see tgt_timer_push_start() */
 	TGT_TMR_RETRY,   /* the device took no more frames: try again */
 	TGT_TMRS
+};
+
+/* Why the host should take a connection back; values are those of TCP_UPLOAD_REASON, so a cast converts. */
+enum tgt_upload_reason {
+	TGT_UPLOAD_URGENT = 5,    /* ReceivedUrgentData */
+	TGT_UPLOAD_TIMEOUT = 8,   /* TimeoutExpiration */
+	TGT_UPLOAD_INVALID = 9,   /* InvalidState */
+	TGT_UPLOAD_REQUESTED = 10,/* UploadRequested */
 };
 
 enum tgt_recovery_phase {
@@ -330,7 +336,7 @@ void tgt_send_fin_acked(struct tgt_adapter *a, struct tgt_conn *conn);
 /* An acceptable RST arrived: state is CLOSED, timers are off. */
 void tgt_indicate_abort(struct tgt_adapter *a, struct tgt_conn *conn);
 /* reason is mandatory or optional as EVT-04/05 say; the engine has suspended itself where it must. */
-void tgt_request_upload(struct tgt_adapter *a, struct tgt_conn *conn, TCP_UPLOAD_REASON reason);
+void tgt_request_upload(struct tgt_adapter *a, struct tgt_conn *conn, enum tgt_upload_reason reason);
 /* Evidence that the neighbor forwards (new data acknowledged). */
 void tgt_forward_progress(struct tgt_adapter *a, struct tgt_conn *conn);
 /* TcpDoubtReachabilityRetransmissions reached. */
