@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "steer/steer.h"
+
+#include <errno.h>
+#include <linux/netfilter.h>
+#include <linux/netlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <libmnl/libmnl.h>
+
+#include "steer/steer_private.h"
+
+static void steer_free(struct steer *st)
+{
+	steer_msg_free(st->flows);
+	steer_msg_free(st->quiet);
+	if (st->nl)
+		mnl_socket_close(st->nl);
+	free(st);
+}
+
+static int make_writers(struct steer *st)
+{
+	struct steer_msg_set flows = { .nfproto = NFPROTO_NETDEV, .dir = STEER_DIR_IN,
+				       .set4 = "flows4", .set6 = "flows6" };
+	struct steer_msg_set quiet = { .nfproto = NFPROTO_INET, .dir = STEER_DIR_OUT,
+				       .set4 = "quiet4", .set6 = "quiet6" };
+
+	memcpy(flows.table, st->table, sizeof(flows.table));
+	memcpy(quiet.table, st->table, sizeof(quiet.table));
+	st->flows = steer_msg_new(&flows);
+	st->quiet = steer_msg_new(&quiet);
+	return st->flows && st->quiet ? 0 : -ENOMEM;
+}
+
+/* Everything that needs no kernel change; shared by open and adopt. */
+static int steer_new(struct steer **out, const struct steer_config *config)
+{
+	struct steer *st = calloc(1, sizeof(*st));
+	int err;
+
+	if (!st)
+		return -ENOMEM;
+	snprintf(st->ifname, sizeof(st->ifname), "%s", config->ifname);
+	snprintf(st->tap, sizeof(st->tap), "%s", config->tap);
+	snprintf(st->table, sizeof(st->table), "chimney-%s", st->ifname);
+	memcpy(st->mac, config->mac, sizeof(st->mac));
+	st->ifindex = if_nametoindex(st->ifname);
+	st->tap_ifindex = if_nametoindex(st->tap);
+	err = st->ifindex && st->tap_ifindex ? make_writers(st) : -ENODEV;
+	if (err) {
+		steer_free(st);
+		return err;
+	}
+	*out = st;
+	return 0;
+}
+
+static int adopt_socket(struct steer *st, struct mnl_socket *nl)
+{
+	int one = 1, room_bytes = 1 << 20;
+
+	if (!nl)
+		return -errno;
+	st->nl = nl;
+	st->portid = mnl_socket_get_portid(nl);
+	/* Answers need not repeat the request: a full batch is 50 KiB. */
+	(void)mnl_socket_setsockopt(nl, NETLINK_CAP_ACK, &one, sizeof(one));
+	/* A batch is one message and must fit the send buffer. */
+	(void)setsockopt(mnl_socket_get_fd(nl), SOL_SOCKET, SO_SNDBUF, &room_bytes,
+			 sizeof(room_bytes));
+	return 0;
+}
+
+int steer_open(struct steer **out, const struct steer_config *config, char *why, size_t why_size)
+{
+	struct mnl_socket *nl;
+	struct steer *st;
+	int err = steer_new(&st, config);
+
+	if (err)
+		return steer_refuse(err, why, why_size, "%s or %s: %s", config->ifname,
+				    config->tap, strerror(-err));
+	nl = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
+	if (nl && mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0) {
+		err = -errno;
+		mnl_socket_close(nl);
+		nl = NULL;
+		errno = -err;
+	}
+	err = adopt_socket(st, nl);
+	if (err)
+		(void)steer_refuse(err, why, why_size, "no netfilter netlink socket: %s",
+				   strerror(-err));
+	if (!err)
+		err = steer_link_prepare(st, config->mtu_bytes, why, why_size);
+	if (!err)
+		err = steer_nft_install(st, why, why_size);
+	if (err) {
+		steer_free(st);
+		return err;
+	}
+	*out = st;
+	return 0;
+}
+
+int steer_adopt(struct steer **out, int fd, const struct steer_config *config)
+{
+	struct steer *st;
+	int err = steer_new(&st, config);
+
+	if (err) {
+		close(fd);
+		return err;
+	}
+	err = adopt_socket(st, mnl_socket_fdopen(fd));
+	if (err) {
+		close(fd);
+		steer_free(st);
+		return err;
+	}
+	/* Numbers of the former user must not be taken for ours: start elsewhere. */
+	st->seq = (uint32_t)getpid() << 12;
+	*out = st;
+	return 0;
+}
+
+static int change_batch(struct steer *st, struct steer_msg *msg, int add,
+			const struct steer_flow *flows, unsigned count)
+{
+	const void *batch;
+	unsigned acks;
+	int bytes;
+
+	bytes = steer_msg_build(msg, add, flows, count, ++st->seq, &batch, &acks);
+	if (bytes < 0)
+		return bytes;
+	return steer_nft_run(st, batch, (size_t)bytes, st->seq + acks);
+}
+
+static int change(struct steer *st, struct steer_msg *msg, int add, const struct steer_flow *flows,
+		  unsigned count)
+{
+	unsigned done = 0;
+	int err = 0;
+
+	while (done < count) {
+		unsigned n = count - done;
+
+		if (n > STEER_BATCH_FLOWS)
+			n = STEER_BATCH_FLOWS;
+		err = change_batch(st, msg, add, flows + done, n);
+		if (err)
+			break;
+		done += n;
+	}
+	/* Undo whole batches; the failed one left nothing behind. */
+	while (err && done) {
+		done -= STEER_BATCH_FLOWS;
+		(void)change_batch(st, msg, !add, flows + done, STEER_BATCH_FLOWS);
+	}
+	return err;
+}
+
+int steer_add(struct steer *st, const struct steer_flow *flows, unsigned count)
+{
+	return change(st, st->flows, 1, flows, count);
+}
+
+int steer_del(struct steer *st, const struct steer_flow *flows, unsigned count)
+{
+	return change(st, st->flows, 0, flows, count);
+}
+
+int steer_quiet_add(struct steer *st, const struct steer_flow *flows, unsigned count)
+{
+	return change(st, st->quiet, 1, flows, count);
+}
+
+int steer_quiet_del(struct steer *st, const struct steer_flow *flows, unsigned count)
+{
+	return change(st, st->quiet, 0, flows, count);
+}
+
+int steer_set_mtu(struct steer *st, uint32_t mtu_bytes)
+{
+	return steer_link_set_mtu(st, mtu_bytes);
+}
+
+int steer_fd(const struct steer *st)
+{
+	return mnl_socket_get_fd(st->nl);
+}
+
+void steer_close(struct steer *st)
+{
+	if (!st)
+		return;
+	(void)steer_nft_remove(st);
+	steer_free(st);
+}
+
+void steer_abandon(struct steer *st)
+{
+	if (st)
+		steer_free(st);
+}

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * steer - sends the frames of offloaded flows to the target's TAP instead of the kernel's TCP.
+ *
+ * One struct steer serves one Ethernet interface and one TAP. It owns two nftables tables:
+ *
+ *   netdev "chimney-IF"   ingress of IF:   exact 4-tuple in set -> fwd to the TAP; all else goes on
+ *                         ingress of TAP:  destination MAC is our own -> the kernel's own stack
+ *                                          (non-offload receive path); all else -> fwd to IF
+ *   inet "chimney-IF"     output, before conntrack: exact 4-tuple in the quiet sets -> drop
+ *
+ * Only exact TCP 4-tuples are steered, so ARP, ND, ICMP and fragments never leave the kernel. The
+ * ingress chain runs late: what the administrator's own ingress chains drop stays dropped.
+ *
+ * Both tables carry the owner flag: `nft flush ruleset` leaves them alone, nobody else can change
+ * them, and they vanish when the last descriptor of their netlink socket is closed. Whoever must
+ * outlive the daemon keeps a dup of steer_fd() and can go on with steer_adopt().
+ *
+ * Context: every call of one struct steer from one thread at a time, in the network namespace of
+ * the interface. Calls that change flows take about 15 us and are synchronous: when they return 0,
+ * the next frame sees the change. Kernel: 5.12 (owner flag), nf_tables netdev family, nft fwd.
+ *
+ * Read steer_nft.c for the tables, steer_msg.c for the prepared messages, steer_link.c for the TAP.
+ */
+#ifndef STEER_STEER_H
+#define STEER_STEER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct steer;
+
+struct steer_config {
+	const char *ifname;  /* the interface of the flows */
+	const char *tap;     /* the TAP, created already and held open by the nic */
+	uint8_t mac[6];      /* MAC of ifname; the TAP is given the same */
+	uint32_t mtu_bytes;  /* MTU of ifname; the TAP is given the same */
+};
+
+/* One TCP connection as this host sees it. IPv4 uses the first 4 bytes of an address. */
+struct steer_flow {
+	uint8_t family; /* AF_INET or AF_INET6 */
+	uint8_t local[16], remote[16];
+	uint16_t local_port_be, remote_port_be; /* network byte order */
+};
+
+/*
+ * steer_open() - prepares the TAP (MAC, MTU, no addresses of its own, up), checks that a frame
+ * written to it can reach the kernel's TCP, and installs the tables.
+ * Returns: 0, or -errno with one line of reason in why. -EEXIST: another process steers ifname.
+ */
+int steer_open(struct steer **out, const struct steer_config *config, char *why, size_t why_size)
+	__attribute__((warn_unused_result));
+
+/*
+ * steer_adopt() - goes on with tables that another process opened, by its netlink socket.
+ * Ownership: takes fd (a dup of steer_fd()), also on error. The other process must have stopped
+ * using it: two readers of one socket steal each other's answers.
+ */
+int steer_adopt(struct steer **out, int fd, const struct steer_config *config)
+	__attribute__((warn_unused_result));
+
+/*
+ * steer_add() / steer_del() - all flows of the call, or none.
+ * Up to STEER_BATCH_FLOWS flows are one netlink batch; more are several, undone on failure.
+ * Returns: 0; -EEXIST from add: one of them is steered already; -ENOENT from del: one of them is
+ * not steered; -EINVAL: unknown family; other -errno from the kernel.
+ */
+#define STEER_BATCH_FLOWS 1024u
+int steer_add(struct steer *st, const struct steer_flow *flows, unsigned count)
+	__attribute__((warn_unused_result));
+int steer_del(struct steer *st, const struct steer_flow *flows, unsigned count)
+	__attribute__((warn_unused_result));
+
+/*
+ * steer_quiet_add() / steer_quiet_del() - locally generated packets of these flows are dropped
+ * before conntrack sees them: while a socket of the kernel must stay silent, such as one whose
+ * TIME_WAIT is being re-created. Frames of the target are not touched: they do not pass output.
+ */
+int steer_quiet_add(struct steer *st, const struct steer_flow *flows, unsigned count)
+	__attribute__((warn_unused_result));
+int steer_quiet_del(struct steer *st, const struct steer_flow *flows, unsigned count)
+	__attribute__((warn_unused_result));
+
+/* steer_set_mtu() - the interface has a new MTU: the TAP follows. */
+int steer_set_mtu(struct steer *st, uint32_t mtu_bytes) __attribute__((warn_unused_result));
+
+/* steer_fd() - the netlink socket that owns the tables; borrowed. */
+int steer_fd(const struct steer *st);
+
+/* steer_close() - deletes the tables, whoever else holds the socket. NULL is fine. */
+void steer_close(struct steer *st);
+
+/* steer_abandon() - forgets st and closes its descriptor; the tables stay while a dup is open. */
+void steer_abandon(struct steer *st);
+
+#endif
