@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Every frame on the descriptor is preceded by a struct virtio_net_hdr (10 bytes, native order):
+ * flags and gso_type say whether the checksum is still partial and how the frame is to be cut.
+ * 10 + 14 bytes put the IP header on a multiple of 4.
+ *
+ * One read or write moves one frame; the kernel has no batched call for a TAP.
+ */
+#include "nic/nic_tap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_ether.h>
+#include <linux/if_tun.h>
+#include <linux/virtio_net.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "nic/nic_provider.h"
+
+#define TAP_IOV_MAX         256u
+#define TAP_MAX_FRAME_BYTES (ETH_HLEN + 4u + 65535u)
+/* Frames that wait between steering and the worker; the kernel's default of 500 is 0.7 MB. */
+#define TAP_QUEUE_FRAMES    4096
+#define TCP_CSUM_OFFSET     16u
+
+struct nic_tap {
+	struct nic nic; /* first: nic.h's users hold a pointer to it */
+	int fd;
+	char ifname[IFNAMSIZ];
+	struct iovec iov[TAP_IOV_MAX + 1];
+	uint8_t *rx_buf; /* virtio header, then the frame */
+};
+
+static struct nic_tap *tap_of(const struct nic *nic)
+{
+	return (struct nic_tap *)nic;
+}
+
+static int refuse(int err, char *why, size_t why_size, const char *what)
+{
+	if (why && why_size)
+		snprintf(why, why_size, "%s: %s", what, strerror(-err));
+	return err;
+}
+
+/*
+ * Offset of the TCP header of an untagged IPv4 or IPv6 frame, 0 when it is something else. IPv6
+ * extension headers that may precede TCP in a whole packet are stepped over.
+ */
+static uint32_t tcp_offset(const uint8_t *data, uint32_t len)
+{
+	uint32_t at = ETH_HLEN;
+	uint16_t ether;
+	uint8_t next;
+
+	if (len < ETH_HLEN + 20u)
+		return 0;
+	ether = (uint16_t)(data[12] << 8 | data[13]);
+	if (ether == ETH_P_IP)
+		return data[at + 9] == IPPROTO_TCP ? at + (data[at] & 15u) * 4u : 0;
+	if (ether != ETH_P_IPV6 || len < at + 40u)
+		return 0;
+	next = data[at + 6];
+	at += 40;
+	while (next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS) {
+		if (len < at + 8u)
+			return 0;
+		next = data[at];
+		at += (data[at + 1] + 1u) * 8u;
+	}
+	return next == IPPROTO_TCP ? at : 0;
+}
+
+static void put_gso(struct virtio_net_hdr *vh, enum nic_gso type, uint16_t size, uint32_t hdr_len)
+{
+	if (type == NIC_GSO_NONE)
+		return;
+	vh->gso_type = type == NIC_GSO_TCP4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
+	vh->gso_size = size;
+	vh->hdr_len = (uint16_t)hdr_len;
+}
+
+static void put_partial_csum(struct virtio_net_hdr *vh, uint32_t start)
+{
+	vh->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
+	vh->csum_start = (uint16_t)start;
+	vh->csum_offset = TCP_CSUM_OFFSET;
+}
+
+/* 0 when the kernel took it; -EAGAIN: try later; other: this frame will never go. */
+static int send_one(struct nic_tap *tap, const struct nic_tx_frame *f)
+{
+	struct virtio_net_hdr vh = { 0 };
+
+	if (f->iov_count > TAP_IOV_MAX || f->len > TAP_MAX_FRAME_BYTES)
+		return -EMSGSIZE;
+	/* The kernel cuts a super-frame only together with completing its checksums. */
+	if (f->gso_type != NIC_GSO_NONE && (!f->csum_partial || !f->gso_size))
+		return -EINVAL;
+	if (f->csum_partial)
+		put_partial_csum(&vh, f->csum_start);
+	put_gso(&vh, f->gso_type, f->gso_size, f->hdr_len);
+	tap->iov[0].iov_base = &vh;
+	tap->iov[0].iov_len = sizeof(vh);
+	memcpy(&tap->iov[1], f->iov, f->iov_count * sizeof(*f->iov));
+	while (writev(tap->fd, tap->iov, (int)f->iov_count + 1) < 0) {
+		if (errno == EINTR)
+			continue;
+		/* Out of memory passes, like a full queue. */
+		return errno == ENOBUFS || errno == ENOMEM ? -EAGAIN : -errno;
+	}
+	return 0;
+}
+
+static unsigned int tap_send(struct nic *nic, const struct nic_tx_frame *frames,
+			     unsigned int count)
+{
+	struct nic_tap *tap = tap_of(nic);
+	unsigned int i;
+
+	for (i = 0; i < count; i++) {
+		int err = send_one(tap, &frames[i]);
+
+		if (err == -EAGAIN)
+			break;
+		if (err) {
+			nic->stats.tx_drops++;
+			continue;
+		}
+		nic->stats.tx_frames++;
+		nic->stats.tx_bytes += frames[i].len;
+	}
+	return i;
+}
+
+int nic_tap_inject(struct nic *nic, const struct nic_rx_frame *frame)
+{
+	struct nic_tap *tap = tap_of(nic);
+	struct virtio_net_hdr vh = { 0 };
+	struct iovec iov[2] = {
+		{ .iov_base = &vh, .iov_len = sizeof(vh) },
+		{ .iov_base = (void *)(uintptr_t)frame->data, .iov_len = frame->len },
+	};
+	uint32_t tcp;
+
+	if (frame->len < ETH_HLEN || memcmp(frame->data, nic->info.mac, ETH_ALEN))
+		return -EINVAL;
+	if (frame->vlan_present || (frame->data[12] == 0x81 && frame->data[13] == 0x00))
+		return -EOPNOTSUPP;
+	tcp = tcp_offset(frame->data, frame->len);
+	if (frame->gso_type != NIC_GSO_NONE && (!tcp || tcp + 20u > frame->len))
+		return -EINVAL;
+	/* A partial checksum stays partial: the kernel trusts it as it would from a local sender. */
+	if (tcp && tcp + 20u <= frame->len && frame->csum_trusted)
+		put_partial_csum(&vh, tcp);
+	if (frame->gso_type != NIC_GSO_NONE)
+		put_gso(&vh, frame->gso_type, frame->gso_size,
+			tcp + (frame->data[tcp + 12] >> 4) * 4u);
+	while (writev(tap->fd, iov, 2) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+static int tap_indicate(struct nic *nic, const struct nic_rx_frame *frame)
+{
+	int err = nic_tap_inject(nic, frame);
+
+	if (err)
+		nic->stats.rx_drops++;
+	return err;
+}
+
+/* From the kernel's words to ours; false for a kind of super-frame that was not asked for. */
+static bool parse_rx(const struct virtio_net_hdr *vh, struct nic_rx_frame *frame)
+{
+	frame->csum_trusted =
+		vh->flags & (VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID);
+	frame->gso_size = vh->gso_size;
+	switch (vh->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
+	case VIRTIO_NET_HDR_GSO_NONE:
+		frame->gso_type = NIC_GSO_NONE;
+		frame->gso_size = 0;
+		return true;
+	case VIRTIO_NET_HDR_GSO_TCPV4:
+		frame->gso_type = NIC_GSO_TCP4;
+		return true;
+	case VIRTIO_NET_HDR_GSO_TCPV6:
+		frame->gso_type = NIC_GSO_TCP6;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static unsigned int tap_poll(struct nic *nic, unsigned int budget)
+{
+	struct nic_tap *tap = tap_of(nic);
+	unsigned int done = 0;
+
+	while (done < budget) {
+		struct nic_rx_frame frame = { 0 };
+		struct virtio_net_hdr vh;
+		ssize_t n = read(tap->fd, tap->rx_buf, sizeof(vh) + TAP_MAX_FRAME_BYTES);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			break; /* EAGAIN, or the device is gone: the worker learns that by rtnetlink */
+		done++;
+		memcpy(&vh, tap->rx_buf, sizeof(vh));
+		if (n < (ssize_t)(sizeof(vh) + ETH_HLEN) || !parse_rx(&vh, &frame)) {
+			nic->stats.rx_drops++;
+			continue;
+		}
+		frame.data = tap->rx_buf + sizeof(vh);
+		frame.len = (uint32_t)((size_t)n - sizeof(vh));
+		nic_deliver(nic, &frame);
+	}
+	return done;
+}
+
+static int tap_fd(const struct nic *nic)
+{
+	return tap_of(nic)->fd;
+}
+
+static void tap_close(struct nic *nic)
+{
+	struct nic_tap *tap = tap_of(nic);
+
+	close(tap->fd);
+	free(tap->rx_buf);
+	free(tap);
+}
+
+static const struct nic_ops tap_ops = {
+	.send = tap_send,
+	.indicate = tap_indicate,
+	.poll = tap_poll,
+	.fd = tap_fd,
+	.close = tap_close,
+};
+
+int nic_tap_adopt(struct nic **out, int fd, const struct nic_tap_config *config)
+{
+	struct nic_tap *tap = calloc(1, sizeof(*tap));
+	struct ifreq ifr = { 0 };
+	int err = 0;
+
+	if (tap)
+		tap->rx_buf = malloc(sizeof(struct virtio_net_hdr) + TAP_MAX_FRAME_BYTES);
+	if (!tap || !tap->rx_buf)
+		err = -ENOMEM;
+	else if (ioctl(fd, TUNGETIFF, &ifr) < 0)
+		err = -errno;
+	if (err) {
+		close(fd);
+		if (tap)
+			free(tap->rx_buf);
+		free(tap);
+		return err;
+	}
+	nic_init(&tap->nic, &tap_ops);
+	tap->fd = fd;
+	memcpy(tap->ifname, ifr.ifr_name, sizeof(tap->ifname));
+	memcpy(tap->nic.info.mac, config->mac, sizeof(config->mac));
+	tap->nic.info.mtu_bytes = config->mtu_bytes;
+	tap->nic.info.max_frame_bytes = ETH_HLEN + 65535u;
+	tap->nic.info.features = NIC_FEAT_TX_CSUM | NIC_FEAT_TSO4 | NIC_FEAT_TSO6 |
+				 NIC_FEAT_RX_CSUM;
+	tap->nic.info.kind = "tap";
+	*out = &tap->nic;
+	return 0;
+}
+
+static int set_queue_frames(const char *ifname)
+{
+	struct ifreq ifr = { 0 };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	int err = 0;
+
+	if (fd < 0)
+		return -errno;
+	memcpy(ifr.ifr_name, ifname, IFNAMSIZ);
+	ifr.ifr_qlen = TAP_QUEUE_FRAMES;
+	if (ioctl(fd, SIOCSIFTXQLEN, &ifr) < 0)
+		err = -errno;
+	close(fd);
+	return err;
+}
+
+int nic_tap_open(struct nic **out, const struct nic_tap_config *config, char *why,
+		 size_t why_size)
+{
+	unsigned offload = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+	int header_bytes = sizeof(struct virtio_net_hdr);
+	struct ifreq ifr = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | IFF_TUN_EXCL };
+	int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	int err;
+
+	if (fd < 0)
+		return refuse(-errno, why, why_size,
+			      "/dev/net/tun cannot be opened (module tun, access rights)");
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", config->ifname);
+	if (ioctl(fd, TUNSETIFF, &ifr) < 0)
+		err = refuse(-errno, why, why_size, "no TAP device (CAP_NET_ADMIN, free name)");
+	else if (ioctl(fd, TUNSETVNETHDRSZ, &header_bytes) < 0 ||
+		 ioctl(fd, TUNSETOFFLOAD, offload) < 0)
+		err = refuse(-errno, why, why_size, "the TAP device takes no super-frames");
+	else
+		err = set_queue_frames(ifr.ifr_name);
+	if (err) {
+		close(fd);
+		return err;
+	}
+	return nic_tap_adopt(out, fd, config);
+}
+
+const char *nic_tap_ifname(const struct nic *nic)
+{
+	return tap_of(nic)->ifname;
+}
+
+void nic_tap_set_mtu(struct nic *nic, uint32_t mtu_bytes)
+{
+	nic->info.mtu_bytes = mtu_bytes;
+}
