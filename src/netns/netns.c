@@ -67,10 +67,11 @@ static int enter_user_ns(char *why, size_t why_size)
 	char map[64];
 	int err;
 
-	if (unshare(CLONE_NEWUSER) < 0) {
+	/* The network namespace too: the first one is not ours, a thread could not return to it. */
+	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) {
 		err = -errno;
-		say(why, why_size, "not root and the kernel refuses a user namespace: %s "
-		    "(see user.max_user_namespaces, kernel.unprivileged_userns_clone, "
+		say(why, why_size, "not root and the kernel refuses a user and network namespace: "
+		    "%s (see user.max_user_namespaces, kernel.unprivileged_userns_clone, "
 		    "kernel.apparmor_restrict_unprivileged_userns)", strerror(-err));
 		return err;
 	}

@@ -43,8 +43,9 @@ int netns_probe(char *why, size_t why_size) __attribute__((warn_unused_result));
  * netns_become_admin() - makes sure that the process may create and set up network namespaces.
  * Context: single-threaded process (a multi-threaded one gets -EINVAL from the kernel).
  * Does nothing when CAP_SYS_ADMIN and CAP_NET_ADMIN are there already; else enters a user
- * namespace of its own in which the caller is root (uid and gid maps of one entry).
- * Returns: 1 when a user namespace was entered, 0 when none was needed, or -errno with the
+ * namespace of its own in which the caller is root (uid and gid maps of one entry), and an empty
+ * network namespace that belongs to it.
+ * Returns: 1 when these were entered, 0 when none was needed, or -errno with the
  * reason in why.
  */
 int netns_become_admin(char *why, size_t why_size) __attribute__((warn_unused_result));

@@ -20,15 +20,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "nic/nic_provider.h"
 
 #define TAP_IOV_MAX         256u
 #define TAP_MAX_FRAME_BYTES (ETH_HLEN + 4u + 65535u)
-/* Frames that wait between steering and the worker; the kernel's default of 500 is 0.7 MB. */
-#define TAP_QUEUE_FRAMES    4096
 #define TCP_CSUM_OFFSET     16u
 
 struct nic_tap {
@@ -282,22 +279,6 @@ int nic_tap_adopt(struct nic **out, int fd, const struct nic_tap_config *config)
 	return 0;
 }
 
-static int set_queue_frames(const char *ifname)
-{
-	struct ifreq ifr = { 0 };
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	int err = 0;
-
-	if (fd < 0)
-		return -errno;
-	memcpy(ifr.ifr_name, ifname, IFNAMSIZ);
-	ifr.ifr_qlen = TAP_QUEUE_FRAMES;
-	if (ioctl(fd, SIOCSIFTXQLEN, &ifr) < 0)
-		err = -errno;
-	close(fd);
-	return err;
-}
-
 int nic_tap_open(struct nic **out, const struct nic_tap_config *config, char *why,
 		 size_t why_size)
 {
@@ -317,12 +298,9 @@ int nic_tap_open(struct nic **out, const struct nic_tap_config *config, char *wh
 		 ioctl(fd, TUNSETOFFLOAD, offload) < 0)
 		err = refuse(-errno, why, why_size, "the TAP device takes no super-frames");
 	else
-		err = set_queue_frames(ifr.ifr_name);
-	if (err) {
-		close(fd);
-		return err;
-	}
-	return nic_tap_adopt(out, fd, config);
+		return nic_tap_adopt(out, fd, config);
+	close(fd);
+	return err;
 }
 
 const char *nic_tap_ifname(const struct nic *nic)

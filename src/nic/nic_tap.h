@@ -7,7 +7,7 @@
  * A frame whose destination is our own MAC goes to the kernel's own stack: nic_indicate().
  *
  * The device lives as long as a descriptor of it: whoever must outlive the worker keeps a dup of
- * nic_fd() and goes on with nic_tap_adopt(). MAC, MTU and "up" are set by steering; this room only
+ * nic_fd() and goes on with nic_tap_adopt(). MAC, MTU, queue length and "up" are set by steering; this room only
  * repeats them in nic_info().
  */
 #ifndef NIC_NIC_TAP_H

@@ -21,6 +21,9 @@
 
 #include "steer/steer_private.h"
 
+/* Frames that wait between steering and the worker; the kernel's default of 500 is 0.7 MB. */
+#define TAP_QUEUE_FRAMES 4096u
+
 struct link_facts {
 	unsigned flags;
 	uint16_t arphrd;
@@ -180,6 +183,7 @@ static int tap_configure(const struct steer *st, uint32_t mtu_bytes, int with_in
 
 	mnl_attr_put(nlh, IFLA_ADDRESS, 6, st->mac);
 	mnl_attr_put_u32(nlh, IFLA_MTU, mtu_bytes);
+	mnl_attr_put_u32(nlh, IFLA_TXQLEN, TAP_QUEUE_FRAMES);
 	spec = mnl_attr_nest_start(nlh, IFLA_AF_SPEC);
 	af = mnl_attr_nest_start(nlh, AF_INET);
 	conf = mnl_attr_nest_start(nlh, IFLA_INET_CONF);

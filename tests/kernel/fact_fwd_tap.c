@@ -173,5 +173,6 @@ int main(void)
 	measure(&net, st);
 	steer_close(st);
 	nic_close(nic);
+	fact_net_close(&net);
 	return 0;
 }

@@ -44,6 +44,12 @@ void fact_net_open(struct fact_net *net)
 	must_ok(netns_switch(&net->a));
 }
 
+void fact_net_close(struct fact_net *net)
+{
+	netns_close(&net->a);
+	netns_close(&net->b);
+}
+
 int fact_socket(const struct netns *ns, int family)
 {
 	int fd = netns_socket(ns, family, SOCK_STREAM, 0);

@@ -32,6 +32,7 @@ struct fact_net {
 
 /* fact_net_open() - builds the network and enters a; skips the program where that is forbidden. */
 void fact_net_open(struct fact_net *net);
+void fact_net_close(struct fact_net *net);
 
 /* fact_pair() - a connection from b (client) to a listener in a; ends as blocking sockets. */
 struct fact_pair {
