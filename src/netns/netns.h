@@ -78,7 +78,7 @@ void netns_unique_ifname(char name[16], const char *prefix);
 
 /*
  * netns_veth() - a veth pair, one end in each namespace, MTU mtu_bytes (0: the kernel's choice),
- * IPv6 address generation off, both ends still down.
+ * both ends still down, each with an IPv6 link-local address that needs no duplicate detection.
  */
 int netns_veth(const struct netns_veth_end *a, const struct netns_veth_end *b, uint32_t mtu_bytes)
 	__attribute__((warn_unused_result));

@@ -113,35 +113,6 @@ static int link_no_ipv6_autoconf(struct netns *ns, const char *ifname)
 	return req_run(ns, nlh, NULL, NULL);
 }
 
-int netns_veth(const struct netns_veth_end *a, const struct netns_veth_end *b, uint32_t mtu_bytes)
-{
-	char buf[REQ_BYTES];
-	struct nlmsghdr *nlh = req_start(a->ns, buf, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
-	struct ifinfomsg *ifm = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifm));
-	struct nlattr *info, *data, *peer;
-	int err;
-
-	ifm->ifi_family = AF_UNSPEC;
-	put_veth_end(nlh, a, mtu_bytes);
-	info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
-	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, "veth");
-	data = mnl_attr_nest_start(nlh, IFLA_INFO_DATA);
-	peer = mnl_attr_nest_start(nlh, VETH_INFO_PEER);
-	mnl_nlmsg_put_extra_header(nlh, sizeof(*ifm));
-	put_veth_end(nlh, b, mtu_bytes);
-	mnl_attr_nest_end(nlh, peer);
-	mnl_attr_nest_end(nlh, data);
-	mnl_attr_nest_end(nlh, info);
-	err = req_run(a->ns, nlh, NULL, NULL);
-	if (err)
-		return err;
-	err = link_no_ipv6_autoconf(a->ns, a->ifname);
-	if (!err)
-		err = link_no_ipv6_autoconf(b->ns, b->ifname);
-	/* A kernel without IPv6 has nothing to switch off. */
-	return err == -EAFNOSUPPORT ? 0 : err;
-}
-
 static int link_cb(const struct nlmsghdr *nlh, void *data)
 {
 	if (nlh->nlmsg_type == RTM_NEWLINK)
@@ -186,6 +157,73 @@ int netns_addr_add(struct netns *ns, const char *ifname, const char *addr, unsig
 	mnl_attr_put(nlh, IFA_LOCAL, (size_t)len, bytes);
 	mnl_attr_put(nlh, IFA_ADDRESS, (size_t)len, bytes);
 	return req_run(ns, nlh, NULL, NULL);
+}
+
+static int mac_cb(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *attr;
+
+	mnl_attr_for_each(attr, nlh, sizeof(struct ifinfomsg))
+	{
+		if (mnl_attr_get_type(attr) == IFLA_ADDRESS && mnl_attr_get_payload_len(attr) == 6)
+			memcpy(data, mnl_attr_get_payload(attr), 6);
+	}
+	return MNL_CB_OK;
+}
+
+/*
+ * Neighbour discovery probes need a link-local source address. The kernel's own would have to pass
+ * duplicate detection first, so it is given here, of the same form.
+ */
+static int link_set_ipv6(struct netns *ns, const char *ifname)
+{
+	char buf[REQ_BYTES], text[INET6_ADDRSTRLEN];
+	struct nlmsghdr *nlh;
+	struct ifinfomsg *ifm;
+	uint8_t mac[6] = { 0 };
+	int err = link_no_ipv6_autoconf(ns, ifname);
+
+	if (err)
+		return err;
+	nlh = req_start(ns, buf, RTM_GETLINK, 0);
+	ifm = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifm));
+	ifm->ifi_family = AF_UNSPEC;
+	mnl_attr_put_strz(nlh, IFLA_IFNAME, ifname);
+	err = req_run(ns, nlh, mac_cb, mac);
+	if (err)
+		return err;
+	snprintf(text, sizeof(text), "fe80::%02x%02x:%02xff:fe%02x:%02x%02x", mac[0] ^ 2, mac[1],
+		 mac[2], mac[3], mac[4], mac[5]);
+	return netns_addr_add(ns, ifname, text, 64);
+}
+
+int netns_veth(const struct netns_veth_end *a, const struct netns_veth_end *b, uint32_t mtu_bytes)
+{
+	char buf[REQ_BYTES];
+	struct nlmsghdr *nlh = req_start(a->ns, buf, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
+	struct ifinfomsg *ifm = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifm));
+	struct nlattr *info, *data, *peer;
+	int err;
+
+	ifm->ifi_family = AF_UNSPEC;
+	put_veth_end(nlh, a, mtu_bytes);
+	info = mnl_attr_nest_start(nlh, IFLA_LINKINFO);
+	mnl_attr_put_strz(nlh, IFLA_INFO_KIND, "veth");
+	data = mnl_attr_nest_start(nlh, IFLA_INFO_DATA);
+	peer = mnl_attr_nest_start(nlh, VETH_INFO_PEER);
+	mnl_nlmsg_put_extra_header(nlh, sizeof(*ifm));
+	put_veth_end(nlh, b, mtu_bytes);
+	mnl_attr_nest_end(nlh, peer);
+	mnl_attr_nest_end(nlh, data);
+	mnl_attr_nest_end(nlh, info);
+	err = req_run(a->ns, nlh, NULL, NULL);
+	if (err)
+		return err;
+	err = link_set_ipv6(a->ns, a->ifname);
+	if (!err)
+		err = link_set_ipv6(b->ns, b->ifname);
+	/* A kernel without IPv6 has nothing to set. */
+	return err == -EAFNOSUPPORT || err == -EOPNOTSUPP ? 0 : err;
 }
 
 int netns_link_set_up(struct netns *ns, const char *ifname, int up)

@@ -7,6 +7,7 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -16,12 +17,24 @@
 #define ADDR6_B "fd77::2"
 #define MARKER_PORT 9999
 
+/* Softirqs then run where the sender runs: frames keep their order on the veth. */
+static void stay_on_one_cpu(void)
+{
+	cpu_set_t set;
+	int cpu = sched_getcpu();
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu < 0 ? 0 : cpu, &set);
+	(void)sched_setaffinity(0, sizeof(set), &set);
+}
+
 void fact_net_open(struct fact_net *net)
 {
 	char why[256] = "";
 	struct netns_veth_end end_a, end_b;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	stay_on_one_cpu();
 	if (netns_become_admin(why, sizeof(why)) < 0)
 		fact_skip("%s", why);
 	if (netns_new(&net->a) < 0 || netns_new(&net->b) < 0)
@@ -261,6 +274,39 @@ static void send_marker(const struct fact_net *net)
 	close(fd);
 }
 
+static int marker_socket(const struct netns *ns, int in_a, struct sockaddr_storage *ss)
+{
+	int fd = netns_socket(ns, AF_INET, SOCK_DGRAM, 0);
+	socklen_t len = make_addr(AF_INET, in_a, ss);
+
+	must(fd >= 0 && !bind(fd, (struct sockaddr *)ss, len));
+	must(!getsockname(fd, (struct sockaddr *)ss, &len));
+	return fd;
+}
+
+void fact_settle(const struct fact_net *net)
+{
+	struct sockaddr_storage addr_a, addr_b;
+	int a = marker_socket(&net->a, 1, &addr_a), b = marker_socket(&net->b, 0, &addr_b);
+	socklen_t len = sizeof(struct sockaddr_in);
+	char c = 0;
+
+	must(sendto(a, &c, 1, 0, (struct sockaddr *)&addr_b, len) == 1);
+	must(fact_wait(b, POLLIN));
+	must(sendto(b, &c, 1, 0, (struct sockaddr *)&addr_a, len) == 1);
+	must(fact_wait(a, POLLIN));
+	close(a);
+	close(b);
+}
+
+int fact_unread(int fd)
+{
+	int n = 0;
+
+	must(!ioctl(fd, FIONREAD, &n));
+	return n;
+}
+
 static size_t cap_read(struct fact_cap *cap, uint8_t *buf, size_t size)
 {
 	ssize_t n;
@@ -480,9 +526,11 @@ static void refill(int fd, int queue, const uint8_t *data, int len)
 	}
 }
 
-void fact_repair_restore(int fd, const struct fact_pair *pair, const struct fact_repair *r,
-			 uint32_t snd_back, uint32_t rcv_back)
+void fact_repair_restore(int fd, const struct fact_pair *pair, bool end_a,
+			 const struct fact_repair *r, uint32_t snd_back, uint32_t rcv_back)
 {
+	const struct sockaddr_storage *local = end_a ? &pair->addr_a : &pair->addr_b;
+	const struct sockaddr_storage *remote = end_a ? &pair->addr_b : &pair->addr_a;
 	int one = 1;
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
@@ -492,13 +540,13 @@ void fact_repair_restore(int fd, const struct fact_pair *pair, const struct fact
 	set_u32(fd, TCP_REPAIR_QUEUE, TCP_RECV_QUEUE);
 	set_u32(fd, TCP_QUEUE_SEQ, r->rcv_seq - (uint32_t)r->rcv_len - rcv_back);
 	/* A socket that was this connection before still holds its port. */
-	if (bind(fd, (const struct sockaddr *)&pair->addr_a, pair->addr_len))
+	if (bind(fd, (const struct sockaddr *)local, pair->addr_len))
 		must(errno == EINVAL);
-	must(!connect(fd, (const struct sockaddr *)&pair->addr_b, pair->addr_len));
+	must(!connect(fd, (const struct sockaddr *)remote, pair->addr_len));
 	restore_options(fd, r);
 	refill(fd, TCP_RECV_QUEUE, r->rcv_queue, r->rcv_len);
 	refill(fd, TCP_SEND_QUEUE, r->snd_queue, r->snd_len - r->unsent_len);
-	if (!rcv_back)
+	if (!snd_back && !rcv_back)
 		must(!setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, &r->window,
 				 sizeof(r->window)));
 	set_u32(fd, TCP_REPAIR_QUEUE, TCP_NO_QUEUE);

@@ -20,6 +20,12 @@
 #include "netns/netns.h"
 #include "steer/steer.h"
 
+/* linux/tcp.h has the newer options and structures, but not the states. */
+enum {
+	TCP_ESTABLISHED = 1, TCP_SYN_SENT, TCP_SYN_RECV, TCP_FIN_WAIT1, TCP_FIN_WAIT2,
+	TCP_TIME_WAIT, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_LAST_ACK, TCP_LISTEN, TCP_CLOSING,
+};
+
 #ifndef TCP_REPAIR_OFF_NO_WP
 #define TCP_REPAIR_OFF_NO_WP -1
 #endif
@@ -46,6 +52,13 @@ struct steer_flow fact_pair_flow(const struct fact_pair *pair); /* as a sees it 
 
 /* fact_socket() - TCP socket in ns. */
 int fact_socket(const struct netns *ns, int family);
+
+/*
+ * fact_settle() - what was sent before, in either direction, has been received: a datagram went
+ * there and back behind it.
+ */
+void fact_settle(const struct fact_net *net);
+int fact_unread(int fd); /* bytes in the receive queue */
 
 bool fact_wait(int fd, short events); /* poll() up to FACT_WAIT_MS */
 void fact_write_all(int fd, const void *data, size_t len);
@@ -108,10 +121,10 @@ void fact_repair_read(int fd, struct fact_repair *r); /* fd in repair mode */
 /*
  * fact_repair_restore() - a fresh or disconnected socket in repair mode becomes the connection, up
  * to its send queue (sent part refilled inside repair); still in repair mode when it returns.
- * back_bytes: how much earlier both sequences start (half-closed restores).
+ * snd_back, rcv_back: how many bytes earlier the sequences start (half-closed restores).
  */
-void fact_repair_restore(int fd, const struct fact_pair *pair, const struct fact_repair *r,
-			 uint32_t snd_back, uint32_t rcv_back);
+void fact_repair_restore(int fd, const struct fact_pair *pair, bool end_a,
+			 const struct fact_repair *r, uint32_t snd_back, uint32_t rcv_back);
 void fact_drop_all_filter(int fd);
 
 #endif
