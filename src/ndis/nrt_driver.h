@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * nrt_driver.h - registration of drivers. Called by nrt_ddi.c; PASSIVE_LEVEL, any thread.
+ */
+#ifndef NDIS_NRT_DRIVER_H
+#define NDIS_NRT_DRIVER_H
+
+#include "ndis/nrt_private.h"
+
+/*
+ * nrt_register_miniport(), nrt_register_protocol() - SetOptions of the driver runs inside; when it fails nothing is
+ * registered and its status is returned.
+ * Ownership: the characteristics are copied.
+ * Returns:   NDIS_STATUS_SUCCESS and the driver handle, BAD_CHARACTERISTICS, RESOURCES, or what SetOptions said.
+ */
+NDIS_STATUS nrt_register_miniport(NDIS_HANDLE context, const NDIS_MINIPORT_DRIVER_CHARACTERISTICS *given,
+				  NDIS_HANDLE *out);
+NDIS_STATUS nrt_register_protocol(NDIS_HANDLE context, const NDIS_PROTOCOL_DRIVER_CHARACTERISTICS *given,
+				  NDIS_HANDLE *out);
+
+/* nrt_deregister() - kind: what the handle must be. The driver must have no adapters or bindings left. */
+void nrt_deregister(NDIS_HANDLE handle, enum nrt_magic kind);
+
+#endif

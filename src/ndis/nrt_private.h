@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * nrt_private.h - the runtime's objects, shared by its own files only.
+ *
+ *     struct nrt_driver   a miniport or protocol driver that registered
+ *     struct nrt_adapter  one instance of a miniport driver         (MiniportAdapterHandle)
+ *     struct nrt_open     one protocol driver bound to one adapter  (NdisBindingHandle)
+ *     struct nrt_bind     a bind or unbind in progress              (BindContext)
+ *
+ * Everything a driver holds a handle of starts with a magic number, so that a wrong handle is noticed.
+ *
+ * Control path (registration, wiring, attributes): under nrt_lock(), any thread. Data path and state operations: the
+ * worker that owns the adapter, no lock; they read only fields that the control path leaves alone while a binding
+ * exists.
+ */
+#ifndef NDIS_NRT_PRIVATE_H
+#define NDIS_NRT_PRIVATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <ndis/ndis.h>
+#include <ndis/ndischimney.h>
+
+#include "ndis/nrt.h"
+#include "ndis/nrt_blocklist.h"
+#include "ndis/nrt_irql.h"
+
+enum nrt_magic {
+	NRT_MAGIC_MINIPORT_DRIVER = 0x4d445256,
+	NRT_MAGIC_PROTOCOL_DRIVER = 0x50445256,
+	NRT_MAGIC_ADAPTER = 0x41445054,
+	NRT_MAGIC_OPEN = 0x4f50454e,
+	NRT_MAGIC_BIND = 0x42494e44,
+	NRT_MAGIC_CONFIG = 0x434f4e46,
+	NRT_MAGIC_POOL = 0x504f4f4c,
+	NRT_MAGIC_DEAD = 0x44454144,
+};
+
+/* The five state operations, in the order of their names below. */
+enum nrt_op {
+	NRT_OP_INITIATE,
+	NRT_OP_TERMINATE,
+	NRT_OP_UPDATE,
+	NRT_OP_INVALIDATE,
+	NRT_OP_QUERY,
+	NRT_OPS
+};
+
+typedef NDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS nrt_provider_generic;
+typedef NDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS nrt_provider_tcp;
+typedef NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS nrt_client_generic;
+typedef NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS nrt_client_tcp;
+
+/* Chimney functions as registered; NULL: not (yet) registered. A driver has one half, by its kind. */
+struct nrt_chimney {
+	nrt_provider_generic *provider_generic;
+	nrt_provider_tcp *provider_tcp;
+	nrt_client_generic *client_generic;
+	nrt_client_tcp *client_tcp;
+};
+
+struct nrt_driver {
+	uint32_t magic; /* NRT_MAGIC_MINIPORT_DRIVER or NRT_MAGIC_PROTOCOL_DRIVER */
+	struct nrt_driver *next;
+	NDIS_HANDLE context; /* MiniportDriverContext or ProtocolDriverContext */
+	unsigned int users;  /* adapters or opens */
+	NDIS_MINIPORT_DRIVER_CHARACTERISTICS miniport;
+	NDIS_PROTOCOL_DRIVER_CHARACTERISTICS protocol;
+	struct nrt_chimney chimney;
+};
+
+enum nrt_adapter_state {
+	NRT_ADAPTER_INITIALIZING,
+	NRT_ADAPTER_PAUSED,
+	NRT_ADAPTER_RUNNING,
+	NRT_ADAPTER_PAUSING,
+	NRT_ADAPTER_HALTED,
+};
+
+struct nrt_adapter {
+	uint32_t magic;
+	enum nrt_adapter_state state;
+	nrt_worker_id owner;
+	void *context;                 /* MiniportAdapterContext */
+	struct nrt_open *offload_open; /* the one binding that may use the chimney; NULL: nobody claimed it */
+	bool offload_enabled;          /* that binding uses it, and has not switched it off again */
+	bool destroying;
+	struct nrt_driver *driver;
+	struct nrt_adapter *next;
+	struct nrt_open *opens;
+	unsigned int open_count;
+	char *name;
+	uint16_t *wide_name;           /* the same for NDIS_STRINGs */
+	uint32_t ifindex;
+	void *add_device_context;
+	struct nrt_keyword *keywords;
+	size_t keyword_count;
+
+	/* What the miniport reported. */
+	bool has_offload_current, has_offload_hardware;
+	NDIS_TCP_CONNECTION_OFFLOAD offload_current;
+	NDIS_TCP_CONNECTION_OFFLOAD offload_hardware;
+	bool has_task_default, has_task_hardware;
+	NDIS_OFFLOAD task_default;
+	NDIS_OFFLOAD task_hardware;
+	NDIS_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES general;
+
+	bool has_tcp_params; /* OID_TCP_CONNECTION_OFFLOAD_PARAMETERS was set once */
+	NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS tcp_params;
+
+	/* OID requests: the miniport sees one at a time. */
+	NDIS_OID_REQUEST *request_current;
+	NDIS_OID_REQUEST *request_first, *request_last;
+};
+
+struct nrt_open {
+	uint32_t magic;
+	bool can_offload;             /* both ends have their chimney functions; fixed by nrt_open_update() */
+	bool closing;
+	unsigned int pending_ops;     /* state operations that the miniport has not completed */
+	void *miniport_context;       /* MiniportAdapterContext, first argument of every call down */
+	NDIS_HANDLE protocol_context; /* ProtocolBindingContext, first argument of every call up */
+	nrt_provider_tcp down;        /* copies: one load from the binding to the function */
+	nrt_client_tcp up;
+	W_INITIATE_OFFLOAD_HANDLER down_op[NRT_OPS];
+	INITIATE_OFFLOAD_COMPLETE_HANDLER up_op[NRT_OPS];
+	INDICATE_OFFLOAD_EVENT_HANDLER up_event;
+	struct nrt_adapter *adapter;
+	struct nrt_driver *driver;
+	struct nrt_open *next; /* of the same adapter */
+	struct nrt_chimney chimney; /* client functions registered for this binding alone (not for the driver) */
+};
+
+/* The lock of the control path; recursive, because drivers wire from their callbacks. */
+void nrt_lock(void);
+void nrt_unlock(void);
+
+/* Handle to object; abort in debug builds, NULL in others, when the handle is not what it should be. */
+struct nrt_driver *nrt_driver_from(NDIS_HANDLE handle);
+struct nrt_adapter *nrt_adapter_from(NDIS_HANDLE handle);
+struct nrt_open *nrt_open_from(NDIS_HANDLE handle);
+
+/* nrt_driver.c */
+unsigned int nrt_for_each_protocol(unsigned int (*fn)(struct nrt_driver *driver, void *ctx), void *ctx);
+NDIS_STATUS nrt_set_optional_handlers(NDIS_HANDLE handle, const NDIS_OBJECT_HEADER *handlers);
+void nrt_chimney_clear(struct nrt_chimney *chimney);
+
+/* nrt_adapter.c */
+NDIS_STATUS nrt_adapter_set_attributes(struct nrt_adapter *adapter, const NDIS_OBJECT_HEADER *attributes);
+void nrt_adapter_pause_complete(struct nrt_adapter *adapter);
+void nrt_adapter_continue_destroy(struct nrt_adapter *adapter);
+bool nrt_adapter_has_provider(const struct nrt_adapter *adapter);
+
+/* nrt_binding.c */
+void nrt_open_update(struct nrt_open *open); /* after functions were registered: what the binding can do */
+void nrt_open_op_done(struct nrt_open *open); /* one state operation less; goes on with a close that waits */
+
+#endif
