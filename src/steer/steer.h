@@ -45,8 +45,9 @@ struct steer_flow {
 };
 
 /*
- * steer_open() - prepares the TAP (MAC, MTU, no addresses of its own, up), checks that a frame
- * written to it can reach the kernel's TCP, and installs the tables.
+ * steer_open() - prepares the TAP (MAC, MTU, silent, up), checks that a frame written to it can
+ * reach the kernel's TCP, and installs the tables. Only where the namespace filters by reverse path
+ * does the TAP get an address, 192.0.0.8 with scope host.
  * Returns: 0, or -errno with one line of reason in why. -EEXIST: another process steers ifname.
  */
 int steer_open(struct steer **out, const struct steer_config *config, char *why, size_t why_size)

@@ -8,9 +8,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/if_addr.h>
 #include <linux/if_link.h>
 #include <linux/ip.h>
 #include <linux/ipv6.h>
+#include <linux/netconf.h>
 #include <linux/rtnetlink.h>
 #include <net/if_arp.h>
 #include <string.h>
@@ -175,7 +177,65 @@ static int check_interface(const struct steer *st, struct link_facts *f, char *w
 	return 0;
 }
 
-static int tap_configure(const struct steer *st, uint32_t mtu_bytes, int with_inet6)
+static int all_rp_filter_cb(const struct nlmsghdr *nlh, void *data)
+{
+	const struct nlattr *attr;
+
+	if (nlh->nlmsg_type != RTM_NEWNETCONF)
+		return MNL_CB_OK;
+	mnl_attr_for_each(attr, nlh, NLMSG_ALIGN(sizeof(struct netconfmsg)))
+	{
+		if (mnl_attr_get_type(attr) == NETCONFA_RP_FILTER)
+			memcpy(data, mnl_attr_get_payload(attr), sizeof(int32_t));
+	}
+	return MNL_CB_OK;
+}
+
+/* net.ipv4.conf.all.rp_filter; the larger of it and the link's own value counts. */
+static int all_rp_filter(int32_t *value)
+{
+	char buf[128];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct netconfmsg *ncm;
+
+	nlh->nlmsg_type = RTM_GETNETCONF;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+	nlh->nlmsg_seq = 1;
+	ncm = mnl_nlmsg_put_extra_header(nlh, sizeof(*ncm));
+	ncm->ncm_family = AF_INET;
+	mnl_attr_put_u32(nlh, NETCONFA_IFINDEX, (uint32_t)NETCONFA_IFINDEX_ALL);
+	*value = 0;
+	return rtnl_run(nlh, all_rp_filter_cb, value);
+}
+
+/*
+ * Reverse path filtering, however loose, refuses everything on a link without an IPv4 address. The
+ * dummy address of RFC 7600 serves: nobody's, and with scope host never chosen as a source.
+ */
+static int tap_add_dummy_address(const struct steer *st)
+{
+	static const uint8_t dummy[4] = { 192, 0, 0, 8 };
+	char buf[128];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct ifaddrmsg *ifa;
+	int err;
+
+	nlh->nlmsg_type = RTM_NEWADDR;
+	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL;
+	nlh->nlmsg_seq = 1;
+	ifa = mnl_nlmsg_put_extra_header(nlh, sizeof(*ifa));
+	ifa->ifa_family = AF_INET;
+	ifa->ifa_prefixlen = 32;
+	ifa->ifa_scope = RT_SCOPE_HOST;
+	ifa->ifa_index = st->tap_ifindex;
+	mnl_attr_put(nlh, IFA_LOCAL, sizeof(dummy), dummy);
+	mnl_attr_put(nlh, IFA_ADDRESS, sizeof(dummy), dummy);
+	err = rtnl_run(nlh, NULL, NULL);
+	return err == -EEXIST ? 0 : err;
+}
+
+static int tap_configure(const struct steer *st, uint32_t mtu_bytes, int with_inet6,
+			 uint32_t rp_filter)
 {
 	char buf[512];
 	struct nlmsghdr *nlh = link_req(buf, RTM_NEWLINK, st->tap_ifindex);
@@ -187,11 +247,7 @@ static int tap_configure(const struct steer *st, uint32_t mtu_bytes, int with_in
 	spec = mnl_attr_nest_start(nlh, IFLA_AF_SPEC);
 	af = mnl_attr_nest_start(nlh, AF_INET);
 	conf = mnl_attr_nest_start(nlh, IFLA_INET_CONF);
-	/*
-	 * The larger of this and conf/all counts: with 2 (loose) a frame from a peer that is
-	 * routed through another interface passes even where the administrator has 1 (strict).
-	 */
-	mnl_attr_put_u32(nlh, IPV4_DEVCONF_RP_FILTER, 2);
+	mnl_attr_put_u32(nlh, IPV4_DEVCONF_RP_FILTER, rp_filter);
 	mnl_attr_nest_end(nlh, conf);
 	mnl_attr_nest_end(nlh, af);
 	if (with_inet6) {
@@ -230,14 +286,15 @@ static void tap_enable_ipv6(const struct steer *st)
 	close(fd);
 }
 
-static int check_tap(const struct steer *st, const struct link_facts *iface, char *why, size_t n)
+static int check_tap(const struct steer *st, const struct link_facts *iface, int32_t rp_filter,
+		     char *why, size_t n)
 {
 	struct link_facts tap;
 	int err = link_facts(st->tap_ifindex, &tap);
 
 	if (err)
 		return steer_refuse(err, why, n, "%s: %s", st->tap, strerror(-err));
-	if (tap.has_inet && tap.rp_filter != 2)
+	if (tap.has_inet && tap.rp_filter != rp_filter)
 		return steer_refuse(-EOPNOTSUPP, why, n,
 				    "%s: rp_filter stays %d, injected frames would be taken for "
 				    "spoofed ones", st->tap, tap.rp_filter);
@@ -251,13 +308,21 @@ static int check_tap(const struct steer *st, const struct link_facts *iface, cha
 int steer_link_prepare(struct steer *st, uint32_t mtu_bytes, char *why, size_t n)
 {
 	struct link_facts iface;
+	int32_t rp_filter;
 	int err = check_interface(st, &iface, why, n);
 
 	if (err)
 		return err;
 	if (!mtu_bytes)
 		mtu_bytes = iface.mtu_bytes;
-	err = tap_configure(st, mtu_bytes, iface.has_inet6);
+	err = all_rp_filter(&rp_filter);
+	/* Strict would refuse every peer, for none is routed through the TAP: loose beats it. */
+	if (rp_filter)
+		rp_filter = 2;
+	if (!err)
+		err = tap_configure(st, mtu_bytes, iface.has_inet6, (uint32_t)rp_filter);
+	if (!err && rp_filter)
+		err = tap_add_dummy_address(st);
 	if (!err && iface.has_inet6 && !iface.ipv6_disabled)
 		tap_enable_ipv6(st);
 	if (!err)
@@ -265,7 +330,7 @@ int steer_link_prepare(struct steer *st, uint32_t mtu_bytes, char *why, size_t n
 	if (err)
 		return steer_refuse(err, why, n, "%s cannot be set up: %s", st->tap,
 				    strerror(-err));
-	return check_tap(st, &iface, why, n);
+	return check_tap(st, &iface, rp_filter, why, n);
 }
 
 int steer_link_set_mtu(const struct steer *st, uint32_t mtu_bytes)

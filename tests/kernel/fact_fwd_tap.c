@@ -99,7 +99,7 @@ static void outbound(const struct fact_net *net, struct nic *nic, int family)
 	close(cap.fd), close(pair.a), close(pair.b);
 }
 
-static void measure(const struct fact_net *net, struct steer *st)
+static void measure(struct steer *st)
 {
 	struct steer_flow flow = { .family = AF_INET, .local = { 10, 77, 0, 1 },
 				   .remote = { 10, 77, 0, 2 } };
@@ -108,7 +108,6 @@ static void measure(const struct fact_net *net, struct steer *st)
 	unsigned i, n = 2000;
 	double add_del_us, batch_us;
 
-	(void)net;
 	clock_gettime(CLOCK_MONOTONIC, &t0);
 	for (i = 0; i < n; i++) {
 		flow.local_port_be = (uint16_t)i;
@@ -147,32 +146,17 @@ static void errors(struct steer *st)
 int main(void)
 {
 	struct fact_net net;
-	struct nic_tap_config tap_config = { .ifname = "chimney%d", .mtu_bytes = 1500 };
-	struct steer_config config = { .mtu_bytes = 1500 };
-	struct steer *st;
-	struct nic *nic;
-	char why[256];
-	int err;
+	struct fact_steer s;
 
 	fact_net_open(&net);
-	memcpy(tap_config.mac, net.mac_a, 6);
-	err = nic_tap_open(&nic, &tap_config, why, sizeof(why));
-	if (err)
-		fact_skip("%s", why);
-	config.ifname = net.if_a;
-	config.tap = nic_tap_ifname(nic);
-	memcpy(config.mac, net.mac_a, 6);
-	err = steer_open(&st, &config, why, sizeof(why));
-	if (err)
-		fact_skip("%s", why);
-	inbound(&net, nic, st, AF_INET);
-	inbound(&net, nic, st, AF_INET6);
-	outbound(&net, nic, AF_INET);
-	outbound(&net, nic, AF_INET6);
-	errors(st);
-	measure(&net, st);
-	steer_close(st);
-	nic_close(nic);
+	fact_steer_open(&net, &s);
+	inbound(&net, s.nic, s.st, AF_INET);
+	inbound(&net, s.nic, s.st, AF_INET6);
+	outbound(&net, s.nic, AF_INET);
+	outbound(&net, s.nic, AF_INET6);
+	errors(s.st);
+	measure(s.st);
+	fact_steer_close(&s);
 	fact_net_close(&net);
 	return 0;
 }

@@ -11,6 +11,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "nic/nic_tap.h"
+
 #define ADDR4_A "10.77.0.1"
 #define ADDR4_B "10.77.0.2"
 #define ADDR6_A "fd77::1"
@@ -86,24 +88,80 @@ static socklen_t make_addr(int family, int of_a, struct sockaddr_storage *ss)
 	return sizeof(struct sockaddr_in6);
 }
 
-void fact_pair_open(const struct fact_net *net, int family, struct fact_pair *pair)
+/* The listener is in a if server_a; pair's ends are filled in by where they are. */
+static void make_pair(const struct fact_net *net, int family, bool server_a,
+		      struct fact_pair *pair)
 {
-	int listener = fact_socket(&net->a, family);
+	const struct netns *server_ns = server_a ? &net->a : &net->b;
+	const struct netns *client_ns = server_a ? &net->b : &net->a;
+	struct sockaddr_storage *server = server_a ? &pair->addr_a : &pair->addr_b;
+	struct sockaddr_storage *client = server_a ? &pair->addr_b : &pair->addr_a;
+	int accepted, dialed;
 	socklen_t len;
 
 	memset(pair, 0, sizeof(*pair));
 	pair->family = family;
-	pair->addr_len = make_addr(family, 1, &pair->addr_a);
-	must(!bind(listener, (struct sockaddr *)&pair->addr_a, pair->addr_len));
-	must(!listen(listener, 1));
-	len = sizeof(pair->addr_a);
-	must(!getsockname(listener, (struct sockaddr *)&pair->addr_a, &len));
-	pair->b = fact_socket(&net->b, family);
-	must(!connect(pair->b, (struct sockaddr *)&pair->addr_a, pair->addr_len));
-	len = sizeof(pair->addr_b);
-	pair->a = accept(listener, (struct sockaddr *)&pair->addr_b, &len);
-	must(pair->a >= 0);
-	close(listener);
+	pair->listener = fact_socket(server_ns, family);
+	pair->addr_len = make_addr(family, server_a, server);
+	must(!bind(pair->listener, (struct sockaddr *)server, pair->addr_len));
+	must(!listen(pair->listener, 1));
+	len = sizeof(*server);
+	must(!getsockname(pair->listener, (struct sockaddr *)server, &len));
+	dialed = fact_socket(client_ns, family);
+	must(!connect(dialed, (struct sockaddr *)server, pair->addr_len));
+	len = sizeof(*client);
+	accepted = accept(pair->listener, (struct sockaddr *)client, &len);
+	must(accepted >= 0);
+	pair->a = server_a ? accepted : dialed;
+	pair->b = server_a ? dialed : accepted;
+}
+
+static void close_listener(struct fact_pair *pair)
+{
+	close(pair->listener);
+	pair->listener = -1;
+}
+
+void fact_pair_open(const struct fact_net *net, int family, struct fact_pair *pair)
+{
+	make_pair(net, family, true, pair);
+	close_listener(pair);
+}
+
+void fact_pair_dial(const struct fact_net *net, int family, struct fact_pair *pair)
+{
+	make_pair(net, family, false, pair);
+	close_listener(pair);
+}
+
+void fact_pair_listen(const struct fact_net *net, int family, struct fact_pair *pair)
+{
+	make_pair(net, family, true, pair);
+}
+
+void fact_pair_close(struct fact_pair *pair)
+{
+	close(pair->a);
+	close(pair->b);
+	if (pair->listener >= 0)
+		close(pair->listener);
+}
+
+static void send_and_check(int from, int to, size_t n, uint32_t seed)
+{
+	static uint8_t out[65536], in[65536];
+
+	must(n <= sizeof(out));
+	fact_fill(out, n, seed);
+	fact_write_all(from, out, n);
+	fact_read_all(to, in, n);
+	must(!memcmp(out, in, n));
+}
+
+void fact_check_both_ways(const struct fact_pair *pair, size_t n)
+{
+	send_and_check(pair->a, pair->b, n, 11);
+	send_and_check(pair->b, pair->a, n, 12);
 }
 
 static uint16_t port_be(const struct sockaddr_storage *ss)
@@ -531,6 +589,7 @@ void fact_repair_restore(int fd, const struct fact_pair *pair, bool end_a,
 {
 	const struct sockaddr_storage *local = end_a ? &pair->addr_a : &pair->addr_b;
 	const struct sockaddr_storage *remote = end_a ? &pair->addr_b : &pair->addr_a;
+	struct tcp_repair_window window = r->window;
 	int one = 1;
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
@@ -546,9 +605,9 @@ void fact_repair_restore(int fd, const struct fact_pair *pair, bool end_a,
 	restore_options(fd, r);
 	refill(fd, TCP_RECV_QUEUE, r->rcv_queue, r->rcv_len);
 	refill(fd, TCP_SEND_QUEUE, r->snd_queue, r->snd_len - r->unsent_len);
-	if (!snd_back && !rcv_back)
-		must(!setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, &r->window,
-				 sizeof(r->window)));
+	window.snd_wl1 -= rcv_back;
+	window.rcv_wup -= rcv_back;
+	must(!setsockopt(fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, &window, sizeof(window)));
 	set_u32(fd, TCP_REPAIR_QUEUE, TCP_NO_QUEUE);
 }
 
@@ -558,4 +617,58 @@ void fact_drop_all_filter(int fd)
 	struct sock_fprog prog = { .len = 1, .filter = &code };
 
 	must(!setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &prog, sizeof(prog)));
+}
+
+void fact_no_filter(int fd)
+{
+	int v = 0;
+
+	must(!setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &v, sizeof(v)));
+}
+
+void fact_disconnect(int fd)
+{
+	struct sockaddr none = { .sa_family = AF_UNSPEC };
+
+	must(!connect(fd, &none, sizeof(none)));
+}
+
+static void send_frame(const struct netns *ns, const char *ifname, const void *frame, size_t len)
+{
+	struct fact_cap cap;
+
+	fact_cap_open(&cap, ns, ifname, ETH_P_IP);
+	must(send(cap.fd, frame, len, 0) == (ssize_t)len);
+	close(cap.fd);
+}
+
+void fact_arrive(const struct fact_net *net, const void *frame, size_t len)
+{
+	send_frame(&net->b, net->if_b, frame, len);
+}
+
+void fact_leave(const struct fact_net *net, const void *frame, size_t len)
+{
+	send_frame(&net->a, net->if_a, frame, len);
+}
+
+void fact_steer_open(const struct fact_net *net, struct fact_steer *s)
+{
+	struct nic_tap_config tap = { .ifname = "chimney%d", .mtu_bytes = 1500 };
+	char why[256];
+
+	memcpy(tap.mac, net->mac_a, 6);
+	if (nic_tap_open(&s->nic, &tap, why, sizeof(why)))
+		fact_skip("%s", why);
+	snprintf(s->tap, sizeof(s->tap), "%s", nic_tap_ifname(s->nic));
+	s->config = (struct steer_config){ .ifname = net->if_a, .tap = s->tap, .mtu_bytes = 1500 };
+	memcpy(s->config.mac, net->mac_a, 6);
+	if (steer_open(&s->st, &s->config, why, sizeof(why)))
+		fact_skip("%s", why);
+}
+
+void fact_steer_close(struct fact_steer *s)
+{
+	steer_close(s->st);
+	nic_close(s->nic);
 }

@@ -40,14 +40,22 @@ struct fact_net {
 void fact_net_open(struct fact_net *net);
 void fact_net_close(struct fact_net *net);
 
-/* fact_pair() - a connection from b (client) to a listener in a; ends as blocking sockets. */
+/* A connection between the two namespaces; blocking sockets. */
 struct fact_pair {
 	int family;
-	int a, b; /* the two ends */
+	int a, b;     /* the two ends */
+	int listener; /* open while the pair is, -1 when closed early */
 	struct sockaddr_storage addr_a, addr_b;
 	socklen_t addr_len;
 };
+/* fact_pair_open() - b connects to a; fact_pair_dial() - a connects to b. Listener closed. */
 void fact_pair_open(const struct fact_net *net, int family, struct fact_pair *pair);
+void fact_pair_dial(const struct fact_net *net, int family, struct fact_pair *pair);
+/* fact_pair_listen() - as fact_pair_open(), but the listener stays. */
+void fact_pair_listen(const struct fact_net *net, int family, struct fact_pair *pair);
+void fact_pair_close(struct fact_pair *pair);
+/* fact_check_both_ways() - both ends send and receive n bytes. */
+void fact_check_both_ways(const struct fact_pair *pair, size_t n);
 struct steer_flow fact_pair_flow(const struct fact_pair *pair); /* as a sees it */
 
 /* fact_socket() - TCP socket in ns. */
@@ -126,5 +134,23 @@ void fact_repair_read(int fd, struct fact_repair *r); /* fd in repair mode */
 void fact_repair_restore(int fd, const struct fact_pair *pair, bool end_a,
 			 const struct fact_repair *r, uint32_t snd_back, uint32_t rcv_back);
 void fact_drop_all_filter(int fd);
+void fact_no_filter(int fd);
+void fact_disconnect(int fd); /* connect(AF_UNSPEC) */
+
+/* fact_arrive() - frame arrives on if_a as if the peer's host had sent it. */
+void fact_arrive(const struct fact_net *net, const void *frame, size_t len);
+/* fact_leave() - frame leaves if_a, past the kernel's own TCP. */
+void fact_leave(const struct fact_net *net, const void *frame, size_t len);
+
+/* Steering of if_a to a TAP, both closed by fact_steer_close(). Skips without /dev/net/tun. */
+struct nic;
+struct fact_steer {
+	struct nic *nic;
+	struct steer *st;
+	struct steer_config config;
+	char tap[16];
+};
+void fact_steer_open(const struct fact_net *net, struct fact_steer *s);
+void fact_steer_close(struct fact_steer *s);
 
 #endif
