@@ -7,8 +7,8 @@
  * A frame whose destination is our own MAC goes to the kernel's own stack: nic_indicate().
  *
  * The device lives as long as a descriptor of it: whoever must outlive the worker keeps a dup of
- * nic_fd() and goes on with nic_tap_adopt(). MAC, MTU, queue length and "up" are set by steering; this room only
- * repeats them in nic_info().
+ * nic_fd() and goes on with nic_tap_adopt(). MAC, MTU, queue length and "up" are set by steering;
+ * this room only repeats them in nic_info().
  */
 #ifndef NIC_NIC_TAP_H
 #define NIC_NIC_TAP_H
@@ -42,7 +42,7 @@ const char *nic_tap_ifname(const struct nic *nic);
 void nic_tap_set_mtu(struct nic *nic, uint32_t mtu_bytes);
 
 /*
- * nic_tap_inject() - what nic_indicate() does: the kernel's own stack receives the frame on the TAP.
+ * nic_tap_inject() - what nic_indicate() does: the kernel's own stack receives the frame.
  * A frame for another MAC is refused (-EINVAL): it would be sent out instead. Frames of a VLAN have
  * no way back through the TAP (-EOPNOTSUPP).
  */

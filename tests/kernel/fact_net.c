@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "nic/nic_tap.h"
@@ -249,6 +250,18 @@ int fact_tcp_state(int fd)
 
 	must(!getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len));
 	return info.tcpi_state;
+}
+
+void fact_await_state(const struct fact_net *net, int fd, int state)
+{
+	struct timespec t0, t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t0);
+	while (fact_tcp_state(fd) != state) {
+		clock_gettime(CLOCK_MONOTONIC, &t);
+		must((t.tv_sec - t0.tv_sec) * 1000 < FACT_WAIT_MS);
+		fact_settle(net);
+	}
 }
 
 void fact_cap_open(struct fact_cap *cap, const struct netns *ns, const char *ifname,

@@ -74,6 +74,8 @@ void fact_read_all(int fd, void *data, size_t len);
 void fact_fill(uint8_t *data, size_t len, uint32_t seed);
 int fact_so_error(int fd);
 int fact_tcp_state(int fd); /* enum TCP_* of TCP_INFO */
+/* fact_await_state() - exchanges datagrams until the state is there (an ACK may be delayed). */
+void fact_await_state(const struct fact_net *net, int fd, int state);
 
 /* A capture of one interface: all frames in and out, before any ingress hook. */
 struct fact_cap {
@@ -108,7 +110,7 @@ bool fact_cap_next(struct fact_cap *cap, const struct fact_pair *pair, struct fa
 #define FACT_PSH 0x08u
 #define FACT_ACK 0x10u
 
-/* fact_build_segment() - a TCP segment in an Ethernet frame with valid checksums; returns length. */
+/* fact_build_segment() - a TCP segment in an Ethernet frame, checksums valid; returns length. */
 size_t fact_build_segment(uint8_t *frame, const struct fact_net *net,
 			  const struct fact_pair *pair, bool from_a, uint32_t seq, uint32_t ack,
 			  uint8_t flags, const uint8_t ts[10], const void *payload, size_t len);

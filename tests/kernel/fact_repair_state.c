@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * TCP_REPAIR gives and sets a connection's whole state: sequence numbers, both queues, windows,
- * options, timestamp clock. A connection with unread, unacknowledged and unsent data is read, closed
- * without a word, and goes on in a new socket; unsent data is written again after leaving repair.
+ * options, timestamp clock. A connection with unread, unacknowledged and unsent data is read,
+ * closed without a word, and goes on in a new socket; unsent data is written after leaving repair.
  */
 #include "fact_net.h"
 
