@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include <argp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "daemon/daemon.h"
+
+struct arguments {
+	struct daemon_config config;
+	char *policy;
+};
+
+static const struct argp_option options[] = {
+	{ "interface", 'i', "NAME", 0, "interface whose connections may be offloaded (needed)", 0 },
+	{ "control", 'c', "PATH", 0, "control socket (default /run/chimney.sock)", 0 },
+	{ "policy", 'p', "FILE", 0, "rules: which connections may be offloaded (default: none)", 0 },
+	{ "im", 'd', "LIST", 0, "intermediate drivers between host and target, top first", 0 },
+	{ 0 },
+};
+
+static char *read_file(const char *path)
+{
+	FILE *f = fopen(path, "r");
+	char *text = NULL;
+	size_t size = 0;
+	ssize_t n;
+
+	if (!f)
+		return NULL;
+	n = getdelim(&text, &size, '\0', f);
+	fclose(f);
+	return n < 0 ? strdup("") : text;
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+	struct arguments *a = state->input;
+
+	switch (key) {
+	case 'i':
+		a->config.ifname = arg;
+		break;
+	case 'c':
+		a->config.control_path = arg;
+		break;
+	case 'p':
+		a->policy = read_file(arg);
+		if (!a->policy)
+			argp_error(state, "--policy '%s': %s", arg, strerror(errno));
+		break;
+	case 'd':
+		a->config.im = arg;
+		break;
+	case ARGP_KEY_END:
+		if (!a->config.ifname)
+			argp_error(state, "--interface is missing: which interface's connections shall be served?");
+		break;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+	return 0;
+}
+
+int cmd_daemon(int argc, char **argv)
+{
+	static const struct argp argp = {
+		.options = options,
+		.parser = parse,
+		.doc = "Serve the connections of this network namespace until SIGTERM; all are given back then.",
+	};
+	struct arguments a = { .config = { .control_path = "/run/chimney.sock", .control_fd = -1 } };
+	int status;
+
+	argp_parse(&argp, argc, argv, 0, NULL, &a);
+	a.config.policy = a.policy;
+	status = daemon_main(&a.config);
+	free(a.policy);
+	return status;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * daemon.h - chimneyd: one worker process with adapters, drivers, engine and host driver, under a keeper.
+ *
+ * Read daemon_worker.c for how the parts are put together and daemon_ctl.c for the operations on the control socket.
+ */
+#ifndef DAEMON_DAEMON_H
+#define DAEMON_DAEMON_H
+
+struct daemon_config {
+	const char *ifname;       /* interface whose connections may be offloaded */
+	const char *im;           /* intermediate drivers from top to bottom, comma separated; NULL: none */
+	const char *policy;       /* text of the rules (host_select.h) */
+	const char *control_path; /* unix socket to listen on, or NULL */
+	int control_fd;           /* an already connected client, or -1 */
+};
+
+/*
+ * daemon_main() - run keeper and worker until SIGTERM, SIGINT or the end of the last client on control_fd.
+ * At the end every connection is given back to the kernel.
+ * Context:   single-threaded process inside the network namespace to serve, with CAP_NET_ADMIN, CAP_NET_RAW and
+ *            CAP_SYS_PTRACE there.
+ * Returns:   exit status.
+ */
+int daemon_main(const struct daemon_config *config);
+
+#endif

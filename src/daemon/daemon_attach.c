@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Taking on the connections of a process that already runs: its descriptors are looked through, and every established
+ * TCP connection becomes a connection of the host driver, in the host, with the policy's verdict on it.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "daemon/daemon_int.h"
+
+struct daemon_conn *daemon_conn_find(struct worker *w, uint32_t id)
+{
+	for (struct daemon_conn *dc = w->conns; dc; dc = dc->next)
+		if (dc->id == id)
+			return dc;
+	return NULL;
+}
+
+static bool known(struct worker *w, uint64_t inode)
+{
+	for (struct daemon_conn *dc = w->conns; dc; dc = dc->next)
+		if (dc->conn && dc->inode == inode)
+			return true;
+	return false;
+}
+
+/* A copy of a descriptor of the process if it is an established TCP connection, else -1. */
+static int fetch_connection(int pidfd, int fd_in_pid, uint64_t *inode)
+{
+	int fd = (int)syscall(SYS_pidfd_getfd, pidfd, fd_in_pid, 0), protocol = 0;
+	socklen_t len = sizeof(protocol);
+	struct tcp_info info = { 0 };
+	struct stat st;
+
+	if (fd < 0)
+		return -1;
+	if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) < 0 || protocol != IPPROTO_TCP)
+		goto other;
+	len = sizeof(info);
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 || fstat(fd, &st) < 0)
+		goto other;
+	if (info.tcpi_state == 0 || info.tcpi_state == 7 || info.tcpi_state == 10 || info.tcpi_state == 2)
+		goto other; /* never connected, closed, listening, connecting */
+	*inode = st.st_ino;
+	return fd;
+other:
+	close(fd);
+	return -1;
+}
+
+static int adopt(struct worker *w, pid_t pid, int fd_in_pid, int kernel_fd, uint64_t inode, char *why,
+		 size_t why_size)
+{
+	struct daemon_conn *dc = calloc(1, sizeof(*dc));
+	int err;
+
+	if (!dc) {
+		close(kernel_fd);
+		return -ENOMEM;
+	}
+	*dc = (struct daemon_conn){ .worker = w, .pid = pid, .fd_in_pid = fd_in_pid, .inode = inode };
+	err = exec_find(&dc->holders, pid, fd_in_pid, why, why_size);
+	if (err) {
+		close(kernel_fd);
+		free(dc);
+		return err;
+	}
+	err = host_conn_add(w->adapter, kernel_fd, &daemon_program_ops, dc, &dc->conn);
+	if (err) {
+		exec_free(dc->holders);
+		free(dc);
+		return err;
+	}
+	host_conn_set_user(dc->conn, dc);
+	dc->id = ++w->last_id;
+	dc->next = w->conns;
+	w->conns = dc;
+	host_select_judge(w->policy, dc->conn, &dc->verdict);
+	return 0;
+}
+
+static int open_pid(pid_t pid, DIR **dir, int *pidfd, char *why, size_t why_size)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	*pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	*dir = *pidfd < 0 ? NULL : opendir(path);
+	if (*dir)
+		return 0;
+	snprintf(why, why_size, "process %d: %s", (int)pid, strerror(errno));
+	if (*pidfd >= 0)
+		close(*pidfd);
+	return -errno;
+}
+
+int daemon_attach(struct worker *w, pid_t pid, char *why, size_t why_size)
+{
+	struct dirent *entry;
+	int pidfd, found = 0, err;
+	DIR *dir;
+
+	err = open_pid(pid, &dir, &pidfd, why, why_size);
+	if (err)
+		return err;
+	while ((entry = readdir(dir))) {
+		int fd_in_pid = atoi(entry->d_name), fd;
+		uint64_t inode = 0;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		fd = fetch_connection(pidfd, fd_in_pid, &inode);
+		if (fd < 0)
+			continue;
+		if (known(w, inode)) {
+			close(fd);
+			continue;
+		}
+		err = adopt(w, pid, fd_in_pid, fd, inode, why, why_size);
+		if (err)
+			log_info("process %d, descriptor %d stays in the host: %s", (int)pid, fd_in_pid, why);
+		else
+			found++;
+	}
+	closedir(dir);
+	close(pidfd);
+	return found;
+}
+
+void daemon_conn_changed(void *worker, struct host_conn *conn, enum host_conn_state from, enum host_conn_state to)
+{
+	struct worker *w = worker;
+
+	(void)from;
+	if (to == HOST_CONN_GONE && host_conn_info(conn)->closed_offloaded)
+		w->closed_offloaded++;
+}
+
+void daemon_conns_free(struct worker *w)
+{
+	while (w->conns) {
+		struct daemon_conn *dc = w->conns;
+
+		w->conns = dc->next;
+		if (dc->conn)
+			host_conn_remove(dc->conn); /* calls program_gone() */
+		free(dc);
+	}
+}

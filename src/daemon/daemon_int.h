@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * daemon_int.h - what the files of this room share: the worker and its table of connections.
+ */
+#ifndef DAEMON_DAEMON_INT_H
+#define DAEMON_DAEMON_INT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/loop.h"
+#include "daemon/daemon.h"
+#include "exec/exec.h"
+#include "host/host.h"
+#include "host/host_select.h"
+#include "keeper/keeper.h"
+
+struct arena;
+struct nic;
+struct nrt_adapter;
+struct steer;
+struct tgt_adapter;
+struct worker;
+
+/* A connection that the daemon knows: it belongs to an attached process. */
+struct daemon_conn {
+	uint32_t id;
+	struct worker *worker;
+	struct host_conn *conn;     /* NULL once it is over */
+	struct exec_holders *holders;
+	pid_t pid;
+	int fd_in_pid;
+	uint64_t inode;             /* of the kernel socket */
+	struct host_select_verdict verdict;
+	bool switching;
+	struct daemon_conn *next;
+};
+
+/* A client of the control socket. */
+struct daemon_client {
+	struct loop_watch watch;
+	struct worker *worker;
+	struct daemon_client *next;
+};
+
+struct worker {
+	const struct daemon_config *config;
+	struct keeper *keeper;
+	struct loop *loop;
+	struct loop_hook hook;
+	struct loop_watch signal_watch, nic_watch, listen_watch;
+	struct nic *nic;
+	struct steer *steer;
+	void *target_driver;            /* NDIS handles of the target: driver, adapter; and its engine */
+	struct nrt_adapter *target_nrt;
+	struct tgt_adapter *target;
+	char top_name[32];              /* name of the adapter on top of the stack */
+	struct host *host;
+	struct host_adapter *adapter;
+	struct host_select *policy;
+	struct daemon_client *clients;
+	struct daemon_conn *conns;
+	uint32_t last_id;
+	uint32_t closed_offloaded;      /* connections that ended in the chimney */
+	bool stopping;
+};
+
+/* daemon_worker.c */
+int daemon_worker_run(void *config, struct keeper *keeper);
+void worker_stop(struct worker *w);
+
+/* daemon_attach.c: take on the TCP connections of a process. Returns how many are new, or -errno with why. */
+int daemon_attach(struct worker *w, pid_t pid, char *why, size_t why_size);
+struct daemon_conn *daemon_conn_find(struct worker *w, uint32_t id);
+void daemon_conns_free(struct worker *w);
+void daemon_conn_changed(void *worker, struct host_conn *conn, enum host_conn_state from, enum host_conn_state to);
+
+/* daemon_program.c: how the host driver reaches the program that holds a connection's descriptor. */
+extern const struct host_program_ops daemon_program_ops;
+
+/* daemon_ctl.c */
+int daemon_ctl_open(struct worker *w);
+void daemon_ctl_close(struct worker *w);
+
+#endif

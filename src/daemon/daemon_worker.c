@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The worker puts the parts together, bottom up: TAP, steering, the target's adapter, intermediate drivers, the host
+ * driver bound to the top. Then it runs rounds: descriptors, then the engine. It ends by giving every connection back
+ * to the kernel and taking the parts away, top down.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <net/if.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "daemon/daemon_int.h"
+#include "im/passthru.h"
+#include "ndis/nrt.h"
+#include "nic/nic_tap.h"
+#include "steer/steer.h"
+#include "target/tgt_driver.h"
+
+#define TARGET_NAME "tgt0"
+#define IM_MAX      8u
+
+static int read_interface(const char *ifname, uint8_t mac[6], uint32_t *mtu_bytes)
+{
+	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0;
+	struct ifreq ifr = { 0 };
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", ifname);
+	if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &ifr) < 0)
+		err = -errno;
+	if (!err)
+		memcpy(mac, ifr.ifr_hwaddr.sa_data, 6);
+	if (!err && ioctl(fd, SIOCGIFMTU, &ifr) < 0)
+		err = -errno;
+	if (!err)
+		*mtu_bytes = (uint32_t)ifr.ifr_mtu;
+	if (fd >= 0)
+		close(fd);
+	return err;
+}
+
+static int open_wire(struct worker *w)
+{
+	struct nic_tap_config tap = { .ifname = "chimney%d" };
+	struct steer_config steer = { .ifname = w->config->ifname };
+	char why[256] = "";
+	int err = read_interface(w->config->ifname, tap.mac, &tap.mtu_bytes);
+
+	if (err) {
+		log_err("interface '%s': %s", w->config->ifname, strerror(-err));
+		return err;
+	}
+	err = nic_tap_open(&w->nic, &tap, why, sizeof(why));
+	if (!err) {
+		steer.tap = nic_tap_ifname(w->nic);
+		steer.mtu_bytes = tap.mtu_bytes;
+		memcpy(steer.mac, tap.mac, sizeof(steer.mac));
+		err = steer_open(&w->steer, &steer, why, sizeof(why));
+	}
+	if (err) {
+		log_err("cannot steer connections of %s: %s", w->config->ifname, why);
+		return err;
+	}
+	keeper_hold(w->keeper, KEEPER_TAP, 0, nic_fd(w->nic));
+	keeper_hold(w->keeper, KEEPER_STEER, 0, steer_fd(w->steer));
+	return 0;
+}
+
+static int open_target(struct worker *w)
+{
+	struct tgt_adapter_config config = { .name = TARGET_NAME, .nic = w->nic, .now_us = loop_tick(w->loop) };
+	struct nrt_adapter_params params = { .name = TARGET_NAME, .add_device_context = &config };
+	int err = tgt_driver_register(&w->target_driver);
+
+	params.ifindex = if_nametoindex(w->config->ifname);
+	if (getrandom(&config.hash_key, sizeof(config.hash_key), 0) < 0)
+		return -errno;
+	if (!err)
+		err = nrt_adapter_create(w->target_driver, &params, &w->target_nrt);
+	if (err) {
+		log_err("cannot start the offload target: %s", strerror(-err));
+		return err;
+	}
+	w->target = tgt_adapter_find(TARGET_NAME);
+	keeper_hold(w->keeper, KEEPER_ARENA, 0, arena_fd(w->target->arena));
+	return 0;
+}
+
+/* Drivers are named from top to bottom, and stacked from bottom to top. */
+static int open_ims(struct worker *w)
+{
+	char list[256], *names[IM_MAX], *save = NULL;
+	unsigned int count = 0;
+
+	snprintf(w->top_name, sizeof(w->top_name), "%s", TARGET_NAME);
+	snprintf(list, sizeof(list), "%s", w->config->im ? w->config->im : "");
+	for (char *name = strtok_r(list, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
+		if (strcmp(name, "passthru") || count == IM_MAX) {
+			log_err("intermediate driver '%s' is not known (passthru), or more than %u are named", name,
+				IM_MAX);
+			return -EINVAL;
+		}
+		names[count++] = name;
+	}
+	for (unsigned int i = 0; i < count; i++) {
+		char above[sizeof(w->top_name)];
+		int err;
+
+		snprintf(above, sizeof(above), "%s%u", names[count - 1 - i], i);
+		err = passthru_insert(w->top_name, above);
+		if (err) {
+			log_err("intermediate driver %s above %s: %s", above, w->top_name, strerror(-err));
+			return err;
+		}
+		snprintf(w->top_name, sizeof(w->top_name), "%s", above);
+	}
+	return 0;
+}
+
+static void expect(void *ctx, const struct steer_flow *flow, bool on)
+{
+	struct worker *w = ctx;
+	struct tgt_tuple tuple = { .v6 = flow->family == AF_INET6,
+				   .local_port_be = flow->local_port_be,
+				   .remote_port_be = flow->remote_port_be };
+
+	memcpy(tuple.local, flow->local, sizeof(tuple.local));
+	memcpy(tuple.remote, flow->remote, sizeof(tuple.remote));
+	if (!on)
+		tgt_flow_unexpect(w->target, &tuple);
+	else if (tgt_flow_expect(w->target, &tuple) < 0)
+		log_debug("no room to catch early frames: the peer will send them again");
+}
+
+static int hold(void *ctx, struct host_conn *conn, enum host_held kind, int fd)
+{
+	struct worker *w = ctx;
+	const struct daemon_conn *dc = host_conn_user(conn);
+	enum keeper_kind kept = kind == HOST_HELD_STREAM ? KEEPER_STREAM : KEEPER_SOCKET;
+
+	return fd < 0 ? keeper_release(w->keeper, kept, dc->id) : keeper_hold(w->keeper, kept, dc->id, fd);
+}
+
+static int open_host(struct worker *w)
+{
+	struct host_config config = { .loop = w->loop, .on_change = daemon_conn_changed, .hold = hold, .ctx = w };
+	struct host_adapter_config adapter = { .adapter_name = w->top_name,
+					       .ifindex = if_nametoindex(w->config->ifname),
+					       .steer = w->steer,
+					       .nic = w->nic,
+					       .expect = expect,
+					       .ctx = w };
+	char why[256] = "";
+	int err = host_create(&w->host, &config);
+
+	if (!err)
+		err = host_adapter_open(w->host, &adapter, &w->adapter, why, sizeof(why));
+	if (err)
+		log_err("host driver on %s: %s", w->top_name, why[0] ? why : strerror(-err));
+	return err;
+}
+
+static void run_target(void *ctx, uint64_t now_us)
+{
+	struct worker *w = ctx;
+
+	tgt_adapter_run(w->target, now_us);
+}
+
+static uint64_t target_deadline(void *ctx)
+{
+	struct worker *w = ctx;
+
+	return tgt_adapter_next_deadline_us(w->target);
+}
+
+/* The engine polls the nic itself, in every round; the watch only ends the sleep. */
+static void nic_readable(struct loop_watch *watch, uint32_t events)
+{
+	(void)watch;
+	(void)events;
+}
+
+static void all_given_back(void *ctx, int err)
+{
+	struct worker *w = ctx;
+
+	if (err)
+		log_err("%d connections could not be given back to the kernel", -err);
+	loop_stop(w->loop);
+}
+
+void worker_stop(struct worker *w)
+{
+	if (w->stopping)
+		return;
+	w->stopping = true;
+	host_set_offload(w->host, false);
+	if (host_upload_all(w->host, UploadRequested, all_given_back, w) < 0)
+		loop_stop(w->loop);
+}
+
+static void signalled(struct loop_watch *watch, uint32_t events)
+{
+	struct worker *w = (struct worker *)((char *)watch - offsetof(struct worker, signal_watch));
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(watch->fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+		worker_stop(w);
+}
+
+static int open_loop(struct worker *w)
+{
+	sigset_t set;
+	int err;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	w->signal_watch = (struct loop_watch){ .fn = signalled, .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK) };
+	w->hook = (struct loop_hook){ .run = run_target, .next_deadline_us = target_deadline, .ctx = w };
+	err = loop_create(&w->loop);
+	return err ? err : loop_watch_set(w->loop, &w->signal_watch, EPOLLIN);
+}
+
+static int open_policy(struct worker *w)
+{
+	char why[256] = "";
+	int err = host_select_parse(&w->policy, w->config->policy ? w->config->policy : "", why, sizeof(why));
+
+	if (err)
+		log_err("policy: %s", why);
+	return err;
+}
+
+static int open_all(struct worker *w)
+{
+	int err = open_loop(w);
+
+	if (!err)
+		err = open_policy(w);
+	if (!err)
+		err = open_wire(w);
+	if (!err)
+		err = open_target(w);
+	if (!err)
+		err = open_ims(w);
+	if (!err)
+		err = open_host(w);
+	if (err)
+		return err;
+	w->nic_watch = (struct loop_watch){ .fn = nic_readable, .fd = nic_fd(w->nic) };
+	err = loop_watch_set(w->loop, &w->nic_watch, EPOLLIN);
+	loop_add_hook(w->loop, &w->hook);
+	return err ? err : daemon_ctl_open(w);
+}
+
+static void close_all(struct worker *w)
+{
+	daemon_ctl_close(w);
+	daemon_conns_free(w);
+	if (w->adapter)
+		host_adapter_close(w->adapter);
+	if (w->host)
+		host_destroy(w->host);
+	passthru_remove_all();
+	if (w->target_nrt)
+		nrt_adapter_destroy(w->target_nrt);
+	if (w->target_driver)
+		tgt_driver_deregister(w->target_driver);
+	steer_close(w->steer);
+	if (w->nic)
+		nic_close(w->nic);
+	host_select_free(w->policy);
+	loop_destroy(w->loop);
+}
+
+int daemon_worker_run(void *config, struct keeper *keeper)
+{
+	struct worker w = { .config = config, .keeper = keeper };
+	int err;
+
+	prctl(PR_SET_NAME, "chimney-worker");
+	exec_own_pid(getppid()); /* the keeper holds copies of descriptors, but is no holder */
+	err = open_all(&w);
+	if (!err)
+		err = loop_run(w.loop);
+	close_all(&w);
+	return err ? 1 : 0;
+}
+
+int daemon_main(const struct daemon_config *config)
+{
+	int status = keeper_run(daemon_worker_run, (void *)(uintptr_t)config);
+
+	return status < 0 ? 1 : status;
+}

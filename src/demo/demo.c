@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "demo/demo.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "netns/netns.h"
+
+/* Without namespaces the story is told on the simulated link, and the reason is said. */
+static void choose(struct demo_options *o)
+{
+	char why[256] = "";
+
+	if (!o->sim && netns_probe(why, sizeof(why)) < 0) {
+		fprintf(stderr, "chimney demo: no namespaces here (%s): the story is told on the simulated link\n", why);
+		o->sim = true;
+	}
+	if (o->python && !o->sim && access("/usr/bin/python3", X_OK) < 0) {
+		fprintf(stderr, "chimney demo: no /usr/bin/python3: the unmodified program is left out\n");
+		o->python = false;
+	}
+	if (o->sim)
+		o->python = false;
+}
+
+int demo_main(const struct demo_options *options)
+{
+	struct demo_options o = *options;
+	struct demo_account account = { 0 };
+	char why[512] = "";
+	int err, status;
+
+	choose(&o);
+	err = o.sim ? demo_sim_run(&o, &account, why, sizeof(why)) : demo_story_run(&o, &account, why, sizeof(why));
+	if (err == -EINTR) {
+		demo_account_free(&account);
+		return 130;
+	}
+	if (err)
+		fprintf(stderr, "chimney demo: %s\n", why[0] ? why : strerror(-err));
+	if (o.json)
+		demo_report_json(stdout, &o, &account);
+	else if (!err)
+		demo_report_text(stdout, &o, &account);
+	status = !err && demo_account_good(&account) ? 0 : 1;
+	demo_account_free(&account);
+	return status;
+}
