@@ -26,7 +26,8 @@ struct tgt_chunk {
 	uint16_t len;  /* bytes in use; 0 only in an empty chunk that is being filled */
 	uint16_t marks;
 	uint16_t mark[TGT_CHUNK_MARKS]; /* ends of send requests, counted from data[0]; the last one gives way */
-	uint16_t reserved[3];
+	uint16_t holds;     /* NET_BUFFER_LISTs of the host that describe bytes of it (tgt_indicate) */
+	uint16_t reserved[2];
 	uint8_t data[];
 };
 

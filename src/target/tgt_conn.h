@@ -73,12 +73,15 @@ enum {
 	TGT_CF_CWND_LIMITED = 1u << 9,  /* cwnd, not data or peer window, stopped the last tgt_output() */
 	TGT_CF_RTT_TIMING = 1u << 10,   /* rtt_seq and rtt_start_us time one segment */
 	TGT_CF_RTO_TS = 1u << 11,       /* rto_tsval is the timestamp of the first retransmission after a timeout */
-	TGT_CF_WND_PROBED = 1u << 12,   /* at least one window probe of this round was sent */
+	TGT_CF_TAKEN_OVER = 1u << 12,   /* no segment sent yet: the first one repeats the host's window */
 	TGT_CF_DSACK = 1u << 13,        /* dsack_start/end go out with the next ACK */
 	TGT_CF_RESCUED = 1u << 14,      /* rescue retransmission of this recovery was used (RFC 6675) */
 	TGT_CF_SWS_EXPIRED = 1u << 15,  /* the SWS timer ran out: send what the window allows */
 	TGT_CF_IPV6 = 1u << 16,         /* which counters and header sizes apply */
-	TGT_CF_PUSH_RECEIVED = 1u << 17,/* PSH was on the segment now being delivered */
+	TGT_CF_PERSIST = 1u << 17,      /* the peer's window is closed and we have something for it: probing */
+	TGT_CF_REXMT_FIRST = 1u << 18,  /* recovery owes a retransmission of snd_una, whatever cwnd says */
+	TGT_CF_IN_EVENT = 1u << 19,     /* inside tgt_input() or a timer: output happens at its end */
+	TGT_CF_ABORTED = 1u << 20,      /* CLOSED by tgt_close_abort(): what still arrives draws the RST again */
 };
 
 /* One wheel entry per connection, this many deadlines. Only tgt_timer.c sets them. */
@@ -88,6 +91,7 @@ enum tgt_timer {
 	TGT_TMR_DELACK,
 	TGT_TMR_KEEP,    /* keepalive and blind-reset mitigation */
 	TGT_TMR_SWS,     /* sender side silly window override */
+	TGT_TMR_WINDOW,  /* receiver side: a window update too small to be worth a segment */
 	TGT_TMR_PUSH,    /* delivery: belongs to tgt_deliver, see tgt_timer_push_start() */
 	TGT_TMR_RETRY,   /* the device took no more frames: try again */
 	TGT_TMRS
@@ -138,9 +142,11 @@ struct tgt_conn {
 	uint16_t local_port_be, remote_port_be;
 	uint8_t ttl, tos, user_priority;
 	uint8_t snd_wscale, rcv_wscale; /* 0 when scaling was not agreed */
+	uint8_t scaling;        /* it was agreed, if only with 0 */
 	uint8_t cc_id;          /* tgt_cc_by_id() */
 	uint16_t remote_mss;    /* from the handshake; payload + options bound */
 	uint32_t flow_label;
+	uint32_t hash_value;    /* carried through */
 	uint32_t options;       /* TGT_OPT_ */
 	uint32_t path_mtu_bytes;/* copy of the path's; change it through tgt_conn_set_mtu() */
 	uint32_t rcv_buf_bytes; /* InitialRcvWnd: most received bytes held for the application */
@@ -160,7 +166,8 @@ struct tgt_conn {
 	uint8_t ack_segments;   /* segments received since the last ACK went out */
 	uint32_t flags;         /* TGT_CF_ */
 	tcp_seq rcv_nxt;
-	tcp_seq rcv_adv;        /* right edge of the advertised window: RcvNxt + RcvWnd; never moves left */
+	tcp_seq rcv_adv;        /* right edge of the window granted: RcvNxt + RcvWnd; never moves left */
+	tcp_seq rcv_edge;       /* furthest edge the peer was told: rcv_adv, rounded up to the window scale's unit */
 	tcp_seq rcv_acked;      /* last acknowledgment number sent */
 	uint32_t rcv_in_deliver_bytes; /* bytes below rcv_nxt that tgt_deliver_data() has not stored yet */
 	tcp_seq snd_una, snd_nxt, snd_max; /* snd_nxt < snd_max: what lies between is being sent again */
@@ -240,7 +247,12 @@ enum tgt_verdict {
 	TGT_SEG_DROP,    /* dropped and counted in tgt_adapter.drops */
 };
 
-/* ---- engine, called by the DDI side ---------------------------------------------------------------- */
+/*
+ * ---- engine, called by the DDI side ----
+ *
+ * The engine calls the DDI side from inside tgt_input() and timers. There every function of the first group may be
+ * called on the same connection (output is then put off until the event ends), except tgt_conn_release().
+ */
 
 /* tgt_conn_init() - defaults of a zeroed connection: timers off, cc chosen, limiters open. Before it is filled. */
 void tgt_conn_init(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t slot);
@@ -316,7 +328,7 @@ void tgt_rcv_window_changed(struct tgt_adapter *a, struct tgt_conn *conn);
 /* tgt_rcv_window_update() - the same without thresholds (TCP_FLAG_UPDATE_RCV_WND). */
 void tgt_rcv_window_update(struct tgt_adapter *a, struct tgt_conn *conn);
 
-/* ---- DDI side, called by the engine (a test supplies its own) ------------------------------------- */
+/* ---- DDI side, called by the engine (a test supplies its own) ---- */
 
 /* The connection of a wheel entry, NULL when the slot is free. */
 struct tgt_conn *tgt_conn_of_slot(struct tgt_adapter *a, uint32_t slot);

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "target/tgt_ack.h"
+
+#include "target/tgt_close.h"
+#include "target/tgt_persist.h"
+#include "target/tgt_recovery.h"
+#include "target/tgt_rtt.h"
+#include "target/tgt_sack.h"
+#include "target/tgt_sendq.h"
+#include "target/tgt_timer.h"
+
+bool tgt_ack_valid(const struct tgt_conn *conn, tcp_seq ack)
+{
+	return seq_leq(ack, conn->snd_max) && seq_geq(ack, conn->snd_una - conn->max_snd_wnd_bytes);
+}
+
+static uint32_t scaled_window(const struct tgt_conn *conn, const struct tgt_segment *seg)
+{
+	return (uint32_t)seg->wnd_raw << conn->snd_wscale;
+}
+
+/* Only a segment that is not older than the one the present window came from may change it (RFC 9293 3.10.7.4). */
+static void update_window(struct tgt_conn *conn, const struct tgt_segment *seg)
+{
+	if (!seq_lt(conn->snd_wl1, seg->seq) &&
+	    !(conn->snd_wl1 == seg->seq && seq_leq(conn->snd_wl2, seg->ack)))
+		return;
+	conn->snd_wnd_bytes = scaled_window(conn, seg);
+	conn->snd_wl1 = seg->seq;
+	conn->snd_wl2 = seg->ack;
+	if (conn->snd_wnd_bytes > conn->max_snd_wnd_bytes)
+		conn->max_snd_wnd_bytes = conn->snd_wnd_bytes;
+}
+
+static bool acks_fin(const struct tgt_conn *conn, tcp_seq ack)
+{
+	return (conn->flags & (TGT_CF_FIN_QUEUED | TGT_CF_FIN_ACKED)) == TGT_CF_FIN_QUEUED &&
+	       ack == tgt_sendq_end(conn) + 1;
+}
+
+static void advance_una(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq ack, bool fin)
+{
+	tgt_sendq_ack(a, conn, ack - conn->snd_una - fin);
+	if (fin)
+		conn->flags |= TGT_CF_FIN_ACKED;
+	conn->snd_una = ack;
+	if (seq_lt(conn->snd_nxt, ack))
+		conn->snd_nxt = ack;
+	if (seq_lt(conn->snd_small_end, ack))
+		conn->snd_small_end = ack;
+	tgt_sack_advance(a, conn);
+}
+
+static void new_ack(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq ack, const struct tgt_opts *opts,
+		    uint64_t now_us)
+{
+	uint32_t bytes = ack - conn->snd_una;
+	bool fin = acks_fin(conn, ack);
+
+	tgt_rtt_on_ack(a, conn, ack, opts, now_us);
+	advance_una(a, conn, ack, fin);
+	if (!(conn->flags & TGT_CF_PERSIST)) {
+		conn->rexmt_count = 0;
+		conn->total_rt_us = 0;
+	}
+	tgt_recovery_new_ack(a, conn, bytes, opts, now_us);
+	tgt_timer_on_new_ack(conn, now_us);
+	if (fin)
+		tgt_close_fin_acked(a, conn, now_us);
+	tgt_forward_progress(a, conn);
+	if (bytes > fin)
+		tgt_send_acked(a, conn, bytes - fin);
+	if (fin)
+		tgt_close_fin_acked_notify(a, conn);
+}
+
+/* RFC 5681 2 without SACK; with it, what counts is whether the peer told something new (RFC 6675 2). */
+static bool is_duplicate(const struct tgt_conn *conn, const struct tgt_segment *seg, const struct tgt_opts *opts,
+			 uint32_t old_wnd_bytes, uint32_t newly_sacked)
+{
+	if (conn->options & TGT_OPT_SACK && (opts->sack_count || conn->sack.ranges))
+		return newly_sacked;
+	return !seg->len && !(seg->flags & TGT_TH_FIN) && scaled_window(conn, seg) == old_wnd_bytes;
+}
+
+void tgt_ack_input(struct tgt_adapter *a, struct tgt_conn *conn, const struct tgt_segment *seg,
+		   const struct tgt_opts *opts, uint64_t now_us)
+{
+	uint32_t old_wnd_bytes = conn->snd_wnd_bytes, newly_sacked = 0;
+	bool advances = seq_gt(seg->ack, conn->snd_una);
+
+	if (seq_lt(seg->ack, conn->snd_una))
+		return;
+	if (conn->options & TGT_OPT_SACK)
+		newly_sacked = tgt_sack_update(a, conn, opts);
+	update_window(conn, seg);
+	if (advances)
+		new_ack(a, conn, seg->ack, opts, now_us);
+	if (!(conn->flags & TGT_CF_STARTED) || conn->state == TGT_CLOSED)
+		return;
+	if (!conn->snd_wnd_bytes)
+		tgt_persist_answered(conn, now_us);
+	tgt_persist_update(conn, now_us);
+	if (conn->flags & TGT_CF_PERSIST || conn->snd_una == conn->snd_max)
+		return;
+	if (advances ? newly_sacked && conn->phase == TGT_REC_OPEN
+		     : is_duplicate(conn, seg, opts, old_wnd_bytes, newly_sacked))
+		tgt_recovery_duplicate(a, conn, now_us);
+}
