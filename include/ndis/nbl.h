@@ -61,7 +61,7 @@ struct _NET_BUFFER {
 	};
 	PMDL MdlChain;
 	ULONG DataOffset; /* bytes in front of the data, from the start of MdlChain */
-	USHORT ChecksumBias;
+	NDIS_ALIGN16 USHORT ChecksumBias; /* what precedes it is a 16-aligned header of its own on Windows */
 	USHORT Reserved;
 	NDIS_HANDLE NdisPoolHandle;
 	NDIS_ALIGN16 PVOID NdisReserved[2];
