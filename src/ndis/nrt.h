@@ -12,8 +12,7 @@
  *
  * Threads: wiring calls may come from any thread; one recursive lock serialises them, so a driver may wire from
  * its own callbacks. The data path takes no lock: it belongs to the worker that owns the adapter (see
- * nrt_adapter_own()). What can pend on Windows can pend here: then the call returns -EINPROGRESS and the rest
- * happens when the driver completes it.
+ * nrt_adapter_own()). What can pend on Windows can pend here: then the call returns -EINPROGRESS.
  */
 #ifndef NDIS_NRT_H
 #define NDIS_NRT_H
@@ -61,10 +60,18 @@ unsigned int nrt_adapter_announce(struct nrt_adapter *adapter);
 
 /*
  * nrt_adapter_destroy() - unbind every protocol, pause and halt the adapter, free it.
- * Returns:   0 when it is gone; -EINPROGRESS when an unbind or the pause pends: it goes on when the driver
- *            completes it, and is over when nrt_adapter_find() no longer knows the name.
+ * Context:   not from inside a driver's data path or completion call: the adapter may be gone on return.
+ * Returns:   0 when it is gone; -EINPROGRESS when an unbind, a request or the pause still pends: nrt_pump() goes on
+ *            with it, and it is over when nrt_adapter_find() no longer knows the name.
  */
 int nrt_adapter_destroy(struct nrt_adapter *adapter);
+
+/*
+ * nrt_pump() - go on with destructions that had to wait for a driver. Call it from the worker's loop (never from
+ * inside a driver's call) as long as it returns more than 0; cheap when there is nothing to do.
+ * Returns:   number of adapters whose destruction still waits.
+ */
+unsigned int nrt_pump(void);
 
 struct nrt_adapter *nrt_adapter_find(const char *name); /* NULL: no such adapter */
 const char *nrt_adapter_name(const struct nrt_adapter *adapter);

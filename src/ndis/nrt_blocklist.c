@@ -176,25 +176,17 @@ static const uint32_t state_sizes[TcpOffloadState + 1][3] = {
 	[TcpOffloadState] = TCP_SIZES,
 };
 
-/* Each state structure starts at the next multiple of 8 behind the one before. */
-static size_t round_up_8(size_t bytes)
-{
-	return (bytes + 7) & ~(size_t)7;
-}
-
 static void fill_lengths(union nrt_block *block)
 {
+	OFFLOAD_STATE_HEADER *state = NdisOffloadFirstState(block);
 	unsigned int type = block->protocol.Header.Type, i;
-	size_t offset = round_up_8(sizeof(*block));
-	OFFLOAD_STATE_HEADER *header;
 
 	if (type > TcpOffloadState)
 		return;
 	for (i = 0; i < 3 && state_sizes[type][i]; i++) {
-		header = (OFFLOAD_STATE_HEADER *)((unsigned char *)block + offset);
-		if (header->Length == 0)
-			header->Length = state_sizes[type][i];
-		offset = round_up_8(offset + header->Length);
+		if (state->Length == 0)
+			state->Length = state_sizes[type][i];
+		state = NdisOffloadNextState(state);
 	}
 }
 

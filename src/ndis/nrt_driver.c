@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "ndis/nrt_alloc.h"
+#include "ndis/nrt_binding.h"
 #include "ndis/nrt_driver.h"
 
 static pthread_mutex_t control_lock;
@@ -158,6 +159,8 @@ void nrt_deregister(NDIS_HANDLE handle, enum nrt_magic kind)
 	if (!driver || driver->magic != kind)
 		return;
 	nrt_lock();
+	if (kind == NRT_MAGIC_PROTOCOL_DRIVER)
+		nrt_unbind_all(driver);
 	NRT_ASSERT_DRIVER(driver->users == 0);
 	if (driver->users)
 		log_err("driver deregistered with %u adapters or bindings left", driver->users);
@@ -253,7 +256,11 @@ static NDIS_STATUS record(struct nrt_chimney *chimney, bool provider, const NDIS
 	const struct chimney_kind *kind = find_kind(given->Type);
 	void **member, *copy;
 
-	if (!kind || kind->provider != provider || given->Size < kind->size || !kind->ok(given))
+	if (!kind || kind->provider != provider)
+		return NDIS_STATUS_BAD_CHARACTERISTICS;
+	if (given->Size < kind->size)
+		return NDIS_STATUS_BAD_VERSION;
+	if (!kind->ok(given))
 		return NDIS_STATUS_BAD_CHARACTERISTICS;
 	copy = nrt_zalloc(kind->size);
 	if (!copy)

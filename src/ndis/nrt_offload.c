@@ -11,12 +11,14 @@
 #include <ndis/ndisstatus.h>
 
 #include "base/log.h"
+#include "ndis/nrt_adapter.h"
+#include "ndis/nrt_binding.h"
 
 bool nrt_offload_claim(struct nrt_open *open)
 {
 	struct nrt_adapter *adapter = open->adapter;
 
-	if (!open->can_offload)
+	if (!open->can_offload || !nrt_adapter_able(adapter))
 		return false;
 	if (adapter->offload_open == open)
 		return true;
@@ -92,7 +94,8 @@ void nrt_offload_complete(struct nrt_adapter *adapter, enum nrt_op op, NDIS_MINI
 		return;
 	nrt_blocks_to_protocol(root);
 	complete_up(open, op, root);
-	nrt_open_op_done(open);
+	open->pending_ops--;
+	nrt_open_settle(open);
 }
 
 /* The binding that offloaded the object of the block; the one that owns the chimney when there is no object. */

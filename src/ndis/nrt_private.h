@@ -86,15 +86,17 @@ struct nrt_adapter {
 	struct nrt_open *offload_open; /* the one binding that may use the chimney; NULL: nobody claimed it */
 	bool offload_enabled;          /* that binding uses it, and has not switched it off again */
 	bool destroying;
+	unsigned int busy;             /* wiring calls on the stack that still use the adapter */
 	struct nrt_driver *driver;
 	struct nrt_adapter *next;
 	struct nrt_open *opens;
-	unsigned int open_count;
+	struct nrt_bind *binds;
 	char *name;
 	uint16_t *wide_name;           /* the same for NDIS_STRINGs */
 	uint32_t ifindex;
 	void *add_device_context;
-	struct nrt_keyword *keywords;
+	void *im_context;              /* DeviceContext of NdisIMInitializeDeviceInstanceEx() */
+	struct nrt_keyword *keywords;  /* names are the adapter's own copies */
 	size_t keyword_count;
 
 	/* What the miniport reported. */
@@ -126,10 +128,22 @@ struct nrt_open {
 	W_INITIATE_OFFLOAD_HANDLER down_op[NRT_OPS];
 	INITIATE_OFFLOAD_COMPLETE_HANDLER up_op[NRT_OPS];
 	INDICATE_OFFLOAD_EVENT_HANDLER up_event;
+	unsigned int pending_requests;
 	struct nrt_adapter *adapter;
 	struct nrt_driver *driver;
+	struct nrt_bind *bind;
 	struct nrt_open *next; /* of the same adapter */
 	struct nrt_chimney chimney; /* client functions registered for this binding alone (not for the driver) */
+};
+
+/* One binding from the call of the bind handler to the end of the unbind: BindContext and UnbindContext. */
+struct nrt_bind {
+	uint32_t magic;
+	bool unbinding;
+	struct nrt_driver *driver;
+	struct nrt_adapter *adapter;
+	struct nrt_open *open; /* NULL: not open yet, or closed already */
+	struct nrt_bind *next; /* of the same adapter */
 };
 
 /* The lock of the control path; recursive, because drivers wire from their callbacks. */
@@ -140,20 +154,5 @@ void nrt_unlock(void);
 struct nrt_driver *nrt_driver_from(NDIS_HANDLE handle);
 struct nrt_adapter *nrt_adapter_from(NDIS_HANDLE handle);
 struct nrt_open *nrt_open_from(NDIS_HANDLE handle);
-
-/* nrt_driver.c */
-unsigned int nrt_for_each_protocol(unsigned int (*fn)(struct nrt_driver *driver, void *ctx), void *ctx);
-NDIS_STATUS nrt_set_optional_handlers(NDIS_HANDLE handle, const NDIS_OBJECT_HEADER *handlers);
-void nrt_chimney_clear(struct nrt_chimney *chimney);
-
-/* nrt_adapter.c */
-NDIS_STATUS nrt_adapter_set_attributes(struct nrt_adapter *adapter, const NDIS_OBJECT_HEADER *attributes);
-void nrt_adapter_pause_complete(struct nrt_adapter *adapter);
-void nrt_adapter_continue_destroy(struct nrt_adapter *adapter);
-bool nrt_adapter_has_provider(const struct nrt_adapter *adapter);
-
-/* nrt_binding.c */
-void nrt_open_update(struct nrt_open *open); /* after functions were registered: what the binding can do */
-void nrt_open_op_done(struct nrt_open *open); /* one state operation less; goes on with a close that waits */
 
 #endif
