@@ -46,7 +46,7 @@ static void our_fin(const struct fact_net *net, struct fact_cap *cap, int family
 	fact_pair_open(net, family, &pair);
 	must(!shutdown(pair.a, SHUT_WR));
 	must(read(pair.b, &c, 1) == 0);
-	fact_await_state(net, pair.a, TCP_FIN_WAIT2);
+	fact_await_state(pair.a, TCP_FIN_WAIT2);
 	freeze(net, cap, &pair, &r, "FIN_WAIT_2");
 	fact_repair_restore(pair.a, &pair, true, &r, 1, 0);
 	fact(fact_tcp_state(pair.a) == TCP_ESTABLISHED, "a plain restore is ESTABLISHED");

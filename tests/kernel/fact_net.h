@@ -74,8 +74,8 @@ void fact_read_all(int fd, void *data, size_t len);
 void fact_fill(uint8_t *data, size_t len, uint32_t seed);
 int fact_so_error(int fd);
 int fact_tcp_state(int fd); /* enum TCP_* of TCP_INFO */
-/* fact_await_state() - exchanges datagrams until the state is there (an ACK may be delayed). */
-void fact_await_state(const struct fact_net *net, int fd, int state);
+/* fact_await_state() - returns as soon as the state is there (an ACK may be delayed by 40 ms). */
+void fact_await_state(int fd, int state);
 
 /* A capture of one interface: all frames in and out, before any ingress hook. */
 struct fact_cap {

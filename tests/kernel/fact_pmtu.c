@@ -54,7 +54,9 @@ static void send_frag_needed(const struct fact_net *net, const struct fact_pair 
 
 static void any_event(void *ctx, const struct host_nl_event *ev)
 {
-	if (ev->type == HOST_NL_ROUTE || ev->type == HOST_NL_ROUTE_GONE)
+	/* IPv6 routes of the fresh links may still come. */
+	if ((ev->type == HOST_NL_ROUTE || ev->type == HOST_NL_ROUTE_GONE) &&
+	    ev->u.prefix.addr.family == AF_INET)
 		++*(int *)ctx;
 }
 

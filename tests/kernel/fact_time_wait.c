@@ -26,7 +26,7 @@ static void close_by_hand(const struct fact_net *net, struct fact_pair *pair,
 	must(fact_tcp_state(pair->b) == TCP_LAST_ACK);
 	fact_leave(net, frame, fact_build_segment(frame, net, pair, true, r->snd_seq + 1,
 						  r->rcv_seq + 1, FACT_ACK, NULL, NULL, 0));
-	fact_await_state(net, pair->b, TCP_CLOSE);
+	fact_await_state(pair->b, TCP_CLOSE);
 	close(pair->b);
 }
 
