@@ -157,6 +157,8 @@ static void on_moved(struct sim_sock *sock, bool ok)
 	struct sim_story_account *account = sc->story->account;
 
 	sc->moving = false;
+	if (!ok && sc->closing) /* it ended on the way: TIME_WAIT is kept by the host */
+		return;
 	if (!ok) {
 		sim_world_fail(sc->story->world, "connection %u could not be moved", sock->number);
 		return;
