@@ -12,10 +12,7 @@
 #include <fcntl.h>
 #include <linux/if_ether.h>
 #include <linux/if_tun.h>
-#include <linux/virtio_net.h>
 #include <net/if.h>
-#include <netinet/in.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,10 +20,9 @@
 #include <unistd.h>
 
 #include "nic/nic_provider.h"
+#include "nic/nic_vnet.h"
 
-#define TAP_IOV_MAX         256u
-#define TAP_MAX_FRAME_BYTES (ETH_HLEN + 4u + 65535u)
-#define TCP_CSUM_OFFSET     16u
+#define TAP_IOV_MAX 256u
 
 struct nic_tap {
 	struct nic nic; /* first: nic.h's users hold a pointer to it */
@@ -48,63 +44,17 @@ static int refuse(int err, char *why, size_t why_size, const char *what)
 	return err;
 }
 
-/*
- * Offset of the TCP header of an untagged IPv4 or IPv6 frame, 0 when it is something else. IPv6
- * extension headers that may precede TCP in a whole packet are stepped over.
- */
-static uint32_t tcp_offset(const uint8_t *data, uint32_t len)
-{
-	uint32_t at = ETH_HLEN;
-	uint16_t ether;
-	uint8_t next;
-
-	if (len < ETH_HLEN + 20u)
-		return 0;
-	ether = (uint16_t)(data[12] << 8 | data[13]);
-	if (ether == ETH_P_IP)
-		return data[at + 9] == IPPROTO_TCP ? at + (data[at] & 15u) * 4u : 0;
-	if (ether != ETH_P_IPV6 || len < at + 40u)
-		return 0;
-	next = data[at + 6];
-	at += 40;
-	while (next == IPPROTO_HOPOPTS || next == IPPROTO_ROUTING || next == IPPROTO_DSTOPTS) {
-		if (len < at + 8u)
-			return 0;
-		next = data[at];
-		at += (data[at + 1] + 1u) * 8u;
-	}
-	return next == IPPROTO_TCP ? at : 0;
-}
-
-static void put_gso(struct virtio_net_hdr *vh, enum nic_gso type, uint16_t size, uint32_t hdr_len)
-{
-	if (type == NIC_GSO_NONE)
-		return;
-	vh->gso_type = type == NIC_GSO_TCP4 ? VIRTIO_NET_HDR_GSO_TCPV4 : VIRTIO_NET_HDR_GSO_TCPV6;
-	vh->gso_size = size;
-	vh->hdr_len = (uint16_t)hdr_len;
-}
-
-static void put_partial_csum(struct virtio_net_hdr *vh, uint32_t start)
-{
-	vh->flags = VIRTIO_NET_HDR_F_NEEDS_CSUM;
-	vh->csum_start = (uint16_t)start;
-	vh->csum_offset = TCP_CSUM_OFFSET;
-}
-
 /* 0 when the kernel took it; -EAGAIN: try later; other: this frame will never go. */
 static int send_one(struct nic_tap *tap, const struct nic_tx_frame *f)
 {
 	struct virtio_net_hdr vh = { 0 };
 
-	if (f->iov_count > TAP_IOV_MAX || f->len > TAP_MAX_FRAME_BYTES)
+	int err = nic_vnet_tx(f, &vh);
+
+	if (err)
+		return err;
+	if (f->iov_count > TAP_IOV_MAX)
 		return -EMSGSIZE;
-	/* The kernel cuts a super-frame only together with completing its checksums. */
-	if (f->gso_type != NIC_GSO_NONE && (!f->csum_partial || !f->gso_size))
-		return -EINVAL;
-	if (f->csum_partial)
-		put_partial_csum(&vh, f->csum_start);
-	put_gso(&vh, f->gso_type, f->gso_size, f->hdr_len);
 	tap->iov[0].iov_base = &vh;
 	tap->iov[0].iov_len = sizeof(vh);
 	memcpy(&tap->iov[1], f->iov, f->iov_count * sizeof(*f->iov));
@@ -141,26 +91,15 @@ static unsigned int tap_send(struct nic *nic, const struct nic_tx_frame *frames,
 int nic_tap_inject(struct nic *nic, const struct nic_rx_frame *frame)
 {
 	struct nic_tap *tap = tap_of(nic);
-	struct virtio_net_hdr vh = { 0 };
+	struct virtio_net_hdr vh;
 	struct iovec iov[2] = {
 		{ .iov_base = &vh, .iov_len = sizeof(vh) },
 		{ .iov_base = (void *)(uintptr_t)frame->data, .iov_len = frame->len },
 	};
-	uint32_t tcp;
+	int err = nic_vnet_inject(frame, nic->info.mac, &vh);
 
-	if (frame->len < ETH_HLEN || memcmp(frame->data, nic->info.mac, ETH_ALEN))
-		return -EINVAL;
-	if (frame->vlan_present || (frame->data[12] == 0x81 && frame->data[13] == 0x00))
-		return -EOPNOTSUPP;
-	tcp = tcp_offset(frame->data, frame->len);
-	if (frame->gso_type != NIC_GSO_NONE && (!tcp || tcp + 20u > frame->len))
-		return -EINVAL;
-	/* A partial checksum stays partial: the kernel trusts it as it would from a local sender. */
-	if (tcp && tcp + 20u <= frame->len && frame->csum_trusted)
-		put_partial_csum(&vh, tcp);
-	if (frame->gso_type != NIC_GSO_NONE)
-		put_gso(&vh, frame->gso_type, frame->gso_size,
-			tcp + (frame->data[tcp + 12] >> 4) * 4u);
+	if (err)
+		return err;
 	while (writev(tap->fd, iov, 2) < 0)
 		if (errno != EINTR)
 			return -errno;
@@ -176,28 +115,6 @@ static int tap_indicate(struct nic *nic, const struct nic_rx_frame *frame)
 	return err;
 }
 
-/* From the kernel's words to ours; false for a kind of super-frame that was not asked for. */
-static bool parse_rx(const struct virtio_net_hdr *vh, struct nic_rx_frame *frame)
-{
-	frame->csum_trusted =
-		vh->flags & (VIRTIO_NET_HDR_F_NEEDS_CSUM | VIRTIO_NET_HDR_F_DATA_VALID);
-	frame->gso_size = vh->gso_size;
-	switch (vh->gso_type & ~VIRTIO_NET_HDR_GSO_ECN) {
-	case VIRTIO_NET_HDR_GSO_NONE:
-		frame->gso_type = NIC_GSO_NONE;
-		frame->gso_size = 0;
-		return true;
-	case VIRTIO_NET_HDR_GSO_TCPV4:
-		frame->gso_type = NIC_GSO_TCP4;
-		return true;
-	case VIRTIO_NET_HDR_GSO_TCPV6:
-		frame->gso_type = NIC_GSO_TCP6;
-		return true;
-	default:
-		return false;
-	}
-}
-
 static unsigned int tap_poll(struct nic *nic, unsigned int budget)
 {
 	struct nic_tap *tap = tap_of(nic);
@@ -206,7 +123,7 @@ static unsigned int tap_poll(struct nic *nic, unsigned int budget)
 	while (done < budget) {
 		struct nic_rx_frame frame = { 0 };
 		struct virtio_net_hdr vh;
-		ssize_t n = read(tap->fd, tap->rx_buf, sizeof(vh) + TAP_MAX_FRAME_BYTES);
+		ssize_t n = read(tap->fd, tap->rx_buf, sizeof(vh) + NIC_VNET_MAX_FRAME_BYTES);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -214,7 +131,7 @@ static unsigned int tap_poll(struct nic *nic, unsigned int budget)
 			break; /* EAGAIN, or the device is gone: the worker learns that by rtnetlink */
 		done++;
 		memcpy(&vh, tap->rx_buf, sizeof(vh));
-		if (n < (ssize_t)(sizeof(vh) + ETH_HLEN) || !parse_rx(&vh, &frame)) {
+		if (n < (ssize_t)(sizeof(vh) + ETH_HLEN) || !nic_vnet_rx(&vh, &frame)) {
 			nic->stats.rx_drops++;
 			continue;
 		}
@@ -254,7 +171,7 @@ int nic_tap_adopt(struct nic **out, int fd, const struct nic_tap_config *config)
 	int err = 0;
 
 	if (tap)
-		tap->rx_buf = malloc(sizeof(struct virtio_net_hdr) + TAP_MAX_FRAME_BYTES);
+		tap->rx_buf = malloc(sizeof(struct virtio_net_hdr) + NIC_VNET_MAX_FRAME_BYTES);
 	if (!tap || !tap->rx_buf)
 		err = -ENOMEM;
 	else if (ioctl(fd, TUNGETIFF, &ifr) < 0)

@@ -143,11 +143,12 @@ static void errors(struct steer *st)
 	must_ok(steer_del(st, &f[1], 1));
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct fact_net net;
 	struct fact_steer s;
 
+	fact_use_veth = argc > 1 && !strcmp(argv[1], "veth");
 	fact_net_open(&net);
 	fact_steer_open(&net, &s);
 	inbound(&net, s.nic, s.st, AF_INET);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "nic/nic_tap.h"
+#include "nic/nic_veth.h"
 
 #define ADDR4_A "10.77.0.1"
 #define ADDR4_B "10.77.0.2"
@@ -663,15 +664,22 @@ void fact_leave(const struct fact_net *net, const void *frame, size_t len)
 	send_frame(&net->a, net->if_a, frame, len);
 }
 
+bool fact_use_veth;
+
 void fact_steer_open(const struct fact_net *net, struct fact_steer *s)
 {
 	struct nic_tap_config tap = { .ifname = "chimney%d", .mtu_bytes = 1500 };
 	char why[256];
 
 	memcpy(tap.mac, net->mac_a, 6);
-	if (nic_tap_open(&s->nic, &tap, why, sizeof(why)))
+	if (!fact_use_veth && nic_tap_open(&s->nic, &tap, why, sizeof(why))) {
+		printf("note: a veth pair instead of a TAP: %s\n", why);
+		fact_use_veth = true;
+	}
+	if (fact_use_veth && nic_veth_open(&s->nic, &tap, why, sizeof(why)))
 		fact_skip("%s", why);
-	snprintf(s->tap, sizeof(s->tap), "%s", nic_tap_ifname(s->nic));
+	snprintf(s->tap, sizeof(s->tap), "%s",
+		 fact_use_veth ? nic_veth_ifname(s->nic) : nic_tap_ifname(s->nic));
 	s->config = (struct steer_config){ .ifname = net->if_a, .tap = s->tap, .mtu_bytes = 1500 };
 	memcpy(s->config.mac, net->mac_a, 6);
 	if (steer_open(&s->st, &s->config, why, sizeof(why)))

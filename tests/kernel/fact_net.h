@@ -144,7 +144,11 @@ void fact_arrive(const struct fact_net *net, const void *frame, size_t len);
 /* fact_leave() - frame leaves if_a, past the kernel's own TCP. */
 void fact_leave(const struct fact_net *net, const void *frame, size_t len);
 
-/* Steering of if_a to a TAP, both closed by fact_steer_close(). Skips without /dev/net/tun. */
+/*
+ * Steering of if_a to a TAP, both closed by fact_steer_close(). Without /dev/net/tun, or when
+ * fact_use_veth is set, the TAP is a veth pair.
+ */
+extern bool fact_use_veth;
 struct nic;
 struct fact_steer {
 	struct nic *nic;

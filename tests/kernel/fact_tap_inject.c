@@ -91,10 +91,11 @@ static void try_rp_filter(const struct fact_net *net, const char *rp_filter)
 	fact_steer_close(&s);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	struct fact_net net;
 
+	fact_use_veth = argc > 1 && !strcmp(argv[1], "veth");
 	fact_net_open(&net);
 	try_rp_filter(&net, "0");
 	try_rp_filter(&net, "1");
