@@ -46,6 +46,20 @@ static inline NET_BUFFER_LIST *tgt_nblq_pop(struct tgt_nblq *q)
 	return nbl;
 }
 
+/* Take the last list out; a walk, for the rare case. */
+static inline NET_BUFFER_LIST *tgt_nblq_pop_last(struct tgt_nblq *q)
+{
+	NET_BUFFER_LIST *nbl = q->head, *before = NULL;
+
+	if (!nbl || nbl == q->tail)
+		return tgt_nblq_pop(q);
+	for (; nbl != q->tail; nbl = nbl->MiniportReserved[0])
+		before = nbl;
+	before->MiniportReserved[0] = NULL;
+	q->tail = before;
+	return nbl;
+}
+
 static inline void tgt_nbl_chain_add(struct tgt_nbl_chain *c, NET_BUFFER_LIST *nbl)
 {
 	nbl->Next = NULL;

@@ -369,10 +369,11 @@ void tgt_send_end_disconnect(struct tgt_adapter *a, struct tgt_conn_io *io, NDIS
 
 	s->disconnect = s->abort = NULL;
 	if (nbl) {
-		if (s->queue.head == nbl) {
-			tgt_nblq_pop(&s->queue);
+		/* It is last in the queue, if it is there at all; what precedes it goes back in the chain of an upload. */
+		if (s->queue.head == nbl)
 			end_one(s, nbl, &acked);
-		}
+		if (s->queue.head && s->queue.tail == nbl)
+			tgt_nblq_pop_last(&s->queue);
 		s->feed = NULL;
 		finish_disconnect(a, nbl, acked, status);
 	}
