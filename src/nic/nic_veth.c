@@ -181,7 +181,12 @@ static int map_ring(struct nic_veth *veth)
 {
 	struct tpacket_req req = { .tp_block_size = BLOCK_BYTES, .tp_block_nr = BLOCKS,
 				   .tp_frame_size = SLOT_BYTES, .tp_frame_nr = SLOTS };
+	struct tpacket_req none = { 0 };
 	void *ring;
+
+	/* An adopted socket has one, with a position that only its former user knew. */
+	if (setsockopt(veth->fd, SOL_PACKET, PACKET_RX_RING, &none, sizeof(none)) < 0)
+		return -errno;
 
 	if (setsockopt(veth->fd, SOL_PACKET, PACKET_RX_RING, &req, sizeof(req)) < 0)
 		return -errno;
@@ -371,15 +376,12 @@ static const struct nic_ops veth_ops = {
 	.close = veth_close,
 };
 
-int nic_veth_open(struct nic **out, const struct nic_tap_config *config, char *why,
-		  size_t why_size)
+static struct nic_veth *veth_new(const struct nic_tap_config *config)
 {
 	struct nic_veth *veth = calloc(1, sizeof(*veth));
-	const char *step = "a veth pair";
-	int err;
 
 	if (!veth)
-		return -ENOMEM;
+		return NULL;
 	nic_init(&veth->nic, &veth_ops);
 	veth->fd = -1;
 	memcpy(veth->nic.info.mac, config->mac, sizeof(config->mac));
@@ -388,6 +390,18 @@ int nic_veth_open(struct nic **out, const struct nic_tap_config *config, char *w
 	veth->nic.info.features = NIC_FEAT_TX_CSUM | NIC_FEAT_TSO4 | NIC_FEAT_TSO6 |
 				  NIC_FEAT_RX_CSUM;
 	veth->nic.info.kind = "veth";
+	return veth;
+}
+
+int nic_veth_open(struct nic **out, const struct nic_tap_config *config, char *why,
+		  size_t why_size)
+{
+	struct nic_veth *veth = veth_new(config);
+	const char *step = "a veth pair";
+	int err;
+
+	if (!veth)
+		return -ENOMEM;
 	err = make_named_pair(veth, config);
 	if (err)
 		veth->near[0] = '\0';
@@ -422,6 +436,47 @@ int nic_tap_or_veth_open(struct nic **out, const struct nic_tap_config *config, 
 		snprintf(ifname, 16, "%s", nic_veth_ifname(*out));
 	else if (why && why_size)
 		snprintf(why, why_size, "%s; %s", tap_why, veth_why);
+	return err;
+}
+
+static int veth_adopt(struct nic **out, int fd, const struct nic_tap_config *config)
+{
+	struct nic_veth *veth = veth_new(config);
+	struct sockaddr_ll ll = { 0 };
+	socklen_t len = sizeof(ll);
+	int err = 0;
+
+	if (!veth) {
+		close(fd);
+		return -ENOMEM;
+	}
+	veth->fd = fd;
+	if (getsockname(fd, (struct sockaddr *)&ll, &len) < 0 ||
+	    !if_indextoname((unsigned int)ll.sll_ifindex, veth->far))
+		err = -errno;
+	if (!err)
+		err = map_ring(veth);
+	if (err) {
+		veth_close(&veth->nic); /* near is not named yet: the pair stays */
+		return err;
+	}
+	/* "NAME-x" */
+	memcpy(veth->near, veth->far, strlen(veth->far) - 2);
+	*out = &veth->nic;
+	return 0;
+}
+
+int nic_tap_or_veth_adopt(struct nic **out, int fd, const struct nic_tap_config *config,
+			  char ifname[16])
+{
+	int domain, err;
+	socklen_t len = sizeof(domain);
+	bool is_socket = getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0;
+
+	err = is_socket ? veth_adopt(out, fd, config) : nic_tap_adopt(out, fd, config);
+	if (!err)
+		snprintf(ifname, 16, "%s",
+			 is_socket ? nic_veth_ifname(*out) : nic_tap_ifname(*out));
 	return err;
 }
 

@@ -26,6 +26,14 @@ int nic_veth_open(struct nic **out, const struct nic_tap_config *config, char *w
 int nic_tap_or_veth_open(struct nic **out, const struct nic_tap_config *config, char ifname[16],
 			 char *why, size_t why_size) __attribute__((warn_unused_result));
 
+/*
+ * nic_tap_or_veth_adopt() - goes on with what another process opened and then died, by a dup of its
+ * nic_fd(). Takes fd, also on error. Frames that waited in the ring of a veth pair are lost, as on
+ * a wire. -EBUSY: the other process still has the ring.
+ */
+int nic_tap_or_veth_adopt(struct nic **out, int fd, const struct nic_tap_config *config,
+			  char ifname[16]) __attribute__((warn_unused_result));
+
 /* nic_veth_ifname() - name of the near end; borrowed. */
 const char *nic_veth_ifname(const struct nic *nic);
 

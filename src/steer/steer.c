@@ -6,6 +6,7 @@
 #include <linux/netlink.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <libmnl/libmnl.h>
@@ -124,6 +125,31 @@ int steer_adopt(struct steer **out, int fd, const struct steer_config *config)
 	/* Numbers of the former user must not be taken for ours: start elsewhere. */
 	st->seq = (uint32_t)getpid() << 12;
 	*out = st;
+	return 0;
+}
+
+static int is_loopback(const struct steer_flow *flow, const uint8_t *addr)
+{
+	static const uint8_t one[16] = { [15] = 1 };
+
+	return flow->family == AF_INET ? addr[0] == 127 : !memcmp(addr, one, sizeof(one));
+}
+
+int steer_flow_check(const struct steer_flow *flow, uint32_t bound_ifindex, char *why,
+		     size_t why_size)
+{
+	if (flow->family != AF_INET && flow->family != AF_INET6)
+		return steer_refuse(-EOPNOTSUPP, why, why_size, "neither IPv4 nor IPv6");
+	if (bound_ifindex)
+		return steer_refuse(-EOPNOTSUPP, why, why_size,
+				    "the socket is bound to a device (SO_BINDTODEVICE): what comes "
+				    "back through the TAP would not be its");
+	if (is_loopback(flow, flow->local) || is_loopback(flow, flow->remote))
+		return steer_refuse(-EOPNOTSUPP, why, why_size,
+				    "loopback: the kernel drops what is forwarded to lo");
+	if (flow->family == AF_INET6 && flow->remote[0] == 0xfe && (flow->remote[1] & 0xc0) == 0x80)
+		return steer_refuse(-EOPNOTSUPP, why, why_size,
+				    "IPv6 link-local: such an address belongs to its own link only");
 	return 0;
 }
 

@@ -62,6 +62,14 @@ int steer_adopt(struct steer **out, int fd, const struct steer_config *config)
 	__attribute__((warn_unused_result));
 
 /*
+ * steer_flow_check() - can segments of this connection, caught by steering, be given back to its
+ * socket through the TAP? bound_ifindex: SO_BINDTODEVICE of the socket, 0 none.
+ * Returns: 0, or -EOPNOTSUPP with the reason in why.
+ */
+int steer_flow_check(const struct steer_flow *flow, uint32_t bound_ifindex, char *why,
+		     size_t why_size) __attribute__((warn_unused_result));
+
+/*
  * steer_add() / steer_del() - all flows of the call, or none.
  * Up to STEER_BATCH_FLOWS flows are one netlink batch; more are several, undone on failure.
  * Returns: 0; -EEXIST from add: one of them is steered already; -ENOENT from del: one of them is

@@ -82,7 +82,8 @@ int main(void)
 	plain = try_refill(&net, 0, 0);
 	fact(plain > 0 && plain < WANT, "the default size takes %zu bytes in repair mode", plain);
 	usual = try_refill(&net, SO_SNDBUF, 212992);
-	fact(usual > plain && usual > 400000, "SO_SNDBUF at the usual wmem_max of 212992 takes %zu", usual);
+	fact(usual > plain && usual > 400000,
+	     "SO_SNDBUF at the usual wmem_max of 212992 takes %zu", usual);
 	asked = try_refill(&net, SO_SNDBUF, WANT);
 	fact(asked >= usual, "SO_SNDBUF for %d bytes, cut to wmem_max, takes %zu", WANT, asked);
 	printf("fact: SO_BUF_LOCK 0 unlocks the size again\n"); /* checked at each of them */
