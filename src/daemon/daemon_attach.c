@@ -3,6 +3,7 @@
  * Taking on the connections of a process that already runs: its descriptors are looked through, and every established
  * TCP connection becomes a connection of the host driver, in the host, with the policy's verdict on it.
  */
+#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <linux/tcp.h>
@@ -58,17 +59,44 @@ other:
 	return -1;
 }
 
+/* What the policy looks at. The kernel does not tell a connection's age: it counts from when we first saw it. */
+static void judge(struct worker *w, struct daemon_conn *dc, uint64_t bytes)
+{
+	const struct host_conn_info *info = host_conn_info(dc->conn);
+	struct host_select_facts facts = { .family = info->flow.family,
+					   .local_port = ntohs(info->flow.local_port_be),
+					   .remote_port = ntohs(info->flow.remote_port_be),
+					   .age_ms = (loop_now_us(w->loop) - dc->seen_us) / 1000,
+					   .bytes = bytes };
+
+	memcpy(facts.local, info->flow.local, sizeof(facts.local));
+	memcpy(facts.remote, info->flow.remote, sizeof(facts.remote));
+	host_select_judge(w->policy, &facts, &dc->verdict);
+}
+
+static uint64_t bytes_of(int fd)
+{
+	struct tcp_info info = { 0 };
+	socklen_t len = sizeof(info);
+
+	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+		return 0;
+	return info.tcpi_bytes_acked + info.tcpi_bytes_received;
+}
+
 static int adopt(struct worker *w, pid_t pid, int fd_in_pid, int kernel_fd, uint64_t inode, char *why,
 		 size_t why_size)
 {
 	struct daemon_conn *dc = calloc(1, sizeof(*dc));
+	uint64_t bytes = bytes_of(kernel_fd);
 	int err;
 
 	if (!dc) {
 		close(kernel_fd);
 		return -ENOMEM;
 	}
-	*dc = (struct daemon_conn){ .worker = w, .pid = pid, .fd_in_pid = fd_in_pid, .inode = inode };
+	*dc = (struct daemon_conn){ .worker = w, .pid = pid, .fd_in_pid = fd_in_pid, .inode = inode,
+				     .seen_us = loop_now_us(w->loop) };
 	err = exec_find(&dc->holders, pid, fd_in_pid, why, why_size);
 	if (err) {
 		close(kernel_fd);
@@ -85,7 +113,7 @@ static int adopt(struct worker *w, pid_t pid, int fd_in_pid, int kernel_fd, uint
 	dc->id = ++w->last_id;
 	dc->next = w->conns;
 	w->conns = dc;
-	host_select_judge(w->policy, dc->conn, &dc->verdict);
+	judge(w, dc, bytes);
 	return 0;
 }
 

@@ -33,6 +33,7 @@ struct daemon_conn {
 	pid_t pid;
 	int fd_in_pid;
 	uint64_t inode;             /* of the kernel socket */
+	uint64_t seen_us;           /* when we learned of it */
 	struct host_select_verdict verdict;
 	bool switching;
 	struct daemon_conn *next;
@@ -56,6 +57,7 @@ struct worker {
 	void *target_driver;            /* NDIS handles of the target: driver, adapter; and its engine */
 	struct nrt_adapter *target_nrt;
 	struct tgt_adapter *target;
+	unsigned int im_count;          /* intermediate drivers in the stack */
 	char top_name[32];              /* name of the adapter on top of the stack */
 	struct host *host;
 	struct host_adapter *adapter;

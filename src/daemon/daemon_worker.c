@@ -21,7 +21,7 @@
 
 #include "base/log.h"
 #include "daemon/daemon_int.h"
-#include "im/passthru.h"
+#include "im/passthru/passthru.h"
 #include "ndis/nrt.h"
 #include "nic/nic_tap.h"
 #include "steer/steer.h"
@@ -112,6 +112,8 @@ static int open_ims(struct worker *w)
 		}
 		names[count++] = name;
 	}
+	if (count && passthru_driver_register() < 0)
+		return -ENOMEM;
 	for (unsigned int i = 0; i < count; i++) {
 		char above[sizeof(w->top_name)];
 		int err;
@@ -123,6 +125,7 @@ static int open_ims(struct worker *w)
 			return err;
 		}
 		snprintf(w->top_name, sizeof(w->top_name), "%s", above);
+		w->im_count++;
 	}
 	return 0;
 }
@@ -267,6 +270,20 @@ static int open_all(struct worker *w)
 	return err ? err : daemon_ctl_open(w);
 }
 
+/* Top down: the names were given in the order of building. */
+static void close_ims(struct worker *w)
+{
+	if (!w->im_count)
+		return;
+	while (w->im_count) {
+		char name[sizeof(w->top_name)];
+
+		snprintf(name, sizeof(name), "passthru%u", --w->im_count);
+		passthru_remove(name);
+	}
+	passthru_driver_deregister();
+}
+
 static void close_all(struct worker *w)
 {
 	daemon_ctl_close(w);
@@ -275,7 +292,7 @@ static void close_all(struct worker *w)
 		host_adapter_close(w->adapter);
 	if (w->host)
 		host_destroy(w->host);
-	passthru_remove_all();
+	close_ims(w);
 	if (w->target_nrt)
 		nrt_adapter_destroy(w->target_nrt);
 	if (w->target_driver)

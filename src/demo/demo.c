@@ -29,21 +29,17 @@ int demo_main(const struct demo_options *options)
 	struct demo_options o = *options;
 	struct demo_account account = { 0 };
 	char why[512] = "";
-	int err, status;
+	int err;
 
 	choose(&o);
 	err = o.sim ? demo_sim_run(&o, &account, why, sizeof(why)) : demo_story_run(&o, &account, why, sizeof(why));
-	if (err == -EINTR) {
-		demo_account_free(&account);
+	if (err == -EINTR)
 		return 130;
-	}
 	if (err)
 		fprintf(stderr, "chimney demo: %s\n", why[0] ? why : strerror(-err));
 	if (o.json)
 		demo_report_json(stdout, &o, &account);
 	else if (!err)
 		demo_report_text(stdout, &o, &account);
-	status = !err && demo_account_good(&account) ? 0 : 1;
-	demo_account_free(&account);
-	return status;
+	return !err && demo_account_good(&account) ? 0 : 1;
 }

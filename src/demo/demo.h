@@ -33,15 +33,19 @@ enum demo_phase {
 	DEMO_PHASES
 };
 
+struct demo_quantiles {
+	uint32_t count;
+	uint64_t p50_us, p99_us;
+};
+
 /* What happened in a phase, over all connections. */
 struct demo_phase_account {
 	uint64_t bytes;        /* payload, both ways */
 	uint64_t segments;     /* TCP segments that the peers saw, both ways (a super-frame counts as its segments) */
 	uint64_t retransmits;  /* by the peers */
 	uint64_t gap_us;       /* longest time without data seen by a peer */
-	uint32_t *enter_us;    /* how long each switch into this phase took, sorted when reported */
-	uint32_t *frozen_us;   /* the part of it in which the connection stood still */
-	uint32_t enter_count;
+	struct demo_quantiles enter;  /* how long the switches into this phase took */
+	struct demo_quantiles frozen; /* the part of it in which the connection stood still; count 0: not known */
 };
 
 struct demo_account {
@@ -56,6 +60,7 @@ struct demo_account {
 	uint32_t retries;             /* hand-overs that had to be tried again */
 	uint32_t time_wait;           /* sockets that the host keeps in TIME_WAIT at the end */
 	struct demo_phase_account phase[DEMO_PHASES];
+	struct demo_quantiles offload, upload; /* all switches of a direction */
 	char tree[4096];              /* a state tree as it went down, for people */
 	char query[1024];             /* delegated state of a running connection, for people */
 	bool python_ok, python_used;
@@ -69,9 +74,8 @@ int demo_main(const struct demo_options *options);
 int demo_story_run(const struct demo_options *options, struct demo_account *account, char *why, size_t why_size);
 int demo_sim_run(const struct demo_options *options, struct demo_account *account, char *why, size_t why_size);
 
-void demo_account_free(struct demo_account *account);
 bool demo_account_good(const struct demo_account *account);
-void demo_report_text(FILE *out, const struct demo_options *options, struct demo_account *account);
-void demo_report_json(FILE *out, const struct demo_options *options, struct demo_account *account);
+void demo_report_text(FILE *out, const struct demo_options *options, const struct demo_account *account);
+void demo_report_json(FILE *out, const struct demo_options *options, const struct demo_account *account);
 
 #endif

@@ -12,29 +12,6 @@ static const char *const phase_names[DEMO_PHASES] = {
 	[DEMO_HOST_3] = "host, closing", [DEMO_CHIMNEY_3] = "offloaded, closing",
 };
 
-static int compare_u32(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return (x > y) - (x < y);
-}
-
-static uint32_t percentile(uint32_t *values, uint32_t count, unsigned int percent)
-{
-	if (!count)
-		return 0;
-	qsort(values, count, sizeof(*values), compare_u32);
-	return values[(uint64_t)(count - 1) * percent / 100];
-}
-
-void demo_account_free(struct demo_account *account)
-{
-	for (int p = 0; p < DEMO_PHASES; p++) {
-		free(account->phase[p].enter_us);
-		free(account->phase[p].frozen_us);
-	}
-}
-
 bool demo_account_good(const struct demo_account *a)
 {
 	return a->connections && a->matched == a->connections && !a->broken && !a->peer_resets && !a->wire_resets &&
@@ -55,22 +32,25 @@ static void print_bytes(char *out, size_t size, uint64_t bytes)
 	snprintf(out, size, u ? "%.1f %s" : "%.0f %s", value, units[u]);
 }
 
-static void print_phase(FILE *out, enum demo_phase p, struct demo_phase_account *a)
+static const char *print_quantiles(char *out, size_t size, const struct demo_quantiles *q)
 {
-	char bytes[32], enter[40] = "", frozen[40] = "";
-
-	print_bytes(bytes, sizeof(bytes), a->bytes);
-	if (a->enter_count) {
-		snprintf(enter, sizeof(enter), "%" PRIu32 " / %" PRIu32, percentile(a->enter_us, a->enter_count, 50),
-			 percentile(a->enter_us, a->enter_count, 99));
-		snprintf(frozen, sizeof(frozen), "%" PRIu32 " / %" PRIu32,
-			 percentile(a->frozen_us, a->enter_count, 50), percentile(a->frozen_us, a->enter_count, 99));
-	}
-	fprintf(out, "  %-20s %10s %10" PRIu64 " %8" PRIu64 "   %15s %15s %10.1f\n", phase_names[p], bytes, a->segments,
-		a->retransmits, enter, frozen, (double)a->gap_us / 1000);
+	out[0] = 0;
+	if (q->count)
+		snprintf(out, size, "%" PRIu64 " / %" PRIu64, q->p50_us, q->p99_us);
+	return out;
 }
 
-void demo_report_text(FILE *out, const struct demo_options *o, struct demo_account *a)
+static void print_phase(FILE *out, enum demo_phase p, const struct demo_phase_account *a)
+{
+	char bytes[32], enter[40], frozen[40];
+
+	print_bytes(bytes, sizeof(bytes), a->bytes);
+	fprintf(out, "  %-20s %10s %10" PRIu64 " %8" PRIu64 "   %15s %15s %10.1f\n", phase_names[p], bytes, a->segments,
+		a->retransmits, print_quantiles(enter, sizeof(enter), &a->enter),
+		print_quantiles(frozen, sizeof(frozen), &a->frozen), (double)a->gap_us / 1000);
+}
+
+void demo_report_text(FILE *out, const struct demo_options *o, const struct demo_account *a)
 {
 	char bytes[32];
 
@@ -79,7 +59,7 @@ void demo_report_text(FILE *out, const struct demo_options *o, struct demo_accou
 	if (a->query[0])
 		fprintf(out, "\nIts delegated state while the target ran it (NdisQueryOffloadState):\n%s", a->query);
 	fprintf(out, "\n  %-20s %10s %10s %8s   %15s %15s %10s\n", "phase", "bytes", "segments", "retrans",
-		"switch µs", "frozen µs", "gap ms");
+		"switch us", "frozen us", "gap ms");
 	fprintf(out, "  %-20s %10s %10s %8s   %15s %15s %10s\n", "", "", "", "", "p50 / p99", "p50 / p99", "longest");
 	for (int p = 0; p < DEMO_PHASES; p++)
 		print_phase(out, (enum demo_phase)p, &a->phase[p]);
@@ -101,32 +81,13 @@ void demo_report_text(FILE *out, const struct demo_options *o, struct demo_accou
 	fprintf(out, "%s\n", demo_account_good(a) ? "Everything matched." : "SOMETHING DID NOT MATCH.");
 }
 
-static json_t *percentiles(struct demo_account *a, const enum demo_phase *phases, unsigned int count)
+static json_t *quantiles(const struct demo_quantiles *q)
 {
-	uint32_t total = 0, *all, n = 0;
-	json_t *out;
-
-	for (unsigned int i = 0; i < count; i++)
-		total += a->phase[phases[i]].enter_count;
-	all = calloc(total ? total : 1, sizeof(*all));
-	for (unsigned int i = 0; all && i < count; i++) {
-		struct demo_phase_account *p = &a->phase[phases[i]];
-
-		if (!p->enter_count)
-			continue;
-		memcpy(all + n, p->enter_us, p->enter_count * sizeof(*all));
-		n += p->enter_count;
-	}
-	out = json_pack("{s:I, s:I}", "p50", (json_int_t)percentile(all, n, 50), "p99",
-			(json_int_t)percentile(all, n, 99));
-	free(all);
-	return out;
+	return json_pack("{s:I, s:I}", "p50", (json_int_t)q->p50_us, "p99", (json_int_t)q->p99_us);
 }
 
-void demo_report_json(FILE *out, const struct demo_options *o, struct demo_account *a)
+void demo_report_json(FILE *out, const struct demo_options *o, const struct demo_account *a)
 {
-	static const enum demo_phase down[] = { DEMO_CHIMNEY_1, DEMO_CHIMNEY_2, DEMO_CHIMNEY_3 };
-	static const enum demo_phase up[] = { DEMO_HOST_2, DEMO_HOST_3 };
 	uint64_t gap_us = 0;
 	json_t *root;
 
@@ -139,8 +100,8 @@ void demo_report_json(FILE *out, const struct demo_options *o, struct demo_accou
 			 (json_int_t)a->bytes_each_way, "sha256_match",
 			 a->matched == a->connections && (!a->python_used || a->python_ok), "peer_resets",
 			 (json_int_t)a->peer_resets, "wire_resets", (json_int_t)a->wire_resets, "retransmits",
-			 (json_int_t)a->retransmits, "offload_us", percentiles(a, down, 3), "upload_us",
-			 percentiles(a, up, 2), "max_gap_us", (json_int_t)gap_us, "time_wait",
+			 (json_int_t)a->retransmits, "offload_us", quantiles(&a->offload), "upload_us",
+			 quantiles(&a->upload), "max_gap_us", (json_int_t)gap_us, "time_wait",
 			 (json_int_t)a->time_wait, "sim", o->sim, "seed", (json_int_t)o->seed);
 	if (!root)
 		return;

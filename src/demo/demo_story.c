@@ -38,6 +38,12 @@
 
 static volatile sig_atomic_t interrupted;
 
+/* How long the switches into a phase took; quantiles are taken at the end. */
+struct samples {
+	uint32_t *total_us, *frozen_us;
+	uint32_t count;
+};
+
 struct teller { /* one connection */
 	struct demo_flow *flow;
 	int64_t id;               /* the daemon's name for it; 0 until known */
@@ -61,6 +67,7 @@ struct story {
 	struct demo_addr server;
 	struct teller *tellers;
 	uint32_t teller_count;
+	struct samples samples[DEMO_PHASES];
 	int ctl_fd;
 	int daemon_ctl_fd;
 	int ready[2];
@@ -378,16 +385,16 @@ static int ask_switch(struct story *s, struct teller *t)
 	return 0;
 }
 
-static void record_switch(struct demo_phase_account *a, const json_t *answer, uint32_t room)
+static void record_switch(struct samples *to, const json_t *answer, uint32_t room)
 {
-	if (!a->enter_us) {
-		a->enter_us = calloc(room, sizeof(*a->enter_us));
-		a->frozen_us = calloc(room, sizeof(*a->frozen_us));
+	if (!to->total_us) {
+		to->total_us = calloc(room, sizeof(*to->total_us));
+		to->frozen_us = calloc(room, sizeof(*to->frozen_us));
 	}
-	if (!a->enter_us || !a->frozen_us || a->enter_count == room)
+	if (!to->total_us || !to->frozen_us || to->count == room)
 		return;
-	a->enter_us[a->enter_count] = (uint32_t)json_integer_value(json_object_get(answer, "total_us"));
-	a->frozen_us[a->enter_count++] = (uint32_t)json_integer_value(json_object_get(answer, "frozen_us"));
+	to->total_us[to->count] = (uint32_t)json_integer_value(json_object_get(answer, "total_us"));
+	to->frozen_us[to->count++] = (uint32_t)json_integer_value(json_object_get(answer, "frozen_us"));
 }
 
 static void copy_text(char *out, size_t size, json_t *answer)
@@ -430,7 +437,7 @@ static int switched(struct story *s, struct teller *t, json_t *answer, char *why
 		s->account->uploads += !goes_down(t);
 	}
 	t->phase++;
-	record_switch(&s->account->phase[t->phase], answer, s->teller_count);
+	record_switch(&s->samples[t->phase], answer, s->teller_count);
 	show_state(s, t);
 	allow_phase(t);
 	return 0;
@@ -575,47 +582,84 @@ static uint32_t count_time_wait(const char *path)
 	return n;
 }
 
-static int run_time_wait(void *arg)
-{
-	struct demo_account *a = arg;
-
-	a->time_wait = count_time_wait("/proc/self/net/tcp") + count_time_wait("/proc/self/net/tcp6");
-	return 0;
-}
-
 /* The namespace's socket table is read by a child that lives there. */
 static void look_at_time_wait(struct story *s)
 {
-	pid_t pid;
+	uint32_t seen = 0;
 	int pipefd[2];
-	struct demo_account seen = { 0 };
+	pid_t pid;
 
 	if (pipe(pipefd) < 0)
 		return;
 	pid = fork();
 	if (pid == 0) {
 		if (!netns_switch(&s->net.host))
-			run_time_wait(&seen);
-		_exit(write(pipefd[1], &seen.time_wait, sizeof(seen.time_wait)) < 0);
+			seen = count_time_wait("/proc/self/net/tcp") + count_time_wait("/proc/self/net/tcp6");
+		_exit(write(pipefd[1], &seen, sizeof(seen)) < 0);
 	}
 	close(pipefd[1]);
-	if (pid > 0 && read(pipefd[0], &seen.time_wait, sizeof(seen.time_wait)) == (ssize_t)sizeof(seen.time_wait))
-		s->account->time_wait = seen.time_wait;
+	if (pid > 0 && read(pipefd[0], &seen, sizeof(seen)) == (ssize_t)sizeof(seen))
+		s->account->time_wait = seen;
 	close(pipefd[0]);
 	if (pid > 0)
 		waitpid(pid, NULL, 0);
 }
 
+static int compare_u32(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Quantiles of the values of several lists together. */
+static struct demo_quantiles quantiles(const struct samples *const *lists, unsigned int count, bool frozen)
+{
+	struct demo_quantiles q = { 0 };
+	uint32_t total = 0, *all;
+
+	for (unsigned int i = 0; i < count; i++)
+		total += lists[i]->count;
+	all = calloc(total + 1, sizeof(*all));
+	if (!all || !total) {
+		free(all);
+		return q;
+	}
+	for (unsigned int i = 0; i < count; i++)
+		for (uint32_t k = 0; k < lists[i]->count; k++)
+			all[q.count++] = frozen ? lists[i]->frozen_us[k] : lists[i]->total_us[k];
+	qsort(all, q.count, sizeof(*all), compare_u32);
+	q.p50_us = all[(q.count - 1) / 2];
+	q.p99_us = all[(uint64_t)(q.count - 1) * 99 / 100];
+	free(all);
+	return q;
+}
+
+static void account_switches(struct story *s)
+{
+	const struct samples *down[] = { &s->samples[DEMO_CHIMNEY_1], &s->samples[DEMO_CHIMNEY_2],
+					 &s->samples[DEMO_CHIMNEY_3] };
+	const struct samples *up[] = { &s->samples[DEMO_HOST_2], &s->samples[DEMO_HOST_3] };
+
+	s->account->offload = quantiles(down, 3, false);
+	s->account->upload = quantiles(up, 2, false);
+	for (int p = 0; p < DEMO_PHASES; p++) {
+		const struct samples *one = &s->samples[p];
+
+		s->account->phase[p].enter = quantiles(&one, 1, false);
+		s->account->phase[p].frozen = quantiles(&one, 1, true);
+	}
+}
+
 static int final_account(struct story *s)
 {
 	json_t *answer = demo_ctl_call(s->ctl_fd, "stats", NULL);
-	uint64_t python_closed = 0;
 
+	account_switches(s);
 	if (!answer)
 		return -EIO;
 	s->account->retransmits += (uint64_t)json_integer_value(json_object_get(answer, "retransmits"));
-	s->account->closed_offloaded =
-		(uint32_t)(json_integer_value(json_object_get(answer, "closed_offloaded")) - (json_int_t)python_closed);
+	s->account->closed_offloaded = (uint32_t)json_integer_value(json_object_get(answer, "closed_offloaded"));
 	json_decref(answer);
 	look_at_time_wait(s);
 	kill(s->capture_pid, SIGTERM);
@@ -670,6 +714,10 @@ int demo_story_run(const struct demo_options *options, struct demo_account *acco
 	demo_net_close(&s.net);
 	if (s.ctl_fd >= 0)
 		close(s.ctl_fd);
+	for (int p = 0; p < DEMO_PHASES; p++) {
+		free(s.samples[p].total_us);
+		free(s.samples[p].frozen_us);
+	}
 	free(s.tellers);
 	return err;
 }
