@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * nrt_adapter.c - miniport adapters: made, started, paused, halted; and what their miniports report of themselves.
+ * nrt_adapter.c - miniport adapters: made, started, paused, halted; and what their miniports report
+ * of themselves.
  *
  *     create -> INITIALIZING -(MiniportInitializeEx)-> PAUSED -(MiniportRestart)-> RUNNING
- *     destroy: unbind all, wait for them -> PAUSING -(MiniportPause, may pend)-> HALTED -(MiniportHaltEx)-> freed
+ *     destroy: unbind all, wait for them -> PAUSING -(MiniportPause, may pend)-> HALTED
+ * -(MiniportHaltEx)-> freed
  *
- * Every step of a destruction may have to wait for a driver. The next step is taken by nrt_pump() from the worker's
- * loop and never from inside the call by which a driver finished the step before: that driver is still on the stack,
- * and its adapter must not be halted and freed under its feet.
+ * Every step of a destruction may have to wait for a driver. The next step is taken by nrt_pump()
+ * from the worker's loop and never from inside the call by which a driver finished the step before:
+ * that driver is still on the stack, and its adapter must not be halted and freed under its feet.
  */
 #include "ndis/nrt_adapter.h"
 
@@ -25,10 +27,12 @@
 #include "ndis/nrt_status.h"
 #include "ndis/nrt_string.h"
 
-#define CHIMNEY_ENCAPSULATIONS (NDIS_ENCAPSULATION_IEEE_802_3 | NDIS_ENCAPSULATION_IEEE_LLC_SNAP_ROUTED)
+#define CHIMNEY_ENCAPSULATIONS                                                                     \
+	(NDIS_ENCAPSULATION_IEEE_802_3 | NDIS_ENCAPSULATION_IEEE_LLC_SNAP_ROUTED)
 
 static struct nrt_adapter *adapters; /* under the lock */
-static unsigned int destructions;    /* adapters of the list that are being destroyed; written under the lock */
+static unsigned int
+	destructions; /* adapters of the list that are being destroyed; written under the lock */
 
 struct nrt_adapter *nrt_adapter_from(NDIS_HANDLE handle)
 {
@@ -84,7 +88,9 @@ void nrt_adapter_own(struct nrt_adapter *adapter)
 	adapter->owner = nrt_worker_self();
 }
 
-/* ---- Making ------------------------------------------------------------------------------------------------------- */
+/* ---- Making
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 static void adapter_free(struct nrt_adapter *adapter)
 {
@@ -105,7 +111,8 @@ static void adapter_unlink(struct nrt_adapter *adapter)
 	adapter->driver->users--;
 }
 
-static struct nrt_adapter *adapter_alloc(struct nrt_driver *driver, const struct nrt_adapter_params *params)
+static struct nrt_adapter *adapter_alloc(struct nrt_driver *driver,
+					 const struct nrt_adapter_params *params)
 {
 	struct nrt_adapter *adapter = nrt_zalloc(sizeof(*adapter));
 	size_t i;
@@ -121,7 +128,8 @@ static struct nrt_adapter *adapter_alloc(struct nrt_driver *driver, const struct
 	if (!adapter->name || !adapter->wide_name)
 		goto fail;
 	for (i = 0; i < params->keyword_count; i++)
-		if (nrt_config_set(adapter, params->keywords[i].name, params->keywords[i].value) < 0)
+		if (nrt_config_set(adapter, params->keywords[i].name, params->keywords[i].value) <
+		    0)
 			goto fail;
 	return adapter;
 fail:
@@ -185,7 +193,8 @@ static NDIS_STATUS start(struct nrt_adapter *adapter)
 	status = restart(adapter);
 	if (status == NDIS_STATUS_SUCCESS || status == NDIS_STATUS_PENDING)
 		return NDIS_STATUS_SUCCESS;
-	adapter->driver->miniport.HaltHandlerEx(adapter->context, NdisHaltDeviceInitializationFailed);
+	adapter->driver->miniport.HaltHandlerEx(adapter->context,
+						NdisHaltDeviceInitializationFailed);
 	return status;
 }
 
@@ -197,7 +206,8 @@ int nrt_adapter_make(NDIS_HANDLE handle, const struct nrt_adapter_params *params
 	NDIS_STATUS status;
 	int err = 0;
 
-	if (!driver || driver->magic != NRT_MAGIC_MINIPORT_DRIVER || !params->name || !params->name[0])
+	if (!driver || driver->magic != NRT_MAGIC_MINIPORT_DRIVER || !params->name ||
+	    !params->name[0])
 		return -EINVAL;
 	nrt_lock();
 	adapter = NULL;
@@ -226,12 +236,15 @@ out:
 	return err;
 }
 
-int nrt_adapter_create(NDIS_HANDLE driver, const struct nrt_adapter_params *params, struct nrt_adapter **out)
+int nrt_adapter_create(NDIS_HANDLE driver, const struct nrt_adapter_params *params,
+		       struct nrt_adapter **out)
 {
 	return nrt_adapter_make(driver, params, NULL, out);
 }
 
-/* ---- Ending ------------------------------------------------------------------------------------------------------- */
+/* ---- Ending
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 static void halt(struct nrt_adapter *adapter)
 {
@@ -261,7 +274,8 @@ static void pause(struct nrt_adapter *adapter)
 		adapter->state = NRT_ADAPTER_PAUSED;
 }
 
-/* The next steps of a destruction, if nothing stands in their way. Returns: whether the adapter is gone. */
+/* The next steps of a destruction, if nothing stands in their way. Returns: whether the adapter is
+ * gone. */
 static bool continue_destroy(struct nrt_adapter *adapter)
 {
 	if (!adapter->destroying || adapter->busy)
@@ -333,10 +347,11 @@ int nrt_adapter_destroy(struct nrt_adapter *adapter)
 	return left ? -EINPROGRESS : 0;
 }
 
-/* ---- What a miniport reports -------------------------------------------------------------------------------------- */
+/* ---- What a miniport reports
+ * -------------------------------------------------------------------------------------- */
 
-bool nrt_copy_connection_offload(NDIS_TCP_CONNECTION_OFFLOAD *to, const NDIS_TCP_CONNECTION_OFFLOAD *from,
-				 size_t size_bytes)
+bool nrt_copy_connection_offload(NDIS_TCP_CONNECTION_OFFLOAD *to,
+				 const NDIS_TCP_CONNECTION_OFFLOAD *from, size_t size_bytes)
 {
 	if (!from || size_bytes < NDIS_SIZEOF_TCP_CONNECTION_OFFLOAD_REVISION_1 ||
 	    from->Header.Type != NDIS_OBJECT_TYPE_DEFAULT ||
@@ -356,13 +371,16 @@ bool nrt_adapter_able(const struct nrt_adapter *adapter)
 {
 	const NDIS_TCP_CONNECTION_OFFLOAD *reported;
 
-	if (!has_provider(adapter) || !(adapter->has_offload_hardware || adapter->has_offload_current))
+	if (!has_provider(adapter) ||
+	    !(adapter->has_offload_hardware || adapter->has_offload_current))
 		return false;
-	reported = adapter->has_offload_hardware ? &adapter->offload_hardware : &adapter->offload_current;
+	reported = adapter->has_offload_hardware ? &adapter->offload_hardware
+						 : &adapter->offload_current;
 	return reported->Encapsulation & CHIMNEY_ENCAPSULATIONS;
 }
 
-const NDIS_TCP_CONNECTION_OFFLOAD *nrt_adapter_offload(const struct nrt_adapter *adapter, bool hardware)
+const NDIS_TCP_CONNECTION_OFFLOAD *nrt_adapter_offload(const struct nrt_adapter *adapter,
+						       bool hardware)
 {
 	if (!nrt_adapter_able(adapter))
 		return NULL;
@@ -376,12 +394,12 @@ static NDIS_STATUS set_offload_attributes(struct nrt_adapter *adapter,
 {
 	if (given->Header.Size < NDIS_SIZEOF_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES_REVISION_1)
 		return NDIS_STATUS_BAD_VERSION;
-	adapter->has_offload_current =
-		nrt_copy_connection_offload(&adapter->offload_current, given->DefaultTcpConnectionOffloadConfiguration,
-					    sizeof(adapter->offload_current));
-	adapter->has_offload_hardware =
-		nrt_copy_connection_offload(&adapter->offload_hardware, given->TcpConnectionOffloadHardwareCapabilities,
-					    sizeof(adapter->offload_hardware));
+	adapter->has_offload_current = nrt_copy_connection_offload(
+		&adapter->offload_current, given->DefaultTcpConnectionOffloadConfiguration,
+		sizeof(adapter->offload_current));
+	adapter->has_offload_hardware = nrt_copy_connection_offload(
+		&adapter->offload_hardware, given->TcpConnectionOffloadHardwareCapabilities,
+		sizeof(adapter->offload_hardware));
 	adapter->has_task_default = given->DefaultOffloadConfiguration;
 	if (adapter->has_task_default)
 		adapter->task_default = *given->DefaultOffloadConfiguration;

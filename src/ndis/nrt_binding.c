@@ -3,10 +3,11 @@
  * nrt_binding.c - a protocol driver bound to an adapter.
  *
  *     nrt_bind() -> ProtocolBindAdapterEx -> NdisOpenAdapterEx -> struct nrt_open
- *     nrt_unbind() -> ProtocolUnbindAdapterEx -> NdisCloseAdapterEx -> freed, when no state operation is left
+ *     nrt_unbind() -> ProtocolUnbindAdapterEx -> NdisCloseAdapterEx -> freed, when no state
+ * operation is left
  *
- * A struct nrt_bind accompanies the binding from the first call to the last, so that the contexts that a driver
- * hands back outlive the binding itself.
+ * A struct nrt_bind accompanies the binding from the first call to the last, so that the contexts
+ * that a driver hands back outlive the binding itself.
  */
 #include "ndis/nrt_binding.h"
 
@@ -33,9 +34,11 @@ struct nrt_open *nrt_open_from(NDIS_HANDLE handle)
 	return NULL;
 }
 
-/* ---- What a binding can do ---------------------------------------------------------------------------------------- */
+/* ---- What a binding can do
+ * ---------------------------------------------------------------------------------------- */
 
-static void set_client(struct nrt_open *open, const nrt_client_generic *generic, const nrt_client_tcp *tcp)
+static void set_client(struct nrt_open *open, const nrt_client_generic *generic,
+		       const nrt_client_tcp *tcp)
 {
 	open->up = *tcp;
 	open->up_op[NRT_OP_INITIATE] = generic->InitiateOffloadCompleteHandler;
@@ -46,7 +49,8 @@ static void set_client(struct nrt_open *open, const nrt_client_generic *generic,
 	open->up_event = generic->IndicateOffloadEventHandler;
 }
 
-static void set_provider(struct nrt_open *open, const nrt_provider_generic *generic, const nrt_provider_tcp *tcp)
+static void set_provider(struct nrt_open *open, const nrt_provider_generic *generic,
+			 const nrt_provider_tcp *tcp)
 {
 	open->down = *tcp;
 	open->down_op[NRT_OP_INITIATE] = generic->InitiateOffloadHandler;
@@ -60,20 +64,25 @@ void nrt_open_update(struct nrt_open *open)
 {
 	const struct nrt_chimney *own = &open->chimney, *protocol = &open->driver->chimney;
 	const struct nrt_chimney *miniport = &open->adapter->driver->chimney;
-	const nrt_client_generic *generic = own->client_generic ? own->client_generic : protocol->client_generic;
+	const nrt_client_generic *generic =
+		own->client_generic ? own->client_generic : protocol->client_generic;
 	const nrt_client_tcp *tcp = own->client_tcp ? own->client_tcp : protocol->client_tcp;
 
 	if (generic && tcp)
 		set_client(open, generic, tcp);
 	if (miniport->provider_generic && miniport->provider_tcp)
 		set_provider(open, miniport->provider_generic, miniport->provider_tcp);
-	/* One end without chimney functions is enough to block it, whatever capabilities are passed up. */
+	/* One end without chimney functions is enough to block it, whatever capabilities are passed
+	 * up. */
 	open->can_offload = generic && tcp && miniport->provider_generic && miniport->provider_tcp;
 }
 
-/* ---- Binding ------------------------------------------------------------------------------------------------------ */
+/* ---- Binding
+ * ------------------------------------------------------------------------------------------------------
+ */
 
-static void fill_bind_parameters(struct nrt_adapter *adapter, NDIS_STRING *name, NDIS_BIND_PARAMETERS *params)
+static void fill_bind_parameters(struct nrt_adapter *adapter, NDIS_STRING *name,
+				 NDIS_BIND_PARAMETERS *params)
 {
 	const NDIS_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES *general = &adapter->general;
 
@@ -111,10 +120,12 @@ static void fill_bind_parameters(struct nrt_adapter *adapter, NDIS_STRING *name,
 		.TcpConnectionOffloadHardwareCapabilities =
 			(NDIS_TCP_CONNECTION_OFFLOAD *)nrt_adapter_offload(adapter, true),
 	};
-	memcpy(params->CurrentMacAddress, general->CurrentMacAddress, sizeof(params->CurrentMacAddress));
+	memcpy(params->CurrentMacAddress, general->CurrentMacAddress,
+	       sizeof(params->CurrentMacAddress));
 }
 
-static struct nrt_bind *find_bind(const struct nrt_adapter *adapter, const struct nrt_driver *driver)
+static struct nrt_bind *find_bind(const struct nrt_adapter *adapter,
+				  const struct nrt_driver *driver)
 {
 	struct nrt_bind *bind;
 
@@ -213,12 +224,14 @@ void nrt_bind_complete(NDIS_HANDLE bind_context, NDIS_STATUS status)
 }
 
 NDIS_STATUS nrt_open_adapter(NDIS_HANDLE driver_handle, NDIS_HANDLE protocol_context,
-			     const NDIS_OPEN_PARAMETERS *params, NDIS_HANDLE bind_context, NDIS_HANDLE *out)
+			     const NDIS_OPEN_PARAMETERS *params, NDIS_HANDLE bind_context,
+			     NDIS_HANDLE *out)
 {
 	struct nrt_bind *bind = bind_context;
 	struct nrt_open *open;
 
-	NRT_ASSERT_DRIVER(bind && bind->magic == NRT_MAGIC_BIND && bind->driver == driver_handle && !bind->open);
+	NRT_ASSERT_DRIVER(bind && bind->magic == NRT_MAGIC_BIND && bind->driver == driver_handle &&
+			  !bind->open);
 	if (!bind || bind->magic != NRT_MAGIC_BIND || bind->driver != driver_handle || bind->open)
 		return NDIS_STATUS_INVALID_PARAMETER;
 	if (!params->AdapterName || !nrt_string_is(params->AdapterName, bind->adapter->name, false))
@@ -243,7 +256,9 @@ NDIS_STATUS nrt_open_adapter(NDIS_HANDLE driver_handle, NDIS_HANDLE protocol_con
 	return NDIS_STATUS_SUCCESS;
 }
 
-/* ---- Unbinding ---------------------------------------------------------------------------------------------------- */
+/* ---- Unbinding
+ * ----------------------------------------------------------------------------------------------------
+ */
 
 static void open_free(struct nrt_open *open)
 {
@@ -277,7 +292,8 @@ NDIS_STATUS nrt_close_adapter(struct nrt_open *open)
 
 void nrt_open_settle(struct nrt_open *open)
 {
-	CLOSE_ADAPTER_COMPLETE_HANDLER_EX complete = open->driver->protocol.CloseAdapterCompleteHandlerEx;
+	CLOSE_ADAPTER_COMPLETE_HANDLER_EX complete =
+		open->driver->protocol.CloseAdapterCompleteHandlerEx;
 	NDIS_HANDLE context = open->protocol_context;
 
 	if (!open->closing || open->pending_ops || open->pending_requests)
@@ -307,7 +323,8 @@ void nrt_unbind_complete(NDIS_HANDLE unbind_context)
 	struct nrt_bind *bind = unbind_context;
 
 	NRT_ASSERT_DRIVER(bind && bind->magic == NRT_MAGIC_BIND && bind->unbinding);
-	NRT_ASSERT_DRIVER(!bind->open); /* a protocol closes the adapter before it says that it is unbound */
+	NRT_ASSERT_DRIVER(
+		!bind->open); /* a protocol closes the adapter before it says that it is unbound */
 	nrt_lock();
 	bind_free(bind);
 	nrt_unlock();

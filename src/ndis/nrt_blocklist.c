@@ -4,8 +4,8 @@
  *
  * Theory of operation
  *
- * A state operation travels down a stack as a tree (in general a forest: the root row may have several blocks) and
- * comes back up as the same memory. Each layer looks at a block in its own way:
+ * A state operation travels down a stack as a tree (in general a forest: the root row may have
+ * several blocks) and comes back up as the same memory. Each layer looks at a block in its own way:
  *
  *     offset  protocol edge (above)            miniport edge (below)
  *     0x30    NdisReserved[2]                  MiniportOffloadContext   PVOID *
@@ -16,26 +16,27 @@
  *                                                                 ^
  *     0x30 after conversion: address of this slot ----------------+
  *
- * Going down, NDIS writes one word per block: the address of the slot in the handle of the driver above. With that
- * the miniport can tell the three kinds of block apart without knowing NDIS:
+ * Going down, NDIS writes one word per block: the address of the slot in the handle of the driver
+ * above. With that the miniport can tell the three kinds of block apart without knowing NDIS:
  *
- *     no handle above       -> MiniportOffloadContext NULL           placeholder, only its links count
- *     slot holds NULL       -> *MiniportOffloadContext is NULL       new offload, state follows
- *     slot holds something  -> *MiniportOffloadContext is not NULL   object the miniport knows (linker, or the
- *                                                                    object of a query, update, ...)
+ *     no handle above       -> MiniportOffloadContext NULL           placeholder, only its links
+ * count slot holds NULL       -> *MiniportOffloadContext is NULL       new offload, state follows
+ *     slot holds something  -> *MiniportOffloadContext is not NULL   object the miniport knows
+ * (linker, or the object of a query, update, ...)
  *
- * and by writing *MiniportOffloadContext it gives its reference straight to the handle from which every later send
- * starts. Going up, NDIS clears the word. Nothing else changes, nothing is copied, nothing is allocated; an
- * intermediate driver does the same between its own two edges, with handles of its own, so a stack of any depth
- * works on one tree.
+ * and by writing *MiniportOffloadContext it gives its reference straight to the handle from which
+ * every later send starts. Going up, NDIS clears the word. Nothing else changes, nothing is copied,
+ * nothing is allocated; an intermediate driver does the same between its own two edges, with
+ * handles of its own, so a stack of any depth works on one tree.
  *
- * On an initiate NDIS also marks the handle (NdisReserved[0]) with the binding through which the object was
- * offloaded: an event or a send that has nothing but the handle finds its way by it. The root's SourceHandle tells
- * which binding an operation came from (nrt_offload.c); an intermediate driver saves and restores it.
+ * On an initiate NDIS also marks the handle (NdisReserved[0]) with the binding through which the
+ * object was offloaded: an event or a send that has nothing but the handle finds its way by it. The
+ * root's SourceHandle tells which binding an operation came from (nrt_offload.c); an intermediate
+ * driver saves and restores it.
  *
- * The case that almost goes wrong: a tree may come from a driver that is mistaken or hostile. Three levels are all
- * that exist, so the walk keeps three pointers and no recursion; deeper links are noticed before the first word is
- * written, and the operation is refused as a whole.
+ * The case that almost goes wrong: a tree may come from a driver that is mistaken or hostile. Three
+ * levels are all that exist, so the walk keeps three pointers and no recursion; deeper links are
+ * noticed before the first word is written, and the operation is refused as a whole.
  */
 #include "ndis/nrt_blocklist.h"
 
@@ -57,7 +58,8 @@ SAME_PLACE(NdisReserved[2], MiniportOffloadContext);
 SAME_PLACE(OffloadHandle, NdisOffloadHandle);
 SAME_PLACE(SourceHandle, SourceHandle);
 SAME_PLACE(NetBufferListChain, NetBufferListChain);
-static_assert(sizeof(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST) == sizeof(NDIS_MINIPORT_OFFLOAD_BLOCK_LIST), "overlay");
+static_assert(sizeof(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST) == sizeof(NDIS_MINIPORT_OFFLOAD_BLOCK_LIST),
+	      "overlay");
 
 static union nrt_block *below(union nrt_block *block)
 {
@@ -120,7 +122,8 @@ int nrt_blocks_to_miniport(union nrt_block *root, void *reserved)
 		return -EINVAL;
 	for (block = nrt_block_first(&walk, root); block; block = nrt_block_next(&walk)) {
 		handle = block->protocol.OffloadHandle;
-		block->miniport.MiniportOffloadContext = handle ? &handle->MiniportOffloadContext : NULL;
+		block->miniport.MiniportOffloadContext =
+			handle ? &handle->MiniportOffloadContext : NULL;
 		if (handle && reserved)
 			handle->NdisReserved[0] = reserved;
 	}
@@ -146,16 +149,23 @@ void nrt_blocks_refuse(union nrt_block *root)
 			block->protocol.OffloadHandle ? NDIS_STATUS_FAILURE : NDIS_STATUS_SUCCESS;
 }
 
-/* Bytes of the state structures behind a block, in their order; 0 ends. Indexed by OFFLOAD_STATE_TYPE. */
+/* Bytes of the state structures behind a block, in their order; 0 ends. Indexed by
+ * OFFLOAD_STATE_TYPE. */
 #define NEIGHBOR_SIZES                                                                             \
-	{ sizeof(NEIGHBOR_OFFLOAD_STATE_CONST), sizeof(NEIGHBOR_OFFLOAD_STATE_CACHED),             \
-	  sizeof(NEIGHBOR_OFFLOAD_STATE_DELEGATED) }
+	{                                                                                          \
+		sizeof(NEIGHBOR_OFFLOAD_STATE_CONST), sizeof(NEIGHBOR_OFFLOAD_STATE_CACHED),       \
+			sizeof(NEIGHBOR_OFFLOAD_STATE_DELEGATED)                                   \
+	}
 #define PATH_SIZES                                                                                 \
-	{ sizeof(PATH_OFFLOAD_STATE_CONST), sizeof(PATH_OFFLOAD_STATE_CACHED),                     \
-	  sizeof(PATH_OFFLOAD_STATE_DELEGATED) }
+	{                                                                                          \
+		sizeof(PATH_OFFLOAD_STATE_CONST), sizeof(PATH_OFFLOAD_STATE_CACHED),               \
+			sizeof(PATH_OFFLOAD_STATE_DELEGATED)                                       \
+	}
 #define TCP_SIZES                                                                                  \
-	{ sizeof(TCP_OFFLOAD_STATE_CONST), sizeof(TCP_OFFLOAD_STATE_CACHED),                       \
-	  sizeof(TCP_OFFLOAD_STATE_DELEGATED) }
+	{                                                                                          \
+		sizeof(TCP_OFFLOAD_STATE_CONST), sizeof(TCP_OFFLOAD_STATE_CACHED),                 \
+			sizeof(TCP_OFFLOAD_STATE_DELEGATED)                                        \
+	}
 
 static const uint32_t state_sizes[TcpOffloadState + 1][3] = {
 	[NeighborOffloadConstState] = { sizeof(NEIGHBOR_OFFLOAD_STATE_CONST) },
@@ -202,7 +212,8 @@ void nrt_blocks_fill_headers(union nrt_block *root)
 			header->Revision = 1;
 		if (!header->Size)
 			header->Size = sizeof(*block);
-		if (block->protocol.OffloadHandle && !block->protocol.OffloadHandle->MiniportOffloadContext)
+		if (block->protocol.OffloadHandle &&
+		    !block->protocol.OffloadHandle->MiniportOffloadContext)
 			fill_lengths(block);
 	}
 }

@@ -106,7 +106,8 @@ void nrt_config_close(NDIS_HANDLE handle)
 	nrt_free(config);
 }
 
-static const struct nrt_keyword *find_wide(const struct nrt_adapter *adapter, const NDIS_STRING *name)
+static const struct nrt_keyword *find_wide(const struct nrt_adapter *adapter,
+					   const NDIS_STRING *name)
 {
 	size_t i;
 
@@ -116,8 +117,8 @@ static const struct nrt_keyword *find_wide(const struct nrt_adapter *adapter, co
 	return NULL;
 }
 
-NDIS_STATUS nrt_config_read(NDIS_HANDLE handle, const NDIS_STRING *keyword, NDIS_PARAMETER_TYPE type,
-			    NDIS_CONFIGURATION_PARAMETER **out)
+NDIS_STATUS nrt_config_read(NDIS_HANDLE handle, const NDIS_STRING *keyword,
+			    NDIS_PARAMETER_TYPE type, NDIS_CONFIGURATION_PARAMETER **out)
 {
 	struct config *config = handle;
 	const struct nrt_keyword *found;
@@ -146,13 +147,15 @@ NDIS_STATUS nrt_config_write(NDIS_HANDLE handle, const NDIS_STRING *keyword,
 	size_t length = keyword->Length / sizeof(WCHAR), i;
 
 	NRT_ASSERT_DRIVER(config->magic == NRT_MAGIC_CONFIG);
-	if (value->ParameterType != NdisParameterInteger && value->ParameterType != NdisParameterHexInteger)
+	if (value->ParameterType != NdisParameterInteger &&
+	    value->ParameterType != NdisParameterHexInteger)
 		return NDIS_STATUS_NOT_SUPPORTED;
 	if (!length || length > KEYWORD_NAME_MAX)
 		return NDIS_STATUS_FAILURE;
 	for (i = 0; i < length; i++)
 		name[i] = keyword->Buffer[i] < 128 ? (char)keyword->Buffer[i] : '?';
 	name[length] = '\0';
-	return nrt_config_set(config->adapter, name, value->ParameterData.IntegerData) < 0 ? NDIS_STATUS_RESOURCES :
-											     NDIS_STATUS_SUCCESS;
+	return nrt_config_set(config->adapter, name, value->ParameterData.IntegerData) < 0
+		       ? NDIS_STATUS_RESOURCES
+		       : NDIS_STATUS_SUCCESS;
 }

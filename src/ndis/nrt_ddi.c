@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * nrt_ddi.c - the public entry points: what is checked of the arguments and the caller's level, then the call that
- * does the work. Nothing is decided here. Pools and lists are in nrt_nbl.c, virtual miniports in nrt_im.c.
+ * nrt_ddi.c - the public entry points: what is checked of the arguments and the caller's level,
+ * then the call that does the work. Nothing is decided here. Pools and lists are in nrt_nbl.c,
+ * virtual miniports in nrt_im.c.
  */
 #include <ndis/ndis.h>
 #include <ndis/ndischimney.h>
@@ -16,16 +17,20 @@
 #include "ndis/nrt_offload.h"
 #include "ndis/nrt_oid.h"
 
-/* ---- Registration ------------------------------------------------------------------------------------------------- */
+/* ---- Registration
+ * -------------------------------------------------------------------------------------------------
+ */
 
-NDIS_STATUS NdisMRegisterMiniportDriver(PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath,
-					NDIS_HANDLE MiniportDriverContext,
-					PNDIS_MINIPORT_DRIVER_CHARACTERISTICS MiniportDriverCharacteristics,
-					PNDIS_HANDLE NdisMiniportDriverHandle)
+NDIS_STATUS NdisMRegisterMiniportDriver(
+	PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath,
+	NDIS_HANDLE MiniportDriverContext,
+	PNDIS_MINIPORT_DRIVER_CHARACTERISTICS MiniportDriverCharacteristics,
+	PNDIS_HANDLE NdisMiniportDriverHandle)
 {
 	(void)DriverObject;
 	(void)RegistryPath;
-	return nrt_register_miniport(MiniportDriverContext, MiniportDriverCharacteristics, NdisMiniportDriverHandle);
+	return nrt_register_miniport(MiniportDriverContext, MiniportDriverCharacteristics,
+				     NdisMiniportDriverHandle);
 }
 
 VOID NdisMDeregisterMiniportDriver(NDIS_HANDLE NdisMiniportDriverHandle)
@@ -33,11 +38,13 @@ VOID NdisMDeregisterMiniportDriver(NDIS_HANDLE NdisMiniportDriverHandle)
 	nrt_deregister(NdisMiniportDriverHandle, NRT_MAGIC_MINIPORT_DRIVER);
 }
 
-NDIS_STATUS NdisRegisterProtocolDriver(NDIS_HANDLE ProtocolDriverContext,
-				       PNDIS_PROTOCOL_DRIVER_CHARACTERISTICS ProtocolCharacteristics,
-				       PNDIS_HANDLE NdisProtocolHandle)
+NDIS_STATUS NdisRegisterProtocolDriver(
+	NDIS_HANDLE ProtocolDriverContext,
+	PNDIS_PROTOCOL_DRIVER_CHARACTERISTICS ProtocolCharacteristics,
+	PNDIS_HANDLE NdisProtocolHandle)
 {
-	return nrt_register_protocol(ProtocolDriverContext, ProtocolCharacteristics, NdisProtocolHandle);
+	return nrt_register_protocol(ProtocolDriverContext, ProtocolCharacteristics,
+				     NdisProtocolHandle);
 }
 
 VOID NdisDeregisterProtocolDriver(NDIS_HANDLE NdisProtocolHandle)
@@ -45,14 +52,17 @@ VOID NdisDeregisterProtocolDriver(NDIS_HANDLE NdisProtocolHandle)
 	nrt_deregister(NdisProtocolHandle, NRT_MAGIC_PROTOCOL_DRIVER);
 }
 
-NDIS_STATUS NdisSetOptionalHandlers(NDIS_HANDLE NdisHandle, PNDIS_DRIVER_OPTIONAL_HANDLERS OptionalHandlers)
+NDIS_STATUS NdisSetOptionalHandlers(NDIS_HANDLE NdisHandle,
+				    PNDIS_DRIVER_OPTIONAL_HANDLERS OptionalHandlers)
 {
 	if (!NdisHandle || !OptionalHandlers)
 		return NDIS_STATUS_INVALID_PARAMETER;
 	return nrt_set_optional_handlers(NdisHandle, &OptionalHandlers->Header);
 }
 
-/* ---- Adapters ----------------------------------------------------------------------------------------------------- */
+/* ---- Adapters
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 NDIS_STATUS NdisMSetMiniportAttributes(NDIS_HANDLE NdisMiniportAdapterHandle,
 				       PNDIS_MINIPORT_ADAPTER_ATTRIBUTES MiniportAttributes)
@@ -61,7 +71,8 @@ NDIS_STATUS NdisMSetMiniportAttributes(NDIS_HANDLE NdisMiniportAdapterHandle,
 
 	if (!adapter || !MiniportAttributes)
 		return NDIS_STATUS_INVALID_PARAMETER;
-	return nrt_adapter_set_attributes(adapter, &MiniportAttributes->RegistrationAttributes.Header);
+	return nrt_adapter_set_attributes(adapter,
+					  &MiniportAttributes->RegistrationAttributes.Header);
 }
 
 VOID NdisMPauseComplete(NDIS_HANDLE MiniportAdapterHandle)
@@ -74,7 +85,8 @@ VOID NdisMRestartComplete(NDIS_HANDLE MiniportAdapterHandle, NDIS_STATUS Status)
 	nrt_adapter_restart_complete(nrt_adapter_from(MiniportAdapterHandle), Status);
 }
 
-NDIS_STATUS NdisMGetOffloadHandlers(NDIS_HANDLE NdisMiniportHandle, NDIS_CHIMNEY_OFFLOAD_TYPE ChimneyType,
+NDIS_STATUS NdisMGetOffloadHandlers(NDIS_HANDLE NdisMiniportHandle,
+				    NDIS_CHIMNEY_OFFLOAD_TYPE ChimneyType,
 				    PNDIS_OFFLOAD_EVENT_HANDLERS *OffloadHandlers)
 {
 	if (!nrt_adapter_from(NdisMiniportHandle) || !OffloadHandlers)
@@ -86,27 +98,32 @@ NDIS_STATUS NdisMGetOffloadHandlers(NDIS_HANDLE NdisMiniportHandle, NDIS_CHIMNEY
 	return NDIS_STATUS_SUCCESS;
 }
 
-VOID NdisMIndicateStatusEx(NDIS_HANDLE MiniportAdapterHandle, PNDIS_STATUS_INDICATION StatusIndication)
+VOID NdisMIndicateStatusEx(NDIS_HANDLE MiniportAdapterHandle,
+			   PNDIS_STATUS_INDICATION StatusIndication)
 {
 	nrt_indicate_status(nrt_adapter_from(MiniportAdapterHandle), StatusIndication);
 }
 
-VOID NdisMOidRequestComplete(NDIS_HANDLE MiniportAdapterHandle, PNDIS_OID_REQUEST OidRequest, NDIS_STATUS Status)
+VOID NdisMOidRequestComplete(NDIS_HANDLE MiniportAdapterHandle, PNDIS_OID_REQUEST OidRequest,
+			     NDIS_STATUS Status)
 {
 	nrt_oid_complete(nrt_adapter_from(MiniportAdapterHandle), OidRequest, Status);
 }
 
-VOID NdisMIndicateReceiveNetBufferLists(NDIS_HANDLE MiniportAdapterHandle, PNET_BUFFER_LIST NetBufferLists,
-					NDIS_PORT_NUMBER PortNumber, ULONG NumberOfNetBufferLists, ULONG ReceiveFlags)
+VOID NdisMIndicateReceiveNetBufferLists(NDIS_HANDLE MiniportAdapterHandle,
+					PNET_BUFFER_LIST NetBufferLists,
+					NDIS_PORT_NUMBER PortNumber, ULONG NumberOfNetBufferLists,
+					ULONG ReceiveFlags)
 {
 	struct nrt_adapter *adapter = nrt_adapter_from(MiniportAdapterHandle);
 
 	NRT_ASSERT_DISPATCH(adapter->owner);
-	nrt_plain_receive(adapter, NetBufferLists, PortNumber, NumberOfNetBufferLists, ReceiveFlags);
+	nrt_plain_receive(adapter, NetBufferLists, PortNumber, NumberOfNetBufferLists,
+			  ReceiveFlags);
 }
 
-VOID NdisMSendNetBufferListsComplete(NDIS_HANDLE MiniportAdapterHandle, PNET_BUFFER_LIST NetBufferList,
-				     ULONG SendCompleteFlags)
+VOID NdisMSendNetBufferListsComplete(NDIS_HANDLE MiniportAdapterHandle,
+				     PNET_BUFFER_LIST NetBufferList, ULONG SendCompleteFlags)
 {
 	struct nrt_adapter *adapter = nrt_adapter_from(MiniportAdapterHandle);
 
@@ -114,7 +131,9 @@ VOID NdisMSendNetBufferListsComplete(NDIS_HANDLE MiniportAdapterHandle, PNET_BUF
 	nrt_plain_send_complete(adapter, NetBufferList, SendCompleteFlags);
 }
 
-/* ---- Bindings ----------------------------------------------------------------------------------------------------- */
+/* ---- Bindings
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 NDIS_STATUS NdisOpenAdapterEx(NDIS_HANDLE NdisProtocolHandle, NDIS_HANDLE ProtocolBindingContext,
 			      PNDIS_OPEN_PARAMETERS OpenParameters, NDIS_HANDLE BindContext,
@@ -122,8 +141,8 @@ NDIS_STATUS NdisOpenAdapterEx(NDIS_HANDLE NdisProtocolHandle, NDIS_HANDLE Protoc
 {
 	if (!OpenParameters || !NdisBindingHandle)
 		return NDIS_STATUS_INVALID_PARAMETER;
-	return nrt_open_adapter(NdisProtocolHandle, ProtocolBindingContext, OpenParameters, BindContext,
-				NdisBindingHandle);
+	return nrt_open_adapter(NdisProtocolHandle, ProtocolBindingContext, OpenParameters,
+				BindContext, NdisBindingHandle);
 }
 
 NDIS_STATUS NdisCloseAdapterEx(NDIS_HANDLE NdisBindingHandle)
@@ -143,7 +162,8 @@ VOID NdisCompleteUnbindAdapterEx(NDIS_HANDLE UnbindContext)
 	nrt_unbind_complete(UnbindContext);
 }
 
-VOID NdisCompleteNetPnPEvent(NDIS_HANDLE NdisBindingHandle, PNET_PNP_EVENT_NOTIFICATION NetPnPEventNotification,
+VOID NdisCompleteNetPnPEvent(NDIS_HANDLE NdisBindingHandle,
+			     PNET_PNP_EVENT_NOTIFICATION NetPnPEventNotification,
 			     NDIS_STATUS Status)
 {
 	nrt_pnp_event_complete(nrt_open_from(NdisBindingHandle), NetPnPEventNotification, Status);
@@ -167,7 +187,8 @@ VOID NdisSendNetBufferLists(NDIS_HANDLE NdisBindingHandle, PNET_BUFFER_LIST NetB
 	nrt_plain_send(open, NetBufferLists, PortNumber, SendFlags);
 }
 
-VOID NdisReturnNetBufferLists(NDIS_HANDLE NdisBindingHandle, PNET_BUFFER_LIST NetBufferLists, ULONG ReturnFlags)
+VOID NdisReturnNetBufferLists(NDIS_HANDLE NdisBindingHandle, PNET_BUFFER_LIST NetBufferLists,
+			      ULONG ReturnFlags)
 {
 	struct nrt_open *open = nrt_open_from(NdisBindingHandle);
 
@@ -175,23 +196,28 @@ VOID NdisReturnNetBufferLists(NDIS_HANDLE NdisBindingHandle, PNET_BUFFER_LIST Ne
 	nrt_plain_return(open, NetBufferLists, ReturnFlags);
 }
 
-/* ---- Configuration ------------------------------------------------------------------------------------------------ */
+/* ---- Configuration
+ * ------------------------------------------------------------------------------------------------
+ */
 
-NDIS_STATUS NdisOpenConfigurationEx(PNDIS_CONFIGURATION_OBJECT ConfigObject, PNDIS_HANDLE ConfigurationHandle)
+NDIS_STATUS NdisOpenConfigurationEx(PNDIS_CONFIGURATION_OBJECT ConfigObject,
+				    PNDIS_HANDLE ConfigurationHandle)
 {
 	struct nrt_adapter *adapter = nrt_adapter_from(ConfigObject->NdisHandle);
 
-	return adapter ? nrt_config_open(adapter, ConfigurationHandle) : NDIS_STATUS_INVALID_PARAMETER;
+	return adapter ? nrt_config_open(adapter, ConfigurationHandle)
+		       : NDIS_STATUS_INVALID_PARAMETER;
 }
 
 VOID NdisReadConfiguration(PNDIS_STATUS Status, PNDIS_CONFIGURATION_PARAMETER *ParameterValue,
-			   NDIS_HANDLE ConfigurationHandle, PNDIS_STRING Keyword, NDIS_PARAMETER_TYPE ParameterType)
+			   NDIS_HANDLE ConfigurationHandle, PNDIS_STRING Keyword,
+			   NDIS_PARAMETER_TYPE ParameterType)
 {
 	*Status = nrt_config_read(ConfigurationHandle, Keyword, ParameterType, ParameterValue);
 }
 
-VOID NdisWriteConfiguration(PNDIS_STATUS Status, NDIS_HANDLE ConfigurationHandle, PNDIS_STRING Keyword,
-			    PNDIS_CONFIGURATION_PARAMETER ParameterValue)
+VOID NdisWriteConfiguration(PNDIS_STATUS Status, NDIS_HANDLE ConfigurationHandle,
+			    PNDIS_STRING Keyword, PNDIS_CONFIGURATION_PARAMETER ParameterValue)
 {
 	*Status = nrt_config_write(ConfigurationHandle, Keyword, ParameterValue);
 }
@@ -201,7 +227,8 @@ VOID NdisCloseConfiguration(NDIS_HANDLE ConfigurationHandle)
 	nrt_config_close(ConfigurationHandle);
 }
 
-/* ---- State operations --------------------------------------------------------------------------------------------- */
+/* ---- State operations
+ * --------------------------------------------------------------------------------------------- */
 
 static void state_call(NDIS_HANDLE binding, enum nrt_op op, NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list)
 {
@@ -212,7 +239,8 @@ static void state_call(NDIS_HANDLE binding, enum nrt_op op, NDIS_PROTOCOL_OFFLOA
 	nrt_offload_call(open, op, list);
 }
 
-static void state_complete(NDIS_HANDLE miniport, enum nrt_op op, NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *list)
+static void state_complete(NDIS_HANDLE miniport, enum nrt_op op,
+			   NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *list)
 {
 	struct nrt_adapter *adapter = nrt_adapter_from(miniport);
 
@@ -221,57 +249,68 @@ static void state_complete(NDIS_HANDLE miniport, enum nrt_op op, NDIS_MINIPORT_O
 	nrt_offload_complete(adapter, op, list);
 }
 
-VOID NdisInitiateOffload(NDIS_HANDLE NdisBindingHandle, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList)
+VOID NdisInitiateOffload(NDIS_HANDLE NdisBindingHandle,
+			 PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList)
 {
 	state_call(NdisBindingHandle, NRT_OP_INITIATE, OffloadBlockList);
 }
 
-VOID NdisTerminateOffload(NDIS_HANDLE NdisBindingHandle, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList)
+VOID NdisTerminateOffload(NDIS_HANDLE NdisBindingHandle,
+			  PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList)
 {
 	state_call(NdisBindingHandle, NRT_OP_TERMINATE, OffloadBlockList);
 }
 
-VOID NdisUpdateOffload(NDIS_HANDLE NdisBindingHandle, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList)
+VOID NdisUpdateOffload(NDIS_HANDLE NdisBindingHandle,
+		       PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList)
 {
 	state_call(NdisBindingHandle, NRT_OP_UPDATE, OffloadBlockList);
 }
 
-VOID NdisInvalidateOffload(NDIS_HANDLE NdisBindingHandle, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList)
+VOID NdisInvalidateOffload(NDIS_HANDLE NdisBindingHandle,
+			   PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList)
 {
 	state_call(NdisBindingHandle, NRT_OP_INVALIDATE, OffloadBlockList);
 }
 
-VOID NdisQueryOffloadState(NDIS_HANDLE NdisBindingHandle, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList)
+VOID NdisQueryOffloadState(NDIS_HANDLE NdisBindingHandle,
+			   PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList)
 {
 	state_call(NdisBindingHandle, NRT_OP_QUERY, OffloadBlockList);
 }
 
-VOID NdisMInitiateOffloadComplete(NDIS_HANDLE NdisMiniportHandle, PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList)
+VOID NdisMInitiateOffloadComplete(NDIS_HANDLE NdisMiniportHandle,
+				  PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList)
 {
 	state_complete(NdisMiniportHandle, NRT_OP_INITIATE, OffloadBlockList);
 }
 
-VOID NdisMTerminateOffloadComplete(NDIS_HANDLE NdisMiniportHandle, PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList)
+VOID NdisMTerminateOffloadComplete(NDIS_HANDLE NdisMiniportHandle,
+				   PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList)
 {
 	state_complete(NdisMiniportHandle, NRT_OP_TERMINATE, OffloadBlockList);
 }
 
-VOID NdisMUpdateOffloadComplete(NDIS_HANDLE NdisMiniportHandle, PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList)
+VOID NdisMUpdateOffloadComplete(NDIS_HANDLE NdisMiniportHandle,
+				PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList)
 {
 	state_complete(NdisMiniportHandle, NRT_OP_UPDATE, OffloadBlockList);
 }
 
-VOID NdisMInvalidateOffloadComplete(NDIS_HANDLE NdisMiniportHandle, PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList)
+VOID NdisMInvalidateOffloadComplete(NDIS_HANDLE NdisMiniportHandle,
+				    PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList)
 {
 	state_complete(NdisMiniportHandle, NRT_OP_INVALIDATE, OffloadBlockList);
 }
 
-VOID NdisMQueryOffloadStateComplete(NDIS_HANDLE NdisMiniportHandle, PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList)
+VOID NdisMQueryOffloadStateComplete(NDIS_HANDLE NdisMiniportHandle,
+				    PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList)
 {
 	state_complete(NdisMiniportHandle, NRT_OP_QUERY, OffloadBlockList);
 }
 
-VOID NdisMOffloadEventIndicate(NDIS_HANDLE NdisMiniportHandle, PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList,
+VOID NdisMOffloadEventIndicate(NDIS_HANDLE NdisMiniportHandle,
+			       PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList,
 			       ULONG IndicationCode)
 {
 	struct nrt_adapter *adapter = nrt_adapter_from(NdisMiniportHandle);
@@ -280,25 +319,29 @@ VOID NdisMOffloadEventIndicate(NDIS_HANDLE NdisMiniportHandle, PNDIS_MINIPORT_OF
 	nrt_offload_event(adapter, OffloadBlockList, IndicationCode);
 }
 
-/* ---- Data through the chimney ------------------------------------------------------------------------------------- */
+/* ---- Data through the chimney
+ * ------------------------------------------------------------------------------------- */
 
-NDIS_STATUS NdisOffloadTcpSend(PNDIS_OFFLOAD_HANDLE NdisOffloadHandle, PNET_BUFFER_LIST NetBufferList)
+NDIS_STATUS NdisOffloadTcpSend(PNDIS_OFFLOAD_HANDLE NdisOffloadHandle,
+			       PNET_BUFFER_LIST NetBufferList)
 {
 	return nrt_io_send(NdisOffloadHandle, NetBufferList);
 }
 
-NDIS_STATUS NdisOffloadTcpReceive(PNDIS_OFFLOAD_HANDLE NdisOffloadHandle, PNET_BUFFER_LIST NetBufferList)
+NDIS_STATUS NdisOffloadTcpReceive(PNDIS_OFFLOAD_HANDLE NdisOffloadHandle,
+				  PNET_BUFFER_LIST NetBufferList)
 {
 	return nrt_io_receive(NdisOffloadHandle, NetBufferList);
 }
 
-NDIS_STATUS NdisOffloadTcpForward(PNDIS_OFFLOAD_HANDLE NdisOffloadHandle, PNET_BUFFER_LIST NetBufferList)
+NDIS_STATUS NdisOffloadTcpForward(PNDIS_OFFLOAD_HANDLE NdisOffloadHandle,
+				  PNET_BUFFER_LIST NetBufferList)
 {
 	return nrt_io_forward(NdisOffloadHandle, NetBufferList);
 }
 
-NDIS_STATUS NdisOffloadTcpDisconnect(PNDIS_OFFLOAD_HANDLE NdisOffloadHandle, PNET_BUFFER_LIST NetBufferList,
-				     ULONG Flags)
+NDIS_STATUS NdisOffloadTcpDisconnect(PNDIS_OFFLOAD_HANDLE NdisOffloadHandle,
+				     PNET_BUFFER_LIST NetBufferList, ULONG Flags)
 {
 	return nrt_io_disconnect(NdisOffloadHandle, NetBufferList, Flags);
 }

@@ -2,9 +2,10 @@
 /*
  * nrt_driver.c - drivers and what they register.
  *
- * A driver registers its characteristics; inside that call its SetOptions callback runs and may add chimney functions
- * with NdisSetOptionalHandlers(): provider structures for a miniport driver, client structures for a protocol driver
- * (or later, for one binding of it). All four arrive through one pointer and are told apart by their object type.
+ * A driver registers its characteristics; inside that call its SetOptions callback runs and may add
+ * chimney functions with NdisSetOptionalHandlers(): provider structures for a miniport driver,
+ * client structures for a protocol driver (or later, for one binding of it). All four arrive
+ * through one pointer and are told apart by their object type.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -47,7 +48,8 @@ struct nrt_driver *nrt_driver_from(NDIS_HANDLE handle)
 {
 	struct nrt_driver *driver = handle;
 
-	if (driver && (driver->magic == NRT_MAGIC_MINIPORT_DRIVER || driver->magic == NRT_MAGIC_PROTOCOL_DRIVER))
+	if (driver && (driver->magic == NRT_MAGIC_MINIPORT_DRIVER ||
+		       driver->magic == NRT_MAGIC_PROTOCOL_DRIVER))
 		return driver;
 	NRT_ASSERT_DRIVER(!"a driver handle");
 	return NULL;
@@ -82,7 +84,8 @@ static void unlink_driver(struct nrt_driver *driver)
 }
 
 /* The SetOptions callback of a driver that has one; a failure undoes the registration. */
-static NDIS_STATUS run_set_options(struct nrt_driver *driver, SET_OPTIONS_HANDLER set_options, NDIS_HANDLE *out)
+static NDIS_STATUS run_set_options(struct nrt_driver *driver, SET_OPTIONS_HANDLER set_options,
+				   NDIS_HANDLE *out)
 {
 	NDIS_STATUS status = NDIS_STATUS_SUCCESS;
 
@@ -104,7 +107,8 @@ static bool miniport_ok(const NDIS_MINIPORT_DRIVER_CHARACTERISTICS *given)
 	       given->InitializeHandlerEx && given->HaltHandlerEx;
 }
 
-NDIS_STATUS nrt_register_miniport(NDIS_HANDLE context, const NDIS_MINIPORT_DRIVER_CHARACTERISTICS *given,
+NDIS_STATUS nrt_register_miniport(NDIS_HANDLE context,
+				  const NDIS_MINIPORT_DRIVER_CHARACTERISTICS *given,
 				  NDIS_HANDLE *out)
 {
 	struct nrt_driver *driver;
@@ -127,11 +131,13 @@ NDIS_STATUS nrt_register_miniport(NDIS_HANDLE context, const NDIS_MINIPORT_DRIVE
 static bool protocol_ok(const NDIS_PROTOCOL_DRIVER_CHARACTERISTICS *given)
 {
 	return given->Header.Type == NDIS_OBJECT_TYPE_PROTOCOL_DRIVER_CHARACTERISTICS &&
-	       given->Header.Size > offsetof(NDIS_PROTOCOL_DRIVER_CHARACTERISTICS, UnbindAdapterHandlerEx) &&
+	       given->Header.Size >
+		       offsetof(NDIS_PROTOCOL_DRIVER_CHARACTERISTICS, UnbindAdapterHandlerEx) &&
 	       given->BindAdapterHandlerEx && given->UnbindAdapterHandlerEx;
 }
 
-NDIS_STATUS nrt_register_protocol(NDIS_HANDLE context, const NDIS_PROTOCOL_DRIVER_CHARACTERISTICS *given,
+NDIS_STATUS nrt_register_protocol(NDIS_HANDLE context,
+				  const NDIS_PROTOCOL_DRIVER_CHARACTERISTICS *given,
 				  NDIS_HANDLE *out)
 {
 	struct nrt_driver *driver;
@@ -169,7 +175,8 @@ void nrt_deregister(NDIS_HANDLE handle, enum nrt_magic kind)
 	nrt_unlock();
 }
 
-unsigned int nrt_for_each_protocol(unsigned int (*fn)(struct nrt_driver *driver, void *ctx), void *ctx)
+unsigned int nrt_for_each_protocol(unsigned int (*fn)(struct nrt_driver *driver, void *ctx),
+				   void *ctx)
 {
 	struct nrt_driver *driver, *next;
 	unsigned int sum = 0;
@@ -185,15 +192,16 @@ unsigned int nrt_for_each_protocol(unsigned int (*fn)(struct nrt_driver *driver,
 }
 
 /*
- * The four structures. What each must have besides its header, and whether it belongs to a miniport or protocol
- * driver. Flags is reserved: not looked at.
+ * The four structures. What each must have besides its header, and whether it belongs to a miniport
+ * or protocol driver. Flags is reserved: not looked at.
  */
 static bool provider_generic_ok(const NDIS_OBJECT_HEADER *header)
 {
 	const nrt_provider_generic *given = (const void *)header;
 
-	return given->InitiateOffloadHandler && given->TerminateOffloadHandler && given->UpdateOffloadHandler &&
-	       given->InvalidateOffloadHandler && given->QueryOffloadHandler;
+	return given->InitiateOffloadHandler && given->TerminateOffloadHandler &&
+	       given->UpdateOffloadHandler && given->InvalidateOffloadHandler &&
+	       given->QueryOffloadHandler;
 }
 
 static bool provider_tcp_ok(const NDIS_OBJECT_HEADER *header)
@@ -218,8 +226,9 @@ static bool client_tcp_ok(const NDIS_OBJECT_HEADER *header)
 {
 	const nrt_client_tcp *given = (const void *)header;
 
-	return given->OffloadType == NdisTcpChimneyOffload && given->TcpOffloadSendCompleteHandler &&
-	       given->TcpOffloadReceiveCompleteHandler && given->TcpOffloadDisconnectCompleteHandler &&
+	return given->OffloadType == NdisTcpChimneyOffload &&
+	       given->TcpOffloadSendCompleteHandler && given->TcpOffloadReceiveCompleteHandler &&
+	       given->TcpOffloadDisconnectCompleteHandler &&
 	       given->TcpOffloadForwardCompleteHandler && given->TcpOffloadEventHandler &&
 	       given->TcpOffloadReceiveIndicateHandler;
 }
@@ -231,12 +240,14 @@ static const struct chimney_kind {
 	uint16_t member; /* offset of the pointer in struct nrt_chimney */
 	bool (*ok)(const NDIS_OBJECT_HEADER *header);
 } chimney_kinds[] = {
-	{ NDIS_OBJECT_TYPE_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS, true, sizeof(nrt_provider_generic),
-	  offsetof(struct nrt_chimney, provider_generic), provider_generic_ok },
+	{ NDIS_OBJECT_TYPE_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS, true,
+	  sizeof(nrt_provider_generic), offsetof(struct nrt_chimney, provider_generic),
+	  provider_generic_ok },
 	{ NDIS_OBJECT_TYPE_PROVIDER_CHIMNEY_OFFLOAD_CHARACTERISTICS, true, sizeof(nrt_provider_tcp),
 	  offsetof(struct nrt_chimney, provider_tcp), provider_tcp_ok },
-	{ NDIS_OBJECT_TYPE_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS, false, sizeof(nrt_client_generic),
-	  offsetof(struct nrt_chimney, client_generic), client_generic_ok },
+	{ NDIS_OBJECT_TYPE_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS, false,
+	  sizeof(nrt_client_generic), offsetof(struct nrt_chimney, client_generic),
+	  client_generic_ok },
 	{ NDIS_OBJECT_TYPE_CLIENT_CHIMNEY_OFFLOAD_CHARACTERISTICS, false, sizeof(nrt_client_tcp),
 	  offsetof(struct nrt_chimney, client_tcp), client_tcp_ok },
 };
@@ -251,7 +262,8 @@ static const struct chimney_kind *find_kind(unsigned char type)
 	return NULL;
 }
 
-static NDIS_STATUS record(struct nrt_chimney *chimney, bool provider, const NDIS_OBJECT_HEADER *given)
+static NDIS_STATUS record(struct nrt_chimney *chimney, bool provider,
+			  const NDIS_OBJECT_HEADER *given)
 {
 	const struct chimney_kind *kind = find_kind(given->Type);
 	void **member, *copy;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * nrt_im.c - virtual miniports of intermediate drivers: adapters of the driver's miniport edge, made by the driver
- * itself. They are initialised before the call returns.
+ * nrt_im.c - virtual miniports of intermediate drivers: adapters of the driver's miniport edge,
+ * made by the driver itself. They are initialised before the call returns.
  */
 #include <string.h>
 
@@ -29,7 +29,8 @@ static bool narrow_name(const NDIS_STRING *wide, char name[INSTANCE_NAME_MAX + 1
 
 VOID NdisIMAssociateMiniport(NDIS_HANDLE DriverHandle, NDIS_HANDLE ProtocolHandle)
 {
-	/* Both edges live in one process and are told apart by their handles: there is nothing to tie together. */
+	/* Both edges live in one process and are told apart by their handles: there is nothing to
+	 * tie together. */
 	(void)nrt_driver_from(DriverHandle);
 	(void)nrt_driver_from(ProtocolHandle);
 }
@@ -43,14 +44,17 @@ NDIS_STATUS NdisIMInitializeDeviceInstanceEx(NDIS_HANDLE DriverHandle, PNDIS_STR
 
 	if (!narrow_name(DriverInstance, name))
 		return NDIS_STATUS_INVALID_PARAMETER;
-	return nrt_status_from_errno(nrt_adapter_make(DriverHandle, &params, DeviceContext, &adapter));
+	return nrt_status_from_errno(
+		nrt_adapter_make(DriverHandle, &params, DeviceContext, &adapter));
 }
 
-NDIS_STATUS NdisIMCancelInitializeDeviceInstance(NDIS_HANDLE DriverHandle, PNDIS_STRING DeviceInstance)
+NDIS_STATUS NdisIMCancelInitializeDeviceInstance(NDIS_HANDLE DriverHandle,
+						 PNDIS_STRING DeviceInstance)
 {
 	(void)DriverHandle;
 	(void)DeviceInstance;
-	return NDIS_STATUS_FAILURE; /* an instance is initialised, or does not exist: there is no time in between */
+	return NDIS_STATUS_FAILURE; /* an instance is initialised, or does not exist: there is no
+				       time in between */
 }
 
 NDIS_STATUS NdisIMDeInitializeDeviceInstance(NDIS_HANDLE NdisMiniportHandle)
@@ -59,7 +63,8 @@ NDIS_STATUS NdisIMDeInitializeDeviceInstance(NDIS_HANDLE NdisMiniportHandle)
 
 	if (!adapter)
 		return NDIS_STATUS_FAILURE;
-	nrt_adapter_destroy(adapter); /* may have to wait for the protocols above: MiniportHaltEx tells the end */
+	nrt_adapter_destroy(adapter); /* may have to wait for the protocols above: MiniportHaltEx
+					 tells the end */
 	return NDIS_STATUS_SUCCESS;
 }
 

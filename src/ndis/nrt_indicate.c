@@ -6,7 +6,9 @@
 #include "ndis/nrt_adapter.h"
 #include "ndis/nrt_nblq.h"
 
-/* ---- Status ------------------------------------------------------------------------------------------------------- */
+/* ---- Status
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 /* MediaConnectState: 1 connected, 2 not. */
 static void take_over(struct nrt_adapter *adapter, const NDIS_STATUS_INDICATION *indication)
@@ -15,13 +17,15 @@ static void take_over(struct nrt_adapter *adapter, const NDIS_STATUS_INDICATION 
 
 	switch ((uint32_t)indication->StatusCode) {
 	case (uint32_t)NDIS_STATUS_OFFLOAD_RESUME:
-		if (nrt_copy_connection_offload(&offload, indication->StatusBuffer, indication->StatusBufferSize)) {
+		if (nrt_copy_connection_offload(&offload, indication->StatusBuffer,
+						indication->StatusBufferSize)) {
 			adapter->offload_current = offload;
 			adapter->has_offload_current = true;
 		}
 		break;
 	case (uint32_t)NDIS_STATUS_TCP_CONNECTION_OFFLOAD_HARDWARE_CAPABILITIES:
-		if (nrt_copy_connection_offload(&offload, indication->StatusBuffer, indication->StatusBufferSize)) {
+		if (nrt_copy_connection_offload(&offload, indication->StatusBuffer,
+						indication->StatusBufferSize)) {
 			adapter->offload_hardware = offload;
 			adapter->has_offload_hardware = true;
 		}
@@ -54,15 +58,19 @@ void nrt_indicate_status(struct nrt_adapter *adapter, const NDIS_STATUS_INDICATI
 	nrt_adapter_let_go(adapter);
 }
 
-/* ---- Plain path --------------------------------------------------------------------------------------------------- */
+/* ---- Plain path
+ * ---------------------------------------------------------------------------------------------------
+ */
 
 static void complete_run(struct nrt_open *open, NET_BUFFER_LIST *run, ULONG flags)
 {
 	if (open && open->driver->protocol.SendNetBufferListsCompleteHandler)
-		open->driver->protocol.SendNetBufferListsCompleteHandler(open->protocol_context, run, flags);
+		open->driver->protocol.SendNetBufferListsCompleteHandler(open->protocol_context,
+									 run, flags);
 }
 
-void nrt_plain_send(struct nrt_open *open, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER port, ULONG flags)
+void nrt_plain_send(struct nrt_open *open, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER port,
+		    ULONG flags)
 {
 	const NDIS_MINIPORT_DRIVER_CHARACTERISTICS *miniport = &open->adapter->driver->miniport;
 	NET_BUFFER_LIST *nbl;
@@ -78,7 +86,7 @@ void nrt_plain_send(struct nrt_open *open, NET_BUFFER_LIST *chain, NDIS_PORT_NUM
 		return;
 	}
 	NRT_NBL_FOREACH(nbl, chain)
-		nbl->SourceHandle = open;
+	nbl->SourceHandle = open;
 	miniport->SendNetBufferListsHandler(open->miniport_context, chain, port, flags);
 }
 
@@ -90,7 +98,8 @@ void nrt_plain_send_complete(struct nrt_adapter *adapter, NET_BUFFER_LIST *chain
 
 	(void)adapter;
 	nrt_nblq_init(&run);
-	NRT_NBL_FOREACH_SAFE(nbl, keep, chain) {
+	NRT_NBL_FOREACH_SAFE(nbl, keep, chain)
+	{
 		if (nbl->SourceHandle != source && !nrt_nblq_empty(&run))
 			complete_run(nrt_open_from(source), nrt_nblq_take_all(&run), flags);
 		source = nbl->SourceHandle;
@@ -105,13 +114,15 @@ static bool receives(const struct nrt_open *open)
 	return !open->closing && open->driver->protocol.ReceiveNetBufferListsHandler;
 }
 
-static void indicate_to(struct nrt_open *open, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER port, ULONG count, ULONG flags)
+static void indicate_to(struct nrt_open *open, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER port,
+			ULONG count, ULONG flags)
 {
-	open->driver->protocol.ReceiveNetBufferListsHandler(open->protocol_context, chain, port, count, flags);
+	open->driver->protocol.ReceiveNetBufferListsHandler(open->protocol_context, chain, port,
+							    count, flags);
 }
 
-void nrt_plain_receive(struct nrt_adapter *adapter, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER port, ULONG count,
-		       ULONG flags)
+void nrt_plain_receive(struct nrt_adapter *adapter, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER port,
+		       ULONG count, ULONG flags)
 {
 	struct nrt_open *open, *last = NULL;
 
@@ -124,12 +135,14 @@ void nrt_plain_receive(struct nrt_adapter *adapter, NET_BUFFER_LIST *chain, NDIS
 	}
 	if (last)
 		indicate_to(last, chain, port, count, flags);
-	else if (!(flags & NDIS_RECEIVE_FLAGS_RESOURCES) && adapter->driver->miniport.ReturnNetBufferListsHandler)
+	else if (!(flags & NDIS_RECEIVE_FLAGS_RESOURCES) &&
+		 adapter->driver->miniport.ReturnNetBufferListsHandler)
 		adapter->driver->miniport.ReturnNetBufferListsHandler(adapter->context, chain, 0);
 }
 
 void nrt_plain_return(struct nrt_open *open, NET_BUFFER_LIST *chain, ULONG flags)
 {
 	if (open->adapter->driver->miniport.ReturnNetBufferListsHandler)
-		open->adapter->driver->miniport.ReturnNetBufferListsHandler(open->miniport_context, chain, flags);
+		open->adapter->driver->miniport.ReturnNetBufferListsHandler(open->miniport_context,
+									    chain, flags);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * nrt_io.c - what comes up the chimney: the six functions that a miniport finds in the table of
- * NdisMGetOffloadHandlers(). Completions reach the protocol with its binding context, events and receive indications
- * with the NDIS_OFFLOAD_HANDLE that it supplied itself when it offloaded the object.
+ * NdisMGetOffloadHandlers(). Completions reach the protocol with its binding context, events and
+ * receive indications with the NDIS_OFFLOAD_HANDLE that it supplied itself when it offloaded the
+ * object.
  */
 #include "ndis/nrt_io.h"
 
@@ -51,13 +52,14 @@ static void event(NDIS_HANDLE offload_handle, ULONG type, ULONG information)
 	open->up.TcpOffloadEventHandler(offload_handle, type, information);
 }
 
-static NDIS_STATUS receive_indicate(NDIS_HANDLE offload_handle, PNET_BUFFER_LIST nbl, NDIS_STATUS status,
-				    PULONG bytes_consumed)
+static NDIS_STATUS receive_indicate(NDIS_HANDLE offload_handle, PNET_BUFFER_LIST nbl,
+				    NDIS_STATUS status, PULONG bytes_consumed)
 {
 	struct nrt_open *open = nrt_io_open(offload_handle);
 
 	NRT_ASSERT_DRIVER(status == NDIS_STATUS_SUCCESS);
-	return open->up.TcpOffloadReceiveIndicateHandler(offload_handle, nbl, status, bytes_consumed);
+	return open->up.TcpOffloadReceiveIndicateHandler(offload_handle, nbl, status,
+							 bytes_consumed);
 }
 
 static const NDIS_TCP_OFFLOAD_EVENT_HANDLERS handlers = {

@@ -2,19 +2,22 @@
 /*
  * nrt_irql.h - the run-time twin of the _IRQL_requires_ annotations.
  *
- * There is no interrupt request level in user space. What the levels protect on Windows is, for us, ownership:
- * DISPATCH_LEVEL for an adapter means "on the thread that owns it", PASSIVE_LEVEL means any thread. Debug builds
- * abort when a driver breaks the rule, release builds compile the checks away.
+ * There is no interrupt request level in user space. What the levels protect on Windows is, for us,
+ * ownership: DISPATCH_LEVEL for an adapter means "on the thread that owns it", PASSIVE_LEVEL means
+ * any thread. Debug builds abort when a driver breaks the rule, release builds compile the checks
+ * away.
  */
 #ifndef NDIS_NRT_IRQL_H
 #define NDIS_NRT_IRQL_H
 
 #include <stdbool.h>
 
-/* A thread, as an address that is its own; NULL means no owner yet, which every thread satisfies. */
+/* A thread, as an address that is its own; NULL means no owner yet, which every thread satisfies.
+ */
 typedef const void *nrt_worker_id;
 
-/* nrt_worker_self() - the calling thread. Valid until it ends; a later thread may get the same value. */
+/* nrt_worker_self() - the calling thread. Valid until it ends; a later thread may get the same
+ * value. */
 nrt_worker_id nrt_worker_self(void);
 
 static inline bool nrt_irql_owned(nrt_worker_id owner)

@@ -2,13 +2,14 @@
 /*
  * nrt_nbl.c - NET_BUFFER_LISTs: pools, MDLs, context space, moving the start of the data.
  *
- * A pool keeps what comes back to it, so that in the steady state neither an allocation nor a free leaves it. It is
- * not locked: like everything of the data path it belongs to one worker. Each element is one piece of memory:
+ * A pool keeps what comes back to it, so that in the steady state neither an allocation nor a free
+ * leaves it. It is not locked: like everything of the data path it belongs to one worker. Each
+ * element is one piece of memory:
  *
  *     [ list | net buffer | MDL | bookkeeping | context room | data (pools with DataSize) ]
  *
- * The context room is larger than the pool's owner asked for: every intermediate driver on the way down takes a
- * little of it for its own tracking, and should not have to allocate for that.
+ * The context room is larger than the pool's owner asked for: every intermediate driver on the way
+ * down takes a little of it for its own tracking, and should not have to allocate for that.
  */
 #include <stdint.h>
 #include <string.h>
@@ -49,7 +50,8 @@ struct element {
 	struct element *next_free;
 	struct pool *pool;
 	bool in_use;
-	NDIS_ALIGN16 NET_BUFFER_LIST_CONTEXT context; /* its data, then the data of the net buffer, follow */
+	NDIS_ALIGN16 NET_BUFFER_LIST_CONTEXT
+		context; /* its data, then the data of the net buffer, follow */
 };
 
 static uint32_t round_up_16(uint32_t bytes)
@@ -75,9 +77,12 @@ static uint8_t *element_data(struct element *element)
 	return element->context.ContextData + element->pool->context_bytes;
 }
 
-/* ---- Pools -------------------------------------------------------------------------------------------------------- */
+/* ---- Pools
+ * --------------------------------------------------------------------------------------------------------
+ */
 
-NDIS_HANDLE NdisAllocateNetBufferListPool(NDIS_HANDLE NdisHandle, PNET_BUFFER_LIST_POOL_PARAMETERS Parameters)
+NDIS_HANDLE NdisAllocateNetBufferListPool(NDIS_HANDLE NdisHandle,
+					  PNET_BUFFER_LIST_POOL_PARAMETERS Parameters)
 {
 	struct pool *pool;
 
@@ -140,9 +145,11 @@ static void element_put(struct element *element)
 	pool->free = element;
 }
 
-/* ---- Start of the data -------------------------------------------------------------------------------------------- */
+/* ---- Start of the data
+ * -------------------------------------------------------------------------------------------- */
 
-/* Let CurrentMdl and CurrentMdlOffset follow DataOffset. With no data left the end of the last MDL is the place. */
+/* Let CurrentMdl and CurrentMdlOffset follow DataOffset. With no data left the end of the last MDL
+ * is the place. */
 static void find_current(NET_BUFFER *nb)
 {
 	ULONG offset = nb->DataOffset;
@@ -194,7 +201,8 @@ static MDL *mdl_with_memory(ULONG bytes)
 	return mdl;
 }
 
-NDIS_STATUS NdisRetreatNetBufferDataStart(PNET_BUFFER NetBuffer, ULONG DataOffsetDelta, ULONG DataBackFill,
+NDIS_STATUS NdisRetreatNetBufferDataStart(PNET_BUFFER NetBuffer, ULONG DataOffsetDelta,
+					  ULONG DataBackFill,
 					  NET_BUFFER_ALLOCATE_MDL_HANDLER AllocateMdlHandler)
 {
 	ULONG missing, size;
@@ -216,7 +224,9 @@ NDIS_STATUS NdisRetreatNetBufferDataStart(PNET_BUFFER NetBuffer, ULONG DataOffse
 	return NDIS_STATUS_SUCCESS;
 }
 
-/* ---- Lists -------------------------------------------------------------------------------------------------------- */
+/* ---- Lists
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 static void net_buffer_init(struct element *element, MDL *chain, ULONG offset, SIZE_T length)
 {
@@ -239,8 +249,8 @@ static struct element *list_init(struct pool *pool, USHORT context_size, USHORT 
 		return NULL;
 	memset(&element->nbl, 0, sizeof(element->nbl));
 	element->nbl.NdisPoolHandle = pool;
-	if (context_size && NdisAllocateNetBufferListContext(&element->nbl, context_size, back_fill, 0) !=
-				    NDIS_STATUS_SUCCESS) {
+	if (context_size && NdisAllocateNetBufferListContext(&element->nbl, context_size, back_fill,
+							     0) != NDIS_STATUS_SUCCESS) {
 		element_put(element);
 		return NULL;
 	}
@@ -255,7 +265,8 @@ static MDL *own_mdl(struct element *element)
 	return &element->mdl;
 }
 
-PNET_BUFFER_LIST NdisAllocateNetBufferList(NDIS_HANDLE PoolHandle, USHORT ContextSize, USHORT ContextBackFill)
+PNET_BUFFER_LIST NdisAllocateNetBufferList(NDIS_HANDLE PoolHandle, USHORT ContextSize,
+					   USHORT ContextBackFill)
 {
 	struct pool *pool = PoolHandle;
 	struct element *element;
@@ -264,15 +275,16 @@ PNET_BUFFER_LIST NdisAllocateNetBufferList(NDIS_HANDLE PoolHandle, USHORT Contex
 	element = list_init(pool, ContextSize, ContextBackFill);
 	if (!element)
 		return NULL;
-	/* All of the pool's memory is room in front of the data until the owner retreats into it. */
+	/* All of the pool's memory is room in front of the data until the owner retreats into it.
+	 */
 	if (pool->with_net_buffer)
 		net_buffer_init(element, own_mdl(element), pool->data_bytes, 0);
 	return &element->nbl;
 }
 
 PNET_BUFFER_LIST NdisAllocateNetBufferAndNetBufferList(NDIS_HANDLE PoolHandle, USHORT ContextSize,
-						       USHORT ContextBackFill, PMDL MdlChain, ULONG DataOffset,
-						       SIZE_T DataLength)
+						       USHORT ContextBackFill, PMDL MdlChain,
+						       ULONG DataOffset, SIZE_T DataLength)
 {
 	struct pool *pool = PoolHandle;
 	struct element *element;
@@ -296,7 +308,9 @@ VOID NdisFreeNetBufferList(PNET_BUFFER_LIST NetBufferList)
 	element_put(element);
 }
 
-/* ---- Context space ------------------------------------------------------------------------------------------------ */
+/* ---- Context space
+ * ------------------------------------------------------------------------------------------------
+ */
 
 /* The room that comes with the list, ready to be the newest context; NULL when it is in use. */
 static NET_BUFFER_LIST_CONTEXT *built_in_context(NET_BUFFER_LIST *nbl)
@@ -346,7 +360,8 @@ VOID NdisFreeNetBufferListContext(PNET_BUFFER_LIST NetBufferList, USHORT Context
 	struct element *element = (struct element *)NetBufferList;
 	NET_BUFFER_LIST_CONTEXT *context = NetBufferList->Context;
 
-	NRT_ASSERT_DRIVER(context && context->Size - context->Offset >= (int)round_up_16(ContextSize));
+	NRT_ASSERT_DRIVER(context &&
+			  context->Size - context->Offset >= (int)round_up_16(ContextSize));
 	context->Offset += round_up_16(ContextSize);
 	if (context->Offset < context->Size)
 		return;
@@ -355,7 +370,8 @@ VOID NdisFreeNetBufferListContext(PNET_BUFFER_LIST NetBufferList, USHORT Context
 		nrt_free(context);
 }
 
-/* ---- MDLs and access ---------------------------------------------------------------------------------------------- */
+/* ---- MDLs and access
+ * ---------------------------------------------------------------------------------------------- */
 
 PMDL NdisAllocateMdl(NDIS_HANDLE NdisHandle, PVOID VirtualAddress, UINT Length)
 {
@@ -389,8 +405,8 @@ static void gather(const NET_BUFFER *nb, uint8_t *to, ULONG bytes)
 	}
 }
 
-PVOID NdisGetDataBuffer(PNET_BUFFER NetBuffer, ULONG BytesNeeded, PVOID Storage, ULONG AlignMultiple,
-			ULONG AlignOffset)
+PVOID NdisGetDataBuffer(PNET_BUFFER NetBuffer, ULONG BytesNeeded, PVOID Storage,
+			ULONG AlignMultiple, ULONG AlignOffset)
 {
 	const MDL *mdl = NetBuffer->CurrentMdl;
 	uint8_t *place;

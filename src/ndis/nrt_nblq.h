@@ -2,16 +2,18 @@
 /*
  * nrt_nblq.h - queues and chains of NET_BUFFER_LISTs.
  *
- * A *chain* is what NDIS hands around: a pointer to the first list, linked through Next, NULL at the end. A *queue*
- * is a chain whose last element is known. Next is followed and written here and nowhere else in the tree.
+ * A *chain* is what NDIS hands around: a pointer to the first list, linked through Next, NULL at
+ * the end. A *queue* is a chain whose last element is known. Next is followed and written here and
+ * nowhere else in the tree.
  *
- *     push one -> [a] [b] [c] -> pop one             push_chain, push_front_chain, splice: constant time for
- *                                                     queues, one walk for a chain whose end is not known
+ *     push one -> [a] [b] [c] -> pop one             push_chain, push_front_chain, splice: constant
+ * time for queues, one walk for a chain whose end is not known
  *
  *     take_all:   the whole content as a chain, queue empty afterwards
  *     remove:     one element from anywhere (cancel); linear
  *
- * Context: none of these functions locks; a queue has one owner. Whether elements may be null is said per function.
+ * Context: none of these functions locks; a queue has one owner. Whether elements may be null is
+ * said per function.
  */
 #ifndef NDIS_NRT_NBLQ_H
 #define NDIS_NRT_NBLQ_H

@@ -2,9 +2,10 @@
 /*
  * nrt_offload.c - state operations between a binding and the miniport below it.
  *
- * All five work alike: convert the tree (nrt_blocklist.c), note in the root's SourceHandle which binding it came
- * from, call; on completion find the binding there, convert back, call. SourceHandle is the only thing an
- * intermediate driver has to save: its own call further down overwrites it.
+ * All five work alike: convert the tree (nrt_blocklist.c), note in the root's SourceHandle which
+ * binding it came from, call; on completion find the binding there, convert back, call.
+ * SourceHandle is the only thing an intermediate driver has to save: its own call further down
+ * overwrites it.
  */
 #include "ndis/nrt_offload.h"
 
@@ -39,7 +40,8 @@ void nrt_offload_release(struct nrt_open *open)
 	adapter->offload_enabled = false;
 }
 
-/* Offloading is using: a binding that never set the parameters keeps the chimney from its first initiate on. */
+/* Offloading is using: a binding that never set the parameters keeps the chimney from its first
+ * initiate on. */
 static bool may_use(struct nrt_open *open, enum nrt_op op)
 {
 	if (op != NRT_OP_INITIATE)
@@ -72,7 +74,8 @@ void nrt_offload_call(struct nrt_open *open, enum nrt_op op, NDIS_PROTOCOL_OFFLO
 		return;
 	}
 	if (nrt_blocks_to_miniport(root, op == NRT_OP_INITIATE ? open : NULL) < 0) {
-		log_debug("%s: block list deeper than neighbor, path, TCP refused", open->adapter->name);
+		log_debug("%s: block list deeper than neighbor, path, TCP refused",
+			  open->adapter->name);
 		refuse(open, op, root);
 		return;
 	}
@@ -83,7 +86,8 @@ void nrt_offload_call(struct nrt_open *open, enum nrt_op op, NDIS_PROTOCOL_OFFLO
 	open->down_op[op](open->miniport_context, &root->miniport);
 }
 
-void nrt_offload_complete(struct nrt_adapter *adapter, enum nrt_op op, NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *list)
+void nrt_offload_complete(struct nrt_adapter *adapter, enum nrt_op op,
+			  NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *list)
 {
 	union nrt_block *root = (union nrt_block *)list;
 	struct nrt_open *open = nrt_open_from(root->miniport.SourceHandle);
@@ -98,7 +102,8 @@ void nrt_offload_complete(struct nrt_adapter *adapter, enum nrt_op op, NDIS_MINI
 	nrt_open_settle(open);
 }
 
-/* The binding that offloaded the object of the block; the one that owns the chimney when there is no object. */
+/* The binding that offloaded the object of the block; the one that owns the chimney when there is
+ * no object. */
 static struct nrt_open *event_target(struct nrt_adapter *adapter, const union nrt_block *block)
 {
 	if (block && block->protocol.OffloadHandle)
@@ -106,7 +111,8 @@ static struct nrt_open *event_target(struct nrt_adapter *adapter, const union nr
 	return adapter->offload_open;
 }
 
-void nrt_offload_event(struct nrt_adapter *adapter, NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *list, ULONG code)
+void nrt_offload_event(struct nrt_adapter *adapter, NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *list,
+		       ULONG code)
 {
 	union nrt_block *root = (union nrt_block *)list;
 	struct nrt_open *open = event_target(adapter, root);
@@ -118,7 +124,8 @@ void nrt_offload_event(struct nrt_adapter *adapter, NDIS_MINIPORT_OFFLOAD_BLOCK_
 		open->up_event(open->protocol_context, NULL, code);
 		return;
 	}
-	/* The block is the miniport's own and only lent: it looks the same again when the protocol is done. */
+	/* The block is the miniport's own and only lent: it looks the same again when the protocol
+	 * is done. */
 	slot = root->miniport.MiniportOffloadContext;
 	nrt_blocks_to_protocol(root);
 	open->up_event(open->protocol_context, &root->protocol, code);

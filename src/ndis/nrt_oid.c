@@ -2,9 +2,10 @@
 /*
  * nrt_oid.c - OID requests.
  *
- * A miniport sees one request at a time; the others wait in a queue that runs through NdisReserved of the requests
- * themselves. NDIS answers some requests without the miniport (what the miniport reported, what was set last), and
- * watches others go by: who switches connection offload on, which keywords an administrator changes.
+ * A miniport sees one request at a time; the others wait in a queue that runs through NdisReserved
+ * of the requests themselves. NDIS answers some requests without the miniport (what the miniport
+ * reported, what was set last), and watches others go by: who switches connection offload on, which
+ * keywords an administrator changes.
  */
 #include "ndis/nrt_oid.h"
 
@@ -29,7 +30,8 @@ struct request_private {
 	void *ctx;
 };
 
-static_assert(sizeof(struct request_private) <= sizeof(((NDIS_OID_REQUEST *)0)->NdisReserved), "NdisReserved");
+static_assert(sizeof(struct request_private) <= sizeof(((NDIS_OID_REQUEST *)0)->NdisReserved),
+	      "NdisReserved");
 
 /* NdisReserved is bytes at an offset that is a multiple of 8. */
 static struct request_private *private_of(NDIS_OID_REQUEST *request)
@@ -54,7 +56,8 @@ static NDIS_OID oid_of(const NDIS_OID_REQUEST *request)
 	return request->DATA.QUERY_INFORMATION.Oid;
 }
 
-/* ---- Answered by NDIS --------------------------------------------------------------------------------------------- */
+/* ---- Answered by NDIS
+ * --------------------------------------------------------------------------------------------- */
 
 static NDIS_STATUS answer(NDIS_OID_REQUEST *request, const void *data, UINT bytes)
 {
@@ -69,7 +72,8 @@ static NDIS_STATUS answer(NDIS_OID_REQUEST *request, const void *data, UINT byte
 	return NDIS_STATUS_SUCCESS;
 }
 
-static NDIS_STATUS answer_offload(const struct nrt_adapter *adapter, NDIS_OID_REQUEST *request, bool hardware)
+static NDIS_STATUS answer_offload(const struct nrt_adapter *adapter, NDIS_OID_REQUEST *request,
+				  bool hardware)
 {
 	const NDIS_TCP_CONNECTION_OFFLOAD *offload = nrt_adapter_offload(adapter, hardware);
 
@@ -78,13 +82,17 @@ static NDIS_STATUS answer_offload(const struct nrt_adapter *adapter, NDIS_OID_RE
 	return answer(request, offload, offload->Header.Size);
 }
 
-/* Only one protocol uses the offload of an adapter; and what is set must be a parameters structure. */
-static bool may_set_tcp_params(struct nrt_open *open, const NDIS_OID_REQUEST *request, NDIS_STATUS *status)
+/* Only one protocol uses the offload of an adapter; and what is set must be a parameters structure.
+ */
+static bool may_set_tcp_params(struct nrt_open *open, const NDIS_OID_REQUEST *request,
+			       NDIS_STATUS *status)
 {
 	const struct _SET *set = &request->DATA.SET_INFORMATION;
 	const NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS *params = set->InformationBuffer;
 
-	if (!params || set->InformationBufferLength < NDIS_SIZEOF_TCP_CONNECTION_OFFLOAD_PARAMETERS_REVISION_1 ||
+	if (!params ||
+	    set->InformationBufferLength <
+		    NDIS_SIZEOF_TCP_CONNECTION_OFFLOAD_PARAMETERS_REVISION_1 ||
 	    params->Header.Size < NDIS_SIZEOF_TCP_CONNECTION_OFFLOAD_PARAMETERS_REVISION_1)
 		*status = NDIS_STATUS_INVALID_LENGTH;
 	else if (open && !nrt_adapter_able(open->adapter))
@@ -97,8 +105,8 @@ static bool may_set_tcp_params(struct nrt_open *open, const NDIS_OID_REQUEST *re
 }
 
 /* Returns: whether the request ends here, with *status. */
-static bool answered_here(struct nrt_adapter *adapter, struct nrt_open *open, NDIS_OID_REQUEST *request,
-			  NDIS_STATUS *status)
+static bool answered_here(struct nrt_adapter *adapter, struct nrt_open *open,
+			  NDIS_OID_REQUEST *request, NDIS_STATUS *status)
 {
 	switch (oid_of(request)) {
 	case OID_TCP_CONNECTION_OFFLOAD_CURRENT_CONFIG:
@@ -110,23 +118,27 @@ static bool answered_here(struct nrt_adapter *adapter, struct nrt_open *open, ND
 	case OID_TCP_CONNECTION_OFFLOAD_PARAMETERS:
 		if (is_set(request))
 			return !may_set_tcp_params(open, request, status);
-		*status = is_query(request) && adapter->has_tcp_params ?
-				  answer(request, &adapter->tcp_params, adapter->tcp_params.Header.Size) :
-				  NDIS_STATUS_NOT_SUPPORTED;
+		*status = is_query(request) && adapter->has_tcp_params
+				  ? answer(request, &adapter->tcp_params,
+					   adapter->tcp_params.Header.Size)
+				  : NDIS_STATUS_NOT_SUPPORTED;
 		return true;
 	case OID_TCP_OFFLOAD_CURRENT_CONFIG:
-		*status = is_query(request) && adapter->has_task_default ?
-				  answer(request, &adapter->task_default, sizeof(adapter->task_default)) :
-				  NDIS_STATUS_NOT_SUPPORTED;
+		*status = is_query(request) && adapter->has_task_default
+				  ? answer(request, &adapter->task_default,
+					   sizeof(adapter->task_default))
+				  : NDIS_STATUS_NOT_SUPPORTED;
 		return true;
 	default:
 		return false;
 	}
 }
 
-/* ---- Watched going by --------------------------------------------------------------------------------------------- */
+/* ---- Watched going by
+ * --------------------------------------------------------------------------------------------- */
 
-/* Members of NDIS_OFFLOAD_PARAMETERS and the keyword of each. Zero changes nothing, else the keyword is one less. */
+/* Members of NDIS_OFFLOAD_PARAMETERS and the keyword of each. Zero changes nothing, else the
+ * keyword is one less. */
 static const struct {
 	size_t member;
 	const char *keyword;
@@ -144,7 +156,8 @@ static const struct {
 	{ offsetof(NDIS_OFFLOAD_PARAMETERS, TcpConnectionIPv6), "*TCPConnectionOffloadIPv6" },
 };
 
-#define OFFLOAD_PARAMETER_MAX 4 /* no member has a larger value; what is larger the miniport will refuse */
+#define OFFLOAD_PARAMETER_MAX                                                                      \
+	4 /* no member has a larger value; what is larger the miniport will refuse */
 
 /* The keywords change before the miniport sees the request. */
 static NDIS_STATUS write_keywords(struct nrt_adapter *adapter, const NDIS_OID_REQUEST *request)
@@ -166,14 +179,16 @@ static NDIS_STATUS write_keywords(struct nrt_adapter *adapter, const NDIS_OID_RE
 	return NDIS_STATUS_SUCCESS;
 }
 
-/* Off means off for both versions; anything else leaves or makes the binding the user of the chimney. */
+/* Off means off for both versions; anything else leaves or makes the binding the user of the
+ * chimney. */
 static bool switches_off(const NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS *params)
 {
 	return params->Encapsulation.IPv4.Enabled == NDIS_OFFLOAD_SET_OFF &&
 	       params->Encapsulation.IPv6.Enabled == NDIS_OFFLOAD_SET_OFF;
 }
 
-static void keep_tcp_params(struct nrt_adapter *adapter, struct nrt_open *open, const NDIS_OID_REQUEST *request)
+static void keep_tcp_params(struct nrt_adapter *adapter, struct nrt_open *open,
+			    const NDIS_OID_REQUEST *request)
 {
 	const struct _SET *set = &request->DATA.SET_INFORMATION;
 	size_t bytes = set->InformationBufferLength;
@@ -196,7 +211,8 @@ static void watch_result(struct nrt_adapter *adapter, NDIS_OID_REQUEST *request,
 		keep_tcp_params(adapter, private_of(request)->open, request);
 }
 
-/* ---- To the miniport, one at a time ------------------------------------------------------------------------------- */
+/* ---- To the miniport, one at a time
+ * ------------------------------------------------------------------------------- */
 
 /* Returns: whether the miniport may have the request now; otherwise it waits. */
 static bool enter(struct nrt_adapter *adapter, NDIS_OID_REQUEST *request)
@@ -257,7 +273,8 @@ static void tell_origin(NDIS_OID_REQUEST *request, NDIS_STATUS status)
 		return;
 	}
 	if (open->driver->protocol.OidRequestCompleteHandler)
-		open->driver->protocol.OidRequestCompleteHandler(open->protocol_context, request, status);
+		open->driver->protocol.OidRequestCompleteHandler(open->protocol_context, request,
+								 status);
 	open->pending_requests--;
 	nrt_open_settle(open);
 }
@@ -319,7 +336,8 @@ void nrt_oid_complete(struct nrt_adapter *adapter, NDIS_OID_REQUEST *request, ND
 	run_queue(adapter, next);
 }
 
-int nrt_request(struct nrt_adapter *adapter, NDIS_OID_REQUEST *request, nrt_request_done_fn *done, void *ctx)
+int nrt_request(struct nrt_adapter *adapter, NDIS_OID_REQUEST *request, nrt_request_done_fn *done,
+		void *ctx)
 {
 	NDIS_STATUS status;
 
@@ -331,18 +349,21 @@ int nrt_request(struct nrt_adapter *adapter, NDIS_OID_REQUEST *request, nrt_requ
 	return 0;
 }
 
-/* ---- Power -------------------------------------------------------------------------------------------------------- */
+/* ---- Power
+ * --------------------------------------------------------------------------------------------------------
+ */
 
 /*
- * One change of the power state. Going to sleep: protocols first (each may pend), then the miniport. Waking up: the
- * miniport first.
+ * One change of the power state. Going to sleep: protocols first (each may pend), then the
+ * miniport. Waking up: the miniport first.
  */
 struct power_change {
 	NDIS_OID_REQUEST request;
 	NET_PNP_EVENT_NOTIFICATION notification;
 	NDIS_DEVICE_POWER_STATE state;
 	struct nrt_adapter *adapter;
-	unsigned int waiting; /* protocols that have not answered, and one while they are being asked */
+	unsigned int
+		waiting; /* protocols that have not answered, and one while they are being asked */
 	nrt_request_done_fn *done;
 	void *ctx;
 };
@@ -364,7 +385,8 @@ static void power_ask_protocols(struct power_change *change)
 		if (!open->driver->protocol.NetPnPEventHandler)
 			continue;
 		change->waiting++;
-		status = open->driver->protocol.NetPnPEventHandler(open->protocol_context, &change->notification);
+		status = open->driver->protocol.NetPnPEventHandler(open->protocol_context,
+								   &change->notification);
 		if (status != NDIS_STATUS_PENDING)
 			change->waiting--;
 	}
@@ -398,9 +420,11 @@ static void power_protocols_done(struct power_change *change)
 		power_tell_miniport(change);
 }
 
-void nrt_pnp_event_complete(struct nrt_open *open, NET_PNP_EVENT_NOTIFICATION *notification, NDIS_STATUS status)
+void nrt_pnp_event_complete(struct nrt_open *open, NET_PNP_EVENT_NOTIFICATION *notification,
+			    NDIS_STATUS status)
 {
-	struct power_change *change = CONTAINING_RECORD(notification, struct power_change, notification);
+	struct power_change *change =
+		CONTAINING_RECORD(notification, struct power_change, notification);
 
 	(void)open;
 	(void)status; /* a protocol cannot veto */
@@ -430,7 +454,8 @@ static void power_init(struct power_change *change)
 	change->notification.NetPnPEvent.BufferLength = sizeof(change->state);
 }
 
-int nrt_set_power(struct nrt_adapter *adapter, NDIS_DEVICE_POWER_STATE state, nrt_request_done_fn *done, void *ctx)
+int nrt_set_power(struct nrt_adapter *adapter, NDIS_DEVICE_POWER_STATE state,
+		  nrt_request_done_fn *done, void *ctx)
 {
 	struct power_change *change = nrt_zalloc(sizeof(*change));
 

@@ -7,11 +7,12 @@
  *     struct nrt_open     one protocol driver bound to one adapter  (NdisBindingHandle)
  *     struct nrt_bind     a bind or unbind in progress              (BindContext)
  *
- * Everything a driver holds a handle of starts with a magic number, so that a wrong handle is noticed.
+ * Everything a driver holds a handle of starts with a magic number, so that a wrong handle is
+ * noticed.
  *
- * Control path (registration, wiring, attributes): under nrt_lock(), any thread. Data path and state operations: the
- * worker that owns the adapter, no lock; they read only fields that the control path leaves alone while a binding
- * exists.
+ * Control path (registration, wiring, attributes): under nrt_lock(), any thread. Data path and
+ * state operations: the worker that owns the adapter, no lock; they read only fields that the
+ * control path leaves alone while a binding exists.
  */
 #ifndef NDIS_NRT_PRIVATE_H
 #define NDIS_NRT_PRIVATE_H
@@ -52,7 +53,8 @@ typedef NDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS nrt_provider_tcp;
 typedef NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS nrt_client_generic;
 typedef NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS nrt_client_tcp;
 
-/* Chimney functions as registered; NULL: not (yet) registered. A driver has one half, by its kind. */
+/* Chimney functions as registered; NULL: not (yet) registered. A driver has one half, by its kind.
+ */
 struct nrt_chimney {
 	nrt_provider_generic *provider_generic;
 	nrt_provider_tcp *provider_tcp;
@@ -83,20 +85,21 @@ struct nrt_adapter {
 	enum nrt_adapter_state state;
 	nrt_worker_id owner;
 	void *context;                 /* MiniportAdapterContext */
-	struct nrt_open *offload_open; /* the one binding that may use the chimney; NULL: nobody claimed it */
+	struct nrt_open *offload_open; /* the one binding that may use the chimney; NULL: nobody
+					  claimed it */
 	bool offload_enabled;          /* that binding uses it, and has not switched it off again */
 	bool destroying;
-	unsigned int busy;             /* wiring calls on the stack that still use the adapter */
+	unsigned int busy; /* wiring calls on the stack that still use the adapter */
 	struct nrt_driver *driver;
 	struct nrt_adapter *next;
 	struct nrt_open *opens;
 	struct nrt_bind *binds;
 	char *name;
-	uint16_t *wide_name;           /* the same for NDIS_STRINGs */
+	uint16_t *wide_name; /* the same for NDIS_STRINGs */
 	uint32_t ifindex;
 	void *add_device_context;
-	void *im_context;              /* DeviceContext of NdisIMInitializeDeviceInstanceEx() */
-	struct nrt_keyword *keywords;  /* names are the adapter's own copies */
+	void *im_context;             /* DeviceContext of NdisIMInitializeDeviceInstanceEx() */
+	struct nrt_keyword *keywords; /* names are the adapter's own copies */
 	size_t keyword_count;
 
 	/* What the miniport reported. */
@@ -118,10 +121,10 @@ struct nrt_adapter {
 
 struct nrt_open {
 	uint32_t magic;
-	bool can_offload;             /* both ends have their chimney functions; fixed by nrt_open_update() */
+	bool can_offload; /* both ends have their chimney functions; fixed by nrt_open_update() */
 	bool closing;
-	unsigned int pending_ops;     /* state operations that the miniport has not completed */
-	void *miniport_context;       /* MiniportAdapterContext, first argument of every call down */
+	unsigned int pending_ops; /* state operations that the miniport has not completed */
+	void *miniport_context;   /* MiniportAdapterContext, first argument of every call down */
 	NDIS_HANDLE protocol_context; /* ProtocolBindingContext, first argument of every call up */
 	nrt_provider_tcp down;        /* copies: one load from the binding to the function */
 	nrt_client_tcp up;
@@ -132,11 +135,13 @@ struct nrt_open {
 	struct nrt_adapter *adapter;
 	struct nrt_driver *driver;
 	struct nrt_bind *bind;
-	struct nrt_open *next; /* of the same adapter */
-	struct nrt_chimney chimney; /* client functions registered for this binding alone (not for the driver) */
+	struct nrt_open *next;      /* of the same adapter */
+	struct nrt_chimney chimney; /* client functions registered for this binding alone (not for
+				       the driver) */
 };
 
-/* One binding from the call of the bind handler to the end of the unbind: BindContext and UnbindContext. */
+/* One binding from the call of the bind handler to the end of the unbind: BindContext and
+ * UnbindContext. */
 struct nrt_bind {
 	uint32_t magic;
 	bool unbinding;
@@ -150,7 +155,8 @@ struct nrt_bind {
 void nrt_lock(void);
 void nrt_unlock(void);
 
-/* Handle to object; abort in debug builds, NULL in others, when the handle is not what it should be. */
+/* Handle to object; abort in debug builds, NULL in others, when the handle is not what it should
+ * be. */
 struct nrt_driver *nrt_driver_from(NDIS_HANDLE handle);
 struct nrt_adapter *nrt_adapter_from(NDIS_HANDLE handle);
 struct nrt_open *nrt_open_from(NDIS_HANDLE handle);

@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <stddef.h>
 
-#define ROW(status, err) { NDIS_STATUS_##status, err, "NDIS_STATUS_" #status }
+#define ROW(status, err)                                                                           \
+	{                                                                                          \
+		NDIS_STATUS_##status, err, "NDIS_STATUS_" #status                                  \
+	}
 
 /* Where several rows share an errno the first one answers nrt_status_from_errno(). */
 static const struct status_row {

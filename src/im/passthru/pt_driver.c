@@ -7,7 +7,8 @@
  *         NdisIMInitializeDeviceInstanceEx() -> initialize() -> struct pt_virtual is ready
  *     taking apart, from either end:
  *         a virtual miniport is halted -> the last one above a binding ends the binding
- *         the adapter below goes       -> unbind_adapter() takes all virtual miniports out first, which may pend
+ *         the adapter below goes       -> unbind_adapter() takes all virtual miniports out first,
+ * which may pend
  */
 #include <errno.h>
 #include <string.h>
@@ -23,7 +24,8 @@
 
 struct pt_driver pt_driver;
 
-/* ---- Protocol edge: bindings -------------------------------------------------------------------------------------- */
+/* ---- Protocol edge: bindings
+ * -------------------------------------------------------------------------------------- */
 
 static struct pt_below *find_below(const char *name)
 {
@@ -75,8 +77,10 @@ static void learn(struct pt_below *below, const NDIS_BIND_PARAMETERS *params)
 		/* Room for our note in every list, so that tracking a send does not allocate. */
 		.ContextBackFillSize = params->ContextBackFillSize + sizeof(struct pt_io),
 	};
-	memcpy(below->general.CurrentMacAddress, params->CurrentMacAddress, sizeof(params->CurrentMacAddress));
-	memcpy(below->general.PermanentMacAddress, params->CurrentMacAddress, sizeof(params->CurrentMacAddress));
+	memcpy(below->general.CurrentMacAddress, params->CurrentMacAddress,
+	       sizeof(params->CurrentMacAddress));
+	memcpy(below->general.PermanentMacAddress, params->CurrentMacAddress,
+	       sizeof(params->CurrentMacAddress));
 	below->has_current = params->TcpConnectionOffloadCapabilities;
 	if (below->has_current)
 		below->current = *params->TcpConnectionOffloadCapabilities;
@@ -99,8 +103,10 @@ static NDIS_STATUS open_below(struct pt_below *below, NDIS_HANDLE bind_context, 
 	return NdisOpenAdapterEx(pt_driver.protocol, below, &open, bind_context, &below->binding);
 }
 
-/* Every adapter may be offered to us, our own virtual ones among them: bind only where we were told to. */
-static NDIS_STATUS bind_adapter(NDIS_HANDLE driver_context, NDIS_HANDLE bind_context, PNDIS_BIND_PARAMETERS params)
+/* Every adapter may be offered to us, our own virtual ones among them: bind only where we were told
+ * to. */
+static NDIS_STATUS bind_adapter(NDIS_HANDLE driver_context, NDIS_HANDLE bind_context,
+				PNDIS_BIND_PARAMETERS params)
 {
 	struct pt_below *below;
 	NDIS_STATUS status;
@@ -113,7 +119,8 @@ static NDIS_STATUS bind_adapter(NDIS_HANDLE driver_context, NDIS_HANDLE bind_con
 		return NDIS_STATUS_RESOURCES;
 	below->name = nrt_strdup(pt_driver.wanted);
 	learn(below, params);
-	status = below->name ? open_below(below, bind_context, params->AdapterName) : NDIS_STATUS_RESOURCES;
+	status = below->name ? open_below(below, bind_context, params->AdapterName)
+			     : NDIS_STATUS_RESOURCES;
 	if (status != NDIS_STATUS_SUCCESS) {
 		below_free(below);
 		return status;
@@ -162,7 +169,8 @@ again:
 	return NDIS_STATUS_SUCCESS;
 }
 
-/* ---- Miniport edge: virtual miniports ----------------------------------------------------------------------------- */
+/* ---- Miniport edge: virtual miniports
+ * ----------------------------------------------------------------------------- */
 
 static void virtual_free(struct pt_virtual *virtual)
 {
@@ -198,21 +206,25 @@ static NDIS_STATUS set_attributes(struct pt_virtual *virtual)
 	};
 	NDIS_STATUS status;
 
-	status = NdisMSetMiniportAttributes(virtual->miniport, (PNDIS_MINIPORT_ADAPTER_ATTRIBUTES)(void *)&registration);
+	status = NdisMSetMiniportAttributes(
+		virtual->miniport, (PNDIS_MINIPORT_ADAPTER_ATTRIBUTES)(void *)&registration);
 	if (status != NDIS_STATUS_SUCCESS)
 		return status;
-	status = NdisMSetMiniportAttributes(virtual->miniport,
-					    (PNDIS_MINIPORT_ADAPTER_ATTRIBUTES)(void *)&below->general);
+	status = NdisMSetMiniportAttributes(
+		virtual->miniport, (PNDIS_MINIPORT_ADAPTER_ATTRIBUTES)(void *)&below->general);
 	if (status != NDIS_STATUS_SUCCESS)
 		return status;
-	return NdisMSetMiniportAttributes(virtual->miniport, (PNDIS_MINIPORT_ADAPTER_ATTRIBUTES)(void *)&offload);
+	return NdisMSetMiniportAttributes(virtual->miniport,
+					  (PNDIS_MINIPORT_ADAPTER_ATTRIBUTES)(void *)&offload);
 }
 
-/* The table may grow in later revisions: look at its header before taking it for what we know, then copy it. */
+/* The table may grow in later revisions: look at its header before taking it for what we know, then
+ * copy it. */
 static NDIS_STATUS get_event_handlers(struct pt_virtual *virtual)
 {
 	PNDIS_OFFLOAD_EVENT_HANDLERS table;
-	NDIS_STATUS status = NdisMGetOffloadHandlers(virtual->miniport, NdisTcpChimneyOffload, &table);
+	NDIS_STATUS status =
+		NdisMGetOffloadHandlers(virtual->miniport, NdisTcpChimneyOffload, &table);
 
 	if (status != NDIS_STATUS_SUCCESS)
 		return status;
@@ -224,7 +236,8 @@ static NDIS_STATUS get_event_handlers(struct pt_virtual *virtual)
 	return NDIS_STATUS_SUCCESS;
 }
 
-static NDIS_STATUS initialize(NDIS_HANDLE miniport, NDIS_HANDLE driver_context, PNDIS_MINIPORT_INIT_PARAMETERS params)
+static NDIS_STATUS initialize(NDIS_HANDLE miniport, NDIS_HANDLE driver_context,
+			      PNDIS_MINIPORT_INIT_PARAMETERS params)
 {
 	struct pt_virtual *virtual = params->IMDeviceInstanceContext;
 	NDIS_STATUS status;
@@ -235,7 +248,8 @@ static NDIS_STATUS initialize(NDIS_HANDLE miniport, NDIS_HANDLE driver_context, 
 	return status == NDIS_STATUS_SUCCESS ? get_event_handlers(virtual) : status;
 }
 
-/* The last virtual miniport ends the binding, unless the binding is what ends the virtual miniport. */
+/* The last virtual miniport ends the binding, unless the binding is what ends the virtual miniport.
+ */
 static void halt(NDIS_HANDLE context, NDIS_HALT_ACTION action)
 {
 	struct pt_virtual *virtual = context;
@@ -276,12 +290,16 @@ static NDIS_STATUS restart(NDIS_HANDLE context, PNDIS_MINIPORT_RESTART_PARAMETER
 	return NDIS_STATUS_SUCCESS;
 }
 
-/* ---- Registration ------------------------------------------------------------------------------------------------- */
+/* ---- Registration
+ * -------------------------------------------------------------------------------------------------
+ */
 
 /* Each edge registers its two sets of chimney functions in its SetOptions callback. */
-static NDIS_STATUS set_options(NDIS_HANDLE handle, const NDIS_OBJECT_HEADER *generic, const NDIS_OBJECT_HEADER *tcp)
+static NDIS_STATUS set_options(NDIS_HANDLE handle, const NDIS_OBJECT_HEADER *generic,
+			       const NDIS_OBJECT_HEADER *tcp)
 {
-	NDIS_STATUS status = NdisSetOptionalHandlers(handle, (PNDIS_DRIVER_OPTIONAL_HANDLERS)(uintptr_t)generic);
+	NDIS_STATUS status =
+		NdisSetOptionalHandlers(handle, (PNDIS_DRIVER_OPTIONAL_HANDLERS)(uintptr_t)generic);
 
 	if (status != NDIS_STATUS_SUCCESS)
 		return status;
@@ -379,7 +397,8 @@ void passthru_driver_deregister(void)
 	memset(&pt_driver, 0, sizeof(pt_driver));
 }
 
-/* ---- Inserting and removing --------------------------------------------------------------------------------------- */
+/* ---- Inserting and removing
+ * --------------------------------------------------------------------------------------- */
 
 static int bind_below(const char *name)
 {

@@ -2,10 +2,11 @@
 /*
  * pt_io.c - data through an intermediate driver.
  *
- * Calls go down with our own NDIS_OFFLOAD_HANDLE and the same list; completions come up for the binding, not for a
- * virtual miniport, and one completion may bring back lists of several of them. So every list carries a note in its
- * NET_BUFFER_LIST_CONTEXT which virtual miniport it came through, and a completed chain is cut into runs of the same
- * one. The context space usually comes with the list, so this allocates nothing.
+ * Calls go down with our own NDIS_OFFLOAD_HANDLE and the same list; completions come up for the
+ * binding, not for a virtual miniport, and one completion may bring back lists of several of them.
+ * So every list carries a note in its NET_BUFFER_LIST_CONTEXT which virtual miniport it came
+ * through, and a completed chain is cut into runs of the same one. The context space usually comes
+ * with the list, so this allocates nothing.
  *
  * Indications need no note: the handle that they carry is in our IM offload entry.
  */
@@ -14,7 +15,9 @@
 #include "im/passthru/pt_private.h"
 #include "ndis/nrt_nblq.h"
 
-/* ---- The note ----------------------------------------------------------------------------------------------------- */
+/* ---- The note
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 static struct pt_io *io_of(NET_BUFFER_LIST *nbl)
 {
@@ -35,7 +38,8 @@ static void untrack_until(NET_BUFFER_LIST *chain, const NET_BUFFER_LIST *end)
 {
 	NET_BUFFER_LIST *nbl;
 
-	NRT_NBL_FOREACH(nbl, chain) {
+	NRT_NBL_FOREACH(nbl, chain)
+	{
 		if (nbl == end)
 			break;
 		pt_untrack(nbl);
@@ -46,8 +50,10 @@ bool pt_track(struct pt_virtual *virtual, NET_BUFFER_LIST *chain)
 {
 	NET_BUFFER_LIST *nbl;
 
-	NRT_NBL_FOREACH(nbl, chain) {
-		if (NdisAllocateNetBufferListContext(nbl, sizeof(struct pt_io), 0, PT_TAG) != NDIS_STATUS_SUCCESS) {
+	NRT_NBL_FOREACH(nbl, chain)
+	{
+		if (NdisAllocateNetBufferListContext(nbl, sizeof(struct pt_io), 0, PT_TAG) !=
+		    NDIS_STATUS_SUCCESS) {
 			untrack_until(chain, nbl);
 			return false;
 		}
@@ -57,18 +63,22 @@ bool pt_track(struct pt_virtual *virtual, NET_BUFFER_LIST *chain)
 	return true;
 }
 
-/* ---- Down --------------------------------------------------------------------------------------------------------- */
+/* ---- Down
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
 /*
- * No memory for a receive, forward or disconnect: act as a target that is short of resources. The published pages say
- * what a send does (below) and leave the others open.
+ * No memory for a receive, forward or disconnect: act as a target that is short of resources. The
+ * published pages say what a send does (below) and leave the others open.
  */
 static void ask_for_upload(struct pt_virtual *virtual, const struct pt_entry *entry)
 {
-	virtual->events.NdisTcpOffloadEventHandler(entry->upper, TcpIndicateRetrieve, UploadRequested);
+	virtual->events.NdisTcpOffloadEventHandler(entry->upper, TcpIndicateRetrieve,
+						   UploadRequested);
 }
 
-/* No memory for a send: the host does this send itself, after an upload that the first status asks for. */
+/* No memory for a send: the host does this send itself, after an upload that the first status asks
+ * for. */
 static void refuse_send(struct pt_virtual *virtual, NET_BUFFER_LIST *chain)
 {
 	nrt_nbl_set_status(chain, NDIS_STATUS_UPLOAD_REQUESTED);
@@ -113,7 +123,8 @@ static NDIS_STATUS forward(NDIS_HANDLE context, PVOID offload_context, PNET_BUFF
 	return NDIS_STATUS_PENDING;
 }
 
-static NDIS_STATUS disconnect(NDIS_HANDLE context, PVOID offload_context, PNET_BUFFER_LIST chain, ULONG flags)
+static NDIS_STATUS disconnect(NDIS_HANDLE context, PVOID offload_context, PNET_BUFFER_LIST chain,
+			      ULONG flags)
 {
 	struct pt_virtual *virtual = context;
 	struct pt_entry *entry = offload_context;
@@ -126,7 +137,8 @@ static NDIS_STATUS disconnect(NDIS_HANDLE context, PVOID offload_context, PNET_B
 	return NDIS_STATUS_PENDING;
 }
 
-/* Indicated lists carry no note of ours: they go straight back, to whichever connection they belong. */
+/* Indicated lists carry no note of ours: they go straight back, to whichever connection they
+ * belong. */
 static NDIS_STATUS receive_return(NDIS_HANDLE context, PNET_BUFFER_LIST chain)
 {
 	struct pt_virtual *virtual = context;
@@ -149,7 +161,9 @@ const NDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS pt_provider_tcp = {
 	.TcpOffloadReceiveReturnHandler = receive_return,
 };
 
-/* ---- Completions -------------------------------------------------------------------------------------------------- */
+/* ---- Completions
+ * --------------------------------------------------------------------------------------------------
+ */
 
 typedef void run_fn(struct pt_virtual *virtual, NET_BUFFER_LIST *run);
 
@@ -169,7 +183,8 @@ static void each_run(NET_BUFFER_LIST *chain, run_fn *fn)
 	struct nrt_nblq run;
 
 	nrt_nblq_init(&run);
-	NRT_NBL_FOREACH_SAFE(nbl, keep, chain) {
+	NRT_NBL_FOREACH_SAFE(nbl, keep, chain)
+	{
 		virtual = pt_untrack(nbl).virtual;
 		if (virtual != current)
 			finish_run(current, &run, fn);
@@ -223,7 +238,9 @@ static void forward_complete(NDIS_HANDLE context, PNET_BUFFER_LIST chain)
 	each_run(chain, forward_run);
 }
 
-/* ---- Indications -------------------------------------------------------------------------------------------------- */
+/* ---- Indications
+ * --------------------------------------------------------------------------------------------------
+ */
 
 /* OffloadContext is the address of our own NDIS_OFFLOAD_HANDLE. */
 static struct pt_entry *entry_from(PVOID offload_context)
@@ -238,12 +255,13 @@ static void event(PVOID offload_context, ULONG type, ULONG information)
 	entry->virtual->events.NdisTcpOffloadEventHandler(entry->upper, type, information);
 }
 
-static NDIS_STATUS receive_indicate(PVOID offload_context, PNET_BUFFER_LIST chain, NDIS_STATUS status,
-				    PULONG bytes_consumed)
+static NDIS_STATUS receive_indicate(PVOID offload_context, PNET_BUFFER_LIST chain,
+				    NDIS_STATUS status, PULONG bytes_consumed)
 {
 	struct pt_entry *entry = entry_from(offload_context);
 
-	return entry->virtual->events.NdisTcpOffloadReceiveHandler(entry->upper, chain, status, bytes_consumed);
+	return entry->virtual->events.NdisTcpOffloadReceiveHandler(entry->upper, chain, status,
+								   bytes_consumed);
 }
 
 const NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS pt_client_tcp = {

@@ -4,9 +4,9 @@
  *
  * Theory of operation
  *
- * A tree of miniport block lists arrives at the miniport edge. The same memory goes on as a tree of protocol block
- * lists from the protocol edge, and comes back by the reverse way. In each block only the two words differ in which
- * the driver above and we refer to the object:
+ * A tree of miniport block lists arrives at the miniport edge. The same memory goes on as a tree of
+ * protocol block lists from the protocol edge, and comes back by the reverse way. In each block
+ * only the two words differ in which the driver above and we refer to the object:
  *
  *                      as it arrives (miniport)               as we pass it on (protocol)
  *     0x30             MiniportOffloadContext = slot          NDIS's own
@@ -15,17 +15,19 @@
  *     driver above:  NDIS_OFFLOAD_HANDLE { ..., slot -> entry }
  *     our entry:     { handle { ..., context of the driver below }, upper, slot }
  *
- * Three kinds of block arrive, told apart by slot: NULL is a placeholder, a slot that holds NULL is an object that
- * does not exist here yet, and a slot that holds a pointer names our entry. For the second kind we make an entry. It
- * becomes the driver above's context for the object (*slot = entry) only if the driver below accepted the object.
+ * Three kinds of block arrive, told apart by slot: NULL is a placeholder, a slot that holds NULL is
+ * an object that does not exist here yet, and a slot that holds a pointer names our entry. For the
+ * second kind we make an entry. It becomes the driver above's context for the object (*slot =
+ * entry) only if the driver below accepted the object.
  *
- * One IM call entry accompanies the operation. It keeps ImReserved and SourceHandle of the root block: SourceHandle
- * is how NDIS finds the driver above, and NDIS overwrites it when we call down.
+ * One IM call entry accompanies the operation. It keeps ImReserved and SourceHandle of the root
+ * block: SourceHandle is how NDIS finds the driver above, and NDIS overwrites it when we call down.
  *
- * Order matters in two places. All memory is taken before the first block is touched, so that running out of it
- * leaves a tree that can be completed as it came. And entries of terminated objects are freed only after the
- * completion was passed on, because until then the driver above may still refer to them; the tree itself must not be
- * looked at any more at that time, as the driver above may have freed it.
+ * Order matters in two places. All memory is taken before the first block is touched, so that
+ * running out of it leaves a tree that can be completed as it came. And entries of terminated
+ * objects are freed only after the completion was passed on, because until then the driver above
+ * may still refer to them; the tree itself must not be looked at any more at that time, as the
+ * driver above may have freed it.
  */
 #include <ndis/ndisstatus.h>
 
@@ -43,7 +45,8 @@ static void each_block(union pt_block *block, struct pt_call *call, block_fn *fn
 	}
 }
 
-/* ---- IM offload entries ------------------------------------------------------------------------------------------- */
+/* ---- IM offload entries
+ * ------------------------------------------------------------------------------------------- */
 
 static struct pt_entry *entry_of(NDIS_OFFLOAD_HANDLE *handle)
 {
@@ -66,7 +69,8 @@ static bool make_entries(const union pt_block *block, struct pt_call *call)
 	struct pt_entry *entry;
 
 	for (; block; block = (const union pt_block *)block->miniport.NextBlock) {
-		if (block->miniport.MiniportOffloadContext && !*block->miniport.MiniportOffloadContext) {
+		if (block->miniport.MiniportOffloadContext &&
+		    !*block->miniport.MiniportOffloadContext) {
 			entry = nrt_zalloc(sizeof(*entry));
 			if (!entry)
 				return false;
@@ -79,9 +83,12 @@ static bool make_entries(const union pt_block *block, struct pt_call *call)
 	return true;
 }
 
-/* ---- Down --------------------------------------------------------------------------------------------------------- */
+/* ---- Down
+ * ---------------------------------------------------------------------------------------------------------
+ */
 
-static struct pt_entry *take_fresh(struct pt_call *call, const NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *block)
+static struct pt_entry *take_fresh(struct pt_call *call,
+				   const NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *block)
 {
 	struct pt_entry *entry = call->fresh;
 
@@ -148,7 +155,8 @@ static void complete_up(struct pt_virtual *virtual, enum pt_op op, union pt_bloc
 	}
 }
 
-/* No memory: a new object lacks it, what hangs below such an object was not tried, everything else just failed. */
+/* No memory: a new object lacks it, what hangs below such an object was not tried, everything else
+ * just failed. */
 static void fail_blocks(union pt_block *block, enum pt_op op, bool parent_failed)
 {
 	bool is_new;
@@ -159,13 +167,15 @@ static void fail_blocks(union pt_block *block, enum pt_op op, bool parent_failed
 		if (!block->miniport.MiniportOffloadContext)
 			block->miniport.Status = NDIS_STATUS_SUCCESS;
 		else
-			block->miniport.Status =
-				is_new && !parent_failed ? NDIS_STATUS_RESOURCES : NDIS_STATUS_FAILURE;
-		fail_blocks((union pt_block *)block->miniport.DependentBlockList, op, parent_failed || is_new);
+			block->miniport.Status = is_new && !parent_failed ? NDIS_STATUS_RESOURCES
+									  : NDIS_STATUS_FAILURE;
+		fail_blocks((union pt_block *)block->miniport.DependentBlockList, op,
+			    parent_failed || is_new);
 	}
 }
 
-static void call_down(struct pt_virtual *virtual, enum pt_op op, NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *list)
+static void call_down(struct pt_virtual *virtual, enum pt_op op,
+		      NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *list)
 {
 	union pt_block *root = (union pt_block *)list;
 	NDIS_HANDLE binding = virtual->below->binding;
@@ -232,7 +242,9 @@ const NDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS pt_provider_generic 
 	.QueryOffloadHandler = query,
 };
 
-/* ---- Up ----------------------------------------------------------------------------------------------------------- */
+/* ---- Up
+ * -----------------------------------------------------------------------------------------------------------
+ */
 
 static bool offloaded(NDIS_STATUS status)
 {
@@ -270,7 +282,8 @@ static void block_up(union pt_block *block, struct pt_call *call)
 	settle_entry(call, entry, block->miniport.Status);
 }
 
-/* The virtual miniport is in the call entry: the binding context could not tell several of them apart. */
+/* The virtual miniport is in the call entry: the binding context could not tell several of them
+ * apart. */
 static void completed(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list)
 {
 	union pt_block *root = (union pt_block *)list;
@@ -316,9 +329,9 @@ static void query_complete(NDIS_HANDLE context, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIS
 }
 
 /*
- * An event that carries the block of a neighbor, or none. The block belongs to the miniport below and is lent to us:
- * the driver above gets it with its own handle in it, writes its answer into the state behind it, and the block goes
- * back as it came.
+ * An event that carries the block of a neighbor, or none. The block belongs to the miniport below
+ * and is lent to us: the driver above gets it with its own handle in it, writes its answer into the
+ * state behind it, and the block goes back as it came.
  */
 static void indicate_event(NDIS_HANDLE context, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST list, ULONG code)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * pt_plain.c - what an intermediate driver passes on besides the chimney: requests down, status indications up, power
- * events, and frames on the plain path in both directions.
+ * pt_plain.c - what an intermediate driver passes on besides the chimney: requests down, status
+ * indications up, power events, and frames on the plain path in both directions.
  */
 #include <ndis/ndisstatus.h>
 
@@ -9,7 +9,9 @@
 #include "ndis/nrt_alloc.h"
 #include "ndis/nrt_nblq.h"
 
-/* ---- Requests ----------------------------------------------------------------------------------------------------- */
+/* ---- Requests
+ * -----------------------------------------------------------------------------------------------------
+ */
 
 /* A request goes down as a copy of ours, because NDIS keeps its own state in both. */
 struct pt_request {
@@ -18,7 +20,8 @@ struct pt_request {
 	struct pt_virtual *virtual;
 };
 
-/* Power requests concern the virtual device alone; the adapter below gets its own from the power manager. */
+/* Power requests concern the virtual device alone; the adapter below gets its own from the power
+ * manager. */
 static bool ends_here(const NDIS_OID_REQUEST *request)
 {
 	NDIS_OID oid = request->DATA.SET_INFORMATION.Oid;
@@ -68,7 +71,8 @@ void pt_oid_request_complete(NDIS_HANDLE context, NDIS_OID_REQUEST *request, NDI
 	NdisMOidRequestComplete(virtual->miniport, above, status);
 }
 
-/* ---- Status and power --------------------------------------------------------------------------------------------- */
+/* ---- Status and power
+ * --------------------------------------------------------------------------------------------- */
 
 static void indicate_all(const struct pt_below *below, const NDIS_STATUS_INDICATION *indication)
 {
@@ -84,17 +88,20 @@ static void indicate_all(const struct pt_below *below, const NDIS_STATUS_INDICAT
 	}
 }
 
-/* What a virtual miniport says of itself, should one be made later, is what the adapter below says now. */
+/* What a virtual miniport says of itself, should one be made later, is what the adapter below says
+ * now. */
 static void keep_capabilities(struct pt_below *below, const NDIS_STATUS_INDICATION *indication)
 {
 	const NDIS_TCP_CONNECTION_OFFLOAD *offload = indication->StatusBuffer;
 
-	if (!offload || indication->StatusBufferSize < NDIS_SIZEOF_TCP_CONNECTION_OFFLOAD_REVISION_1)
+	if (!offload ||
+	    indication->StatusBufferSize < NDIS_SIZEOF_TCP_CONNECTION_OFFLOAD_REVISION_1)
 		return;
 	if (indication->StatusCode == NDIS_STATUS_OFFLOAD_RESUME) {
 		below->current = *offload;
 		below->has_current = true;
-	} else if (indication->StatusCode == NDIS_STATUS_TCP_CONNECTION_OFFLOAD_HARDWARE_CAPABILITIES) {
+	} else if (indication->StatusCode ==
+		   NDIS_STATUS_TCP_CONNECTION_OFFLOAD_HARDWARE_CAPABILITIES) {
 		below->hardware = *offload;
 		below->has_hardware = true;
 	}
@@ -121,8 +128,8 @@ static NDIS_STATUS_INDICATION indication_of(NDIS_STATUS code)
 }
 
 /*
- * The adapter below goes to sleep: what is offloaded must come up before it does. The drivers above are not bound to
- * it and hear of that only from us. When it is back they may offload again.
+ * The adapter below goes to sleep: what is offloaded must come up before it does. The drivers above
+ * are not bound to it and hear of that only from us. When it is back they may offload again.
  */
 NDIS_STATUS pt_pnp_event(NDIS_HANDLE context, NET_PNP_EVENT_NOTIFICATION *notification)
 {
@@ -145,7 +152,9 @@ NDIS_STATUS pt_pnp_event(NDIS_HANDLE context, NET_PNP_EVENT_NOTIFICATION *notifi
 	return NDIS_STATUS_SUCCESS;
 }
 
-/* ---- Frames ------------------------------------------------------------------------------------------------------- */
+/* ---- Frames
+ * -------------------------------------------------------------------------------------------------------
+ */
 
 void pt_send(NDIS_HANDLE context, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER port, ULONG flags)
 {
@@ -157,7 +166,8 @@ void pt_send(NDIS_HANDLE context, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER port,
 		NdisMSendNetBufferListsComplete(virtual->miniport, chain, 0);
 		return;
 	}
-	NRT_NBL_FOREACH(nbl, chain) {
+	NRT_NBL_FOREACH(nbl, chain)
+	{
 		struct pt_io *io = (struct pt_io *)(void *)NET_BUFFER_LIST_CONTEXT_DATA_START(nbl);
 
 		io->source = nbl->SourceHandle; /* NDIS puts our binding there */
@@ -182,7 +192,8 @@ void pt_send_complete(NDIS_HANDLE context, NET_BUFFER_LIST *chain, ULONG flags)
 
 	(void)context;
 	nrt_nblq_init(&run);
-	NRT_NBL_FOREACH_SAFE(nbl, keep, chain) {
+	NRT_NBL_FOREACH_SAFE(nbl, keep, chain)
+	{
 		io = pt_untrack(nbl);
 		nbl->SourceHandle = io.source;
 		if (io.virtual != current)
@@ -193,8 +204,10 @@ void pt_send_complete(NDIS_HANDLE context, NET_BUFFER_LIST *chain, ULONG flags)
 	finish_run(current, &run, flags);
 }
 
-/* With several virtual miniports all but the last may only look; the last one gets the lists to keep. */
-void pt_receive(NDIS_HANDLE context, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER port, ULONG count, ULONG flags)
+/* With several virtual miniports all but the last may only look; the last one gets the lists to
+ * keep. */
+void pt_receive(NDIS_HANDLE context, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER port, ULONG count,
+		ULONG flags)
 {
 	struct pt_below *below = context;
 	struct pt_virtual *virtual;

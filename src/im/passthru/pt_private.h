@@ -10,9 +10,10 @@
  *     ------------------- protocol edge ----------------------
  *        miniport below "tgt0"
  *
- *     struct pt_entry  IM offload entry: one per object that is offloaded through us, as long as it is offloaded
- *     struct pt_call   IM call entry: one per state operation, from the call to its completion
- *     struct pt_io     in NET_BUFFER_LIST_CONTEXT of every list on its way: which virtual miniport it came from
+ *     struct pt_entry  IM offload entry: one per object that is offloaded through us, as long as it
+ * is offloaded struct pt_call   IM call entry: one per state operation, from the call to its
+ * completion struct pt_io     in NET_BUFFER_LIST_CONTEXT of every list on its way: which virtual
+ * miniport it came from
  *
  * Threads: the worker that owns the adapters of the stack; wiring calls under the runtime's lock.
  */
@@ -27,7 +28,8 @@
 #define PT_TAG 0x75726854u /* "Thru" */
 
 struct pt_virtual {
-	NDIS_HANDLE miniport; /* MiniportAdapterHandle: first argument of every completion and indication up */
+	NDIS_HANDLE miniport; /* MiniportAdapterHandle: first argument of every completion and
+				 indication up */
 	NDIS_TCP_OFFLOAD_EVENT_HANDLERS events; /* a copy of what NdisMGetOffloadHandlers() gave */
 	struct pt_below *below;
 	struct pt_virtual *next; /* above the same binding */
@@ -44,7 +46,8 @@ struct pt_below {
 	struct pt_virtual *virtuals;
 	struct pt_below *next;
 	char *name;
-	/* What the adapter said of itself when we bound to it; our virtual miniports say the same. */
+	/* What the adapter said of itself when we bound to it; our virtual miniports say the same.
+	 */
 	NDIS_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES general;
 	bool has_current, has_hardware;
 	NDIS_TCP_CONNECTION_OFFLOAD current, hardware;
@@ -52,7 +55,8 @@ struct pt_below {
 
 struct pt_driver {
 	NDIS_HANDLE miniport, protocol;
-	const char *wanted; /* the adapter that passthru_insert() is binding to; offers of others are declined */
+	const char *wanted; /* the adapter that passthru_insert() is binding to; offers of others
+			       are declined */
 	struct pt_below *belows;
 };
 
@@ -60,11 +64,12 @@ extern struct pt_driver pt_driver;
 
 /* IM offload entry. */
 struct pt_entry {
-	NDIS_OFFLOAD_HANDLE handle; /* ours, toward the driver below: its context for the object is in here */
-	NDIS_HANDLE upper;          /* the handle of the driver above, for indications */
-	PVOID *slot;                /* where the driver above looks for our context: this entry */
+	NDIS_OFFLOAD_HANDLE
+		handle; /* ours, toward the driver below: its context for the object is in here */
+	NDIS_HANDLE upper; /* the handle of the driver above, for indications */
+	PVOID *slot;       /* where the driver above looks for our context: this entry */
 	struct pt_virtual *virtual;
-	struct pt_entry *next;      /* in one of the lists of a call entry */
+	struct pt_entry *next; /* in one of the lists of a call entry */
 };
 
 /* One block, seen from our miniport edge and from our protocol edge. */
@@ -80,8 +85,8 @@ enum pt_op { PT_INITIATE, PT_TERMINATE, PT_UPDATE, PT_INVALIDATE, PT_QUERY };
 struct pt_call {
 	enum pt_op op;
 	struct pt_virtual *virtual;
-	PVOID im_reserved[2]; /* of the root block, as it came */
-	PVOID source_handle;  /* of the root block, as it came */
+	PVOID im_reserved[2];   /* of the root block, as it came */
+	PVOID source_handle;    /* of the root block, as it came */
 	struct pt_entry *fresh; /* entries made for this call that no block has yet */
 	struct pt_entry *dead;  /* entries to free when the completion has been passed on */
 };
@@ -92,7 +97,8 @@ struct pt_io {
 	NDIS_HANDLE source; /* SourceHandle as it came; plain sends only */
 };
 
-/* pt_offload.c: the handlers of both edges for state operations and the event that carries a block */
+/* pt_offload.c: the handlers of both edges for state operations and the event that carries a block
+ */
 extern const NDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS pt_provider_generic;
 extern const NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS pt_client_generic;
 
@@ -118,7 +124,8 @@ void pt_status(NDIS_HANDLE context, NDIS_STATUS_INDICATION *indication);
 NDIS_STATUS pt_pnp_event(NDIS_HANDLE context, NET_PNP_EVENT_NOTIFICATION *notification);
 void pt_send(NDIS_HANDLE context, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER port, ULONG flags);
 void pt_send_complete(NDIS_HANDLE context, NET_BUFFER_LIST *chain, ULONG flags);
-void pt_receive(NDIS_HANDLE context, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER port, ULONG count, ULONG flags);
+void pt_receive(NDIS_HANDLE context, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER port, ULONG count,
+		ULONG flags);
 void pt_return(NDIS_HANDLE context, NET_BUFFER_LIST *chain, ULONG flags);
 void pt_cancel_send(NDIS_HANDLE context, PVOID cancel_id);
 
