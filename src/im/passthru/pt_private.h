@@ -65,7 +65,7 @@ extern struct pt_driver pt_driver;
 /* IM offload entry. */
 struct pt_entry {
 	NDIS_OFFLOAD_HANDLE
-		handle; /* ours, toward the driver below: its context for the object is in here */
+	handle; /* ours, toward the driver below: its context for the object is in here */
 	NDIS_HANDLE upper; /* the handle of the driver above, for indications */
 	PVOID *slot;       /* where the driver above looks for our context: this entry */
 	struct pt_virtual *virtual;
