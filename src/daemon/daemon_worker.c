@@ -23,7 +23,7 @@
 #include "daemon/daemon_int.h"
 #include "im/passthru/passthru.h"
 #include "ndis/nrt.h"
-#include "nic/nic_tap.h"
+#include "nic/nic_veth.h"
 #include "steer/steer.h"
 #include "target/tgt_driver.h"
 
@@ -53,16 +53,16 @@ static int open_wire(struct worker *w)
 {
 	struct nic_tap_config tap = { .ifname = "chimney%d" };
 	struct steer_config steer = { .ifname = w->config->ifname };
-	char why[256] = "";
+	char why[256] = "", device[IFNAMSIZ];
 	int err = read_interface(w->config->ifname, tap.mac, &tap.mtu_bytes);
 
 	if (err) {
 		log_err("interface '%s': %s", w->config->ifname, strerror(-err));
 		return err;
 	}
-	err = nic_tap_open(&w->nic, &tap, why, sizeof(why));
+	err = nic_tap_or_veth_open(&w->nic, &tap, device, why, sizeof(why));
 	if (!err) {
-		steer.tap = nic_tap_ifname(w->nic);
+		steer.tap = device;
 		steer.mtu_bytes = tap.mtu_bytes;
 		memcpy(steer.mac, tap.mac, sizeof(steer.mac));
 		err = steer_open(&w->steer, &steer, why, sizeof(why));
