@@ -74,6 +74,7 @@ static union nrt_block *after(union nrt_block *block)
 union nrt_block *nrt_block_first(struct nrt_block_walk *walk, union nrt_block *root)
 {
 	walk->depth = 0;
+	walk->left = NRT_BLOCKS_MAX;
 	walk->too_deep = false;
 	walk->path[0] = root;
 	return root;
@@ -83,6 +84,8 @@ union nrt_block *nrt_block_next(struct nrt_block_walk *walk)
 {
 	union nrt_block *next = below(walk->path[walk->depth]);
 
+	if (--walk->left == 0)
+		return NULL;
 	if (next && walk->depth + 1 < NRT_BLOCK_LEVELS) {
 		walk->path[++walk->depth] = next;
 		return next;
@@ -109,7 +112,7 @@ static bool well_formed(union nrt_block *root)
 	for (block = nrt_block_first(&walk, root); block; block = nrt_block_next(&walk))
 		if (walk.too_deep)
 			return false;
-	return !walk.too_deep;
+	return !walk.too_deep && walk.left > 0;
 }
 
 int nrt_blocks_to_miniport(union nrt_block *root, void *reserved)

@@ -11,7 +11,8 @@
 
 #include <ndis/ndischimney.h>
 
-#define NRT_BLOCK_LEVELS 3 /* neighbor, path, TCP */
+#define NRT_BLOCK_LEVELS 3          /* neighbor, path, TCP */
+#define NRT_BLOCKS_MAX   (1u << 22) /* of one operation; more can only be a circle */
 
 /* The two public types lie over each other; only through this union does our code look at one as
  * the other. */
@@ -30,7 +31,8 @@ struct nrt_block_walk {
 	union nrt_block *path[NRT_BLOCK_LEVELS]; /* path[depth] is the block in hand, the others its
 						    parents */
 	unsigned int depth;
-	bool too_deep; /* met dependents below the third level: they were not visited */
+	unsigned int left; /* blocks that may still follow */
+	bool too_deep;     /* met dependents below the third level: they were not visited */
 };
 
 union nrt_block *nrt_block_first(struct nrt_block_walk *walk, union nrt_block *root);

@@ -23,7 +23,8 @@ bool nrt_offload_claim(struct nrt_open *open)
 		return false;
 	if (adapter->offload_open == open)
 		return true;
-	if (adapter->offload_open && adapter->offload_enabled)
+	if (adapter->offload_open &&
+	    (adapter->offload_enabled || adapter->offload_open->pending_ops))
 		return false;
 	adapter->offload_open = open;
 	adapter->offload_enabled = false;
@@ -74,7 +75,7 @@ void nrt_offload_call(struct nrt_open *open, enum nrt_op op, NDIS_PROTOCOL_OFFLO
 		return;
 	}
 	if (nrt_blocks_to_miniport(root, op == NRT_OP_INITIATE ? open : NULL) < 0) {
-		log_debug("%s: block list deeper than neighbor, path, TCP refused",
+		log_debug("%s: block list refused: deeper than neighbor, path, TCP, or endless",
 			  open->adapter->name);
 		refuse(open, op, root);
 		return;

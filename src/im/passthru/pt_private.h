@@ -64,10 +64,9 @@ extern struct pt_driver pt_driver;
 
 /* IM offload entry. */
 struct pt_entry {
-	NDIS_OFFLOAD_HANDLE
-	handle; /* ours, toward the driver below: its context for the object is in here */
-	NDIS_HANDLE upper; /* the handle of the driver above, for indications */
-	PVOID *slot;       /* where the driver above looks for our context: this entry */
+	NDIS_OFFLOAD_HANDLE handle; /* ours; the context of the driver below is in here */
+	NDIS_HANDLE upper;          /* the handle of the driver above, for indications */
+	PVOID *slot;                /* where the driver above looks for our context: this entry */
 	struct pt_virtual *virtual;
 	struct pt_entry *next; /* in one of the lists of a call entry */
 };
