@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Words are added in the machine's byte order; the sum comes out in that order too, so that storing it gives
- * network order. A piece that begins at an odd position contributes with its bytes exchanged.
+ * Words are added in the machine's byte order; the sum comes out in that order too, so that storing
+ * it gives network order. A piece that begins at an odd position contributes with its bytes
+ * exchanged.
  */
 #include "base/csum.h"
 

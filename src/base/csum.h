@@ -7,7 +7,8 @@
  *	csum_add(&c, tcp, tcp_bytes);          (any number of times, any lengths)
  *	tcp->check = csum_final(&c);
  *
- * Results are to be stored as they are (they are in network order in memory, on either kind of machine).
+ * Results are to be stored as they are (they are in network order in memory, on either kind of
+ *machine).
  */
 #ifndef BASE_CSUM_H
 #define BASE_CSUM_H
@@ -23,11 +24,13 @@ struct csum {
 
 void csum_add(struct csum *c, const void *data, size_t len);
 
-/* Pseudo header of TCP over IPv4 (4-byte addresses) and IPv6 (16-byte addresses); len counts header and payload. */
+/* Pseudo header of TCP over IPv4 (4-byte addresses) and IPv6 (16-byte addresses); len counts header
+ * and payload. */
 void csum_pseudo4(struct csum *c, const void *src, const void *dst, uint8_t proto, uint32_t len);
 void csum_pseudo6(struct csum *c, const void *src, const void *dst, uint8_t proto, uint32_t len);
 
-/* csum_fold() - the 16-bit sum, not complemented: what a checksum field holds for a device that completes it. */
+/* csum_fold() - the 16-bit sum, not complemented: what a checksum field holds for a device that
+ * completes it. */
 uint16_t csum_fold(const struct csum *c);
 
 /* csum_final() - the checksum; over bytes that contain a right checksum it is 0. */

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Time is cut into ticks of 1024 us. Level 0 has one slot for each tick of the present block of 64 ticks, level 1
- * one slot for each block of the present 64 blocks, and so on. An id lies in the level at which its tick first
- * differs from the wheel's tick (seen from the most significant end), so every set bit of a level's map is in the
- * future, and all of a lower level comes before all of a higher one: the next event is the lowest bit of the
- * lowest level that has any. When the tick reaches the start of a slot above level 0, its ids are placed anew.
+ * Time is cut into ticks of 1024 us. Level 0 has one slot for each tick of the present block of 64
+ * ticks, level 1 one slot for each block of the present 64 blocks, and so on. An id lies in the
+ * level at which its tick first differs from the wheel's tick (seen from the most significant end),
+ * so every set bit of a level's map is in the future, and all of a lower level comes before all of
+ * a higher one: the next event is the lowest bit of the lowest level that has any. When the tick
+ * reaches the start of a slot above level 0, its ids are placed anew.
  *
- * A deadline that moves later leaves its id where it is; the slot finds it early and places it again.
+ * A deadline that moves later leaves its id where it is; the slot finds it early and places it
+ * again.
  */
 #include "base/wheel.h"
 

@@ -2,9 +2,10 @@
 /*
  * wheel.h - deadlines of many things, one each, known by a small number (id).
  *
- * A hierarchical timing wheel: arming, moving and cancelling cost a few instructions whatever the number of ids.
- * Moving a deadline later does not even touch the lists, since that is what happens with every acknowledgment.
- * Deadlines are exact: an id expires at the first run whose now_us has reached it, never before.
+ * A hierarchical timing wheel: arming, moving and cancelling cost a few instructions whatever the
+ * number of ids. Moving a deadline later does not even touch the lists, since that is what happens
+ * with every acknowledgment. Deadlines are exact: an id expires at the first run whose now_us has
+ * reached it, never before.
  *
  * Context:   one thread, no locks. No memory is allocated after wheel_create().
  */
@@ -25,7 +26,8 @@ struct wheel;
 int wheel_create(struct wheel **out, uint32_t ids, uint64_t now_us);
 void wheel_destroy(struct wheel *w);
 
-/* wheel_arm() - set or move the deadline of id; WHEEL_NONE cancels. A deadline in the past is due at once. */
+/* wheel_arm() - set or move the deadline of id; WHEEL_NONE cancels. A deadline in the past is due
+ * at once. */
 void wheel_arm(struct wheel *w, uint32_t id, uint64_t deadline_us);
 void wheel_cancel(struct wheel *w, uint32_t id);
 
@@ -33,8 +35,8 @@ void wheel_cancel(struct wheel *w, uint32_t id);
 uint64_t wheel_deadline(const struct wheel *w, uint32_t id);
 
 /*
- * wheel_next() - when wheel_pop() should be tried next: never after the earliest deadline, sometimes before it
- * (far deadlines move closer in steps). WHEEL_NONE when nothing is armed.
+ * wheel_next() - when wheel_pop() should be tried next: never after the earliest deadline,
+ * sometimes before it (far deadlines move closer in steps). WHEEL_NONE when nothing is armed.
  */
 uint64_t wheel_next(const struct wheel *w);
 

@@ -19,7 +19,8 @@ static uint32_t scaled_window(const struct tgt_conn *conn, const struct tgt_segm
 	return (uint32_t)seg->wnd_raw << conn->snd_wscale;
 }
 
-/* Only a segment that is not older than the one the present window came from may change it (RFC 9293 3.10.7.4). */
+/* Only a segment that is not older than the one the present window came from may change it (RFC
+ * 9293 3.10.7.4). */
 static void update_window(struct tgt_conn *conn, const struct tgt_segment *seg)
 {
 	if (!seq_lt(conn->snd_wl1, seg->seq) &&
@@ -51,8 +52,8 @@ static void advance_una(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq ac
 	tgt_sack_advance(a, conn);
 }
 
-static void new_ack(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq ack, const struct tgt_opts *opts,
-		    uint64_t now_us)
+static void new_ack(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq ack,
+		    const struct tgt_opts *opts, uint64_t now_us)
 {
 	uint32_t bytes = ack - conn->snd_una;
 	bool fin = acks_fin(conn, ack);
@@ -74,9 +75,10 @@ static void new_ack(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq ack, c
 		tgt_close_fin_acked_notify(a, conn);
 }
 
-/* RFC 5681 2 without SACK; with it, what counts is whether the peer told something new (RFC 6675 2). */
-static bool is_duplicate(const struct tgt_conn *conn, const struct tgt_segment *seg, const struct tgt_opts *opts,
-			 uint32_t old_wnd_bytes, uint32_t newly_sacked)
+/* RFC 5681 2 without SACK; with it, what counts is whether the peer told something new (RFC 6675
+ * 2). */
+static bool is_duplicate(const struct tgt_conn *conn, const struct tgt_segment *seg,
+			 const struct tgt_opts *opts, uint32_t old_wnd_bytes, uint32_t newly_sacked)
 {
 	if (conn->options & TGT_OPT_SACK && (opts->sack_count || conn->sack.ranges))
 		return newly_sacked;

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tgt_cc.h - congestion control: how cwnd grows and what a loss leaves of it. When a loss happened and what is sent
- * again is tgt_recovery's business.
+ * tgt_cc.h - congestion control: how cwnd grows and what a loss leaves of it. When a loss happened
+ * and what is sent again is tgt_recovery's business.
  *
- * A module keeps its state in tgt_conn.cc (TGT_CC_WORDS 64-bit words, in the arena) and touches nothing else but
- * cwnd_bytes. Every hook is set.
+ * A module keeps its state in tgt_conn.cc (TGT_CC_WORDS 64-bit words, in the arena) and touches
+ * nothing else but cwnd_bytes. Every hook is set.
  */
 #ifndef TARGET_TGT_CC_H
 #define TARGET_TGT_CC_H
@@ -33,9 +33,11 @@ extern const struct tgt_cc_ops tgt_cc_cubic;
 const struct tgt_cc_ops *tgt_cc_by_name(const char *name);
 const struct tgt_cc_ops *tgt_cc_by_id(uint8_t id);
 
-/* tgt_cc_slow_start() - common to all: grow by what was acknowledged; returns bytes left over at ssthresh. */
+/* tgt_cc_slow_start() - common to all: grow by what was acknowledged; returns bytes left over at
+ * ssthresh. */
 uint32_t tgt_cc_slow_start(struct tgt_conn *conn, uint32_t bytes);
-/* tgt_cc_reno_grow() - one MSS per window (RFC 5681), exact in bytes; *carry keeps the remainder. */
+/* tgt_cc_reno_grow() - one MSS per window (RFC 5681), exact in bytes; *carry keeps the remainder.
+ */
 void tgt_cc_reno_grow(struct tgt_conn *conn, uint32_t bytes, uint64_t *carry);
 
 /* tgt_cc_restart() - after an idle period longer than the timeout (RFC 5681 4.1). */

@@ -2,25 +2,28 @@
 /*
  * CUBIC (RFC 9438) in bytes and microseconds, integers only.
  *
- * After a loss the window grows along C * (t - K)^3 + W_max: fast at first, flat around the window at which the loss
- * happened, then probing beyond. K is the time at which the curve reaches W_max. Where an ordinary AIMD flow with
- * the same average would be faster (W_est), its window is used. C is 0.4 segments per cubed second, beta 0.7.
+ * After a loss the window grows along C * (t - K)^3 + W_max: fast at first, flat around the window
+ * at which the loss happened, then probing beyond. K is the time at which the curve reaches W_max.
+ * Where an ordinary AIMD flow with the same average would be faster (W_est), its window is used. C
+ * is 0.4 segments per cubed second, beta 0.7.
  */
 #include "target/tgt_cc.h"
 
 /* words of tgt_conn.cc */
 enum {
-	W_MAX,     /* window before the last reduction, bytes */
-	EPOCH,     /* now_us when congestion avoidance began + 1; 0: not in it */
-	K_MS,      /* K, milliseconds */
-	W_EST,     /* AIMD window, bytes */
-	EST_CARRY, /* acknowledged bytes not yet turned into W_EST, scaled by alpha */
-	CWND_CARRY,/* acknowledged bytes not yet turned into cwnd */
+	W_MAX,      /* window before the last reduction, bytes */
+	EPOCH,      /* now_us when congestion avoidance began + 1; 0: not in it */
+	K_MS,       /* K, milliseconds */
+	W_EST,      /* AIMD window, bytes */
+	EST_CARRY,  /* acknowledged bytes not yet turned into W_EST, scaled by alpha */
+	CWND_CARRY, /* acknowledged bytes not yet turned into cwnd */
 };
 
-#define BETA_NUM   7u
-#define BETA_DEN   10u
-#define T_MAX_MS   1000000u /* keeps the cube within 64 bits; 1000 s after a loss the curve is a wall anyhow */
+#define BETA_NUM 7u
+#define BETA_DEN 10u
+#define T_MAX_MS                                                                                   \
+	1000000u /* keeps the cube within 64 bits; 1000 s after a loss the curve is a wall anyhow  \
+		  */
 
 static uint64_t cube_root(uint64_t x)
 {
@@ -35,7 +38,8 @@ static uint64_t cube_root(uint64_t x)
 	return root;
 }
 
-/* K = cbrt((W_max - cwnd) / C): with W in segments and K in milliseconds, cbrt(segments * 10^9 / 0.4). */
+/* K = cbrt((W_max - cwnd) / C): with W in segments and K in milliseconds, cbrt(segments * 10^9 /
+ * 0.4). */
 static uint64_t time_to_w_max_ms(uint64_t gap_bytes, uint64_t mss)
 {
 	uint64_t per_segment = 2500000000ull;

@@ -6,7 +6,8 @@
 
 #include "target/tgt_adapter.h"
 
-_Static_assert(sizeof(struct tgt_chunk) + TGT_CHUNK_ROOM == TGT_CHUNK_BYTES, "chunk fills its object");
+_Static_assert(sizeof(struct tgt_chunk) + TGT_CHUNK_ROOM == TGT_CHUNK_BYTES,
+	       "chunk fills its object");
 _Static_assert(sizeof(struct tgt_chunk) == 32, "tables inside chunks are aligned");
 
 struct tgt_chunk *tgt_chunk_at(const struct tgt_adapter *a, arena_ref ref)
@@ -36,7 +37,8 @@ static uint32_t room_behind(const struct tgt_chunk *c)
 	return (uint32_t)TGT_CHUNK_ROOM - c->off - c->len;
 }
 
-int tgt_chunks_append(struct tgt_adapter *a, struct tgt_chunk_list *list, const uint8_t *data, uint32_t len)
+int tgt_chunks_append(struct tgt_adapter *a, struct tgt_chunk_list *list, const uint8_t *data,
+		      uint32_t len)
 {
 	uint32_t before = list->bytes;
 
@@ -126,8 +128,10 @@ void tgt_chunks_free(struct tgt_adapter *a, struct tgt_chunk_list *list)
 	tgt_chunks_truncate(a, list, 0);
 }
 
-/* Two neighbors that fit in one chunk become one, so that a list of tiny pieces stays at least half full. */
-static void merge_heads(struct tgt_adapter *a, struct tgt_chunk_list *list, struct tgt_chunk_list *tail)
+/* Two neighbors that fit in one chunk become one, so that a list of tiny pieces stays at least half
+ * full. */
+static void merge_heads(struct tgt_adapter *a, struct tgt_chunk_list *list,
+			struct tgt_chunk_list *tail)
 {
 	struct tgt_chunk *left = tgt_chunk_at(a, list->tail);
 	struct tgt_chunk *right = tgt_chunk_at(a, tail->head);
@@ -140,7 +144,8 @@ static void merge_heads(struct tgt_adapter *a, struct tgt_chunk_list *list, stru
 	tgt_chunks_drop(a, tail, right->len);
 }
 
-void tgt_chunks_join(struct tgt_adapter *a, struct tgt_chunk_list *list, struct tgt_chunk_list *tail)
+void tgt_chunks_join(struct tgt_adapter *a, struct tgt_chunk_list *list,
+		     struct tgt_chunk_list *tail)
 {
 	if (list->tail && tail->head)
 		merge_heads(a, list, tail);

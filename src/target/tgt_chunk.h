@@ -2,9 +2,10 @@
 /*
  * tgt_chunk.h - bytes in the arena: chunks of TGT_CHUNK_BYTES and lists of them.
  *
- * Send data (tgt_sendq), out-of-order data (tgt_reasm) and received data that waits for the application
- * (tgt_deliver) are lists of chunks. Everything is reached by arena references, so the keeper can read it.
- * An append stores the bytes first and the length last: what a list says it holds is always there.
+ * Send data (tgt_sendq), out-of-order data (tgt_reasm) and received data that waits for the
+ * application (tgt_deliver) are lists of chunks. Everything is reached by arena references, so the
+ * keeper can read it. An append stores the bytes first and the length last: what a list says it
+ * holds is always there.
  *
  * Context:   worker that owns the arena.
  */
@@ -22,11 +23,12 @@ struct tgt_adapter;
 
 struct tgt_chunk {
 	arena_ref next;
-	uint16_t off;  /* first byte in use */
-	uint16_t len;  /* bytes in use; 0 only in an empty chunk that is being filled */
+	uint16_t off; /* first byte in use */
+	uint16_t len; /* bytes in use; 0 only in an empty chunk that is being filled */
 	uint16_t marks;
-	uint16_t mark[TGT_CHUNK_MARKS]; /* ends of send requests, counted from data[0]; the last one gives way */
-	uint16_t holds;     /* NET_BUFFER_LISTs of the host that describe bytes of it (tgt_indicate) */
+	uint16_t mark[TGT_CHUNK_MARKS]; /* ends of send requests, counted from data[0]; the last one
+					   gives way */
+	uint16_t holds; /* NET_BUFFER_LISTs of the host that describe bytes of it (tgt_indicate) */
 	uint16_t reserved[2];
 	uint8_t data[];
 };
@@ -46,7 +48,8 @@ struct tgt_chunk *tgt_chunk_at(const struct tgt_adapter *a, arena_ref ref);
  * tgt_chunks_append() - copy len bytes to the end of the list, filling the last chunk first.
  * Returns:   0; -ENOBUFS when the pool is used up, the list is then as before.
  */
-int tgt_chunks_append(struct tgt_adapter *a, struct tgt_chunk_list *list, const uint8_t *data, uint32_t len);
+int tgt_chunks_append(struct tgt_adapter *a, struct tgt_chunk_list *list, const uint8_t *data,
+		      uint32_t len);
 
 /* tgt_chunks_drop() - give back the first n bytes (n <= bytes) and the chunks that become empty. */
 void tgt_chunks_drop(struct tgt_adapter *a, struct tgt_chunk_list *list, uint32_t n);
@@ -58,9 +61,11 @@ void tgt_chunks_truncate(struct tgt_adapter *a, struct tgt_chunk_list *list, uin
 void tgt_chunks_free(struct tgt_adapter *a, struct tgt_chunk_list *list);
 
 /* tgt_chunks_join() - move all of tail behind list; tail is empty afterwards. */
-void tgt_chunks_join(struct tgt_adapter *a, struct tgt_chunk_list *list, struct tgt_chunk_list *tail);
+void tgt_chunks_join(struct tgt_adapter *a, struct tgt_chunk_list *list,
+		     struct tgt_chunk_list *tail);
 
-/* tgt_chunks_check() - NULL when the counts of the list agree with its chunks, else what is wrong. */
+/* tgt_chunks_check() - NULL when the counts of the list agree with its chunks, else what is wrong.
+ */
 const char *tgt_chunks_check(const struct tgt_adapter *a, const struct tgt_chunk_list *list);
 
 #endif

@@ -12,7 +12,8 @@
 
 void tgt_close_set_state(struct tgt_adapter *a, struct tgt_conn *conn, enum tgt_state state)
 {
-	if (state == TGT_CLOSED && (conn->state == TGT_ESTABLISHED || conn->state == TGT_CLOSE_WAIT))
+	if (state == TGT_CLOSED &&
+	    (conn->state == TGT_ESTABLISHED || conn->state == TGT_CLOSE_WAIT))
 		tgt_conn_counters(a, conn)->reset_established++;
 	conn->state = (uint8_t)state;
 }
@@ -23,7 +24,8 @@ static void set_final(struct tgt_adapter *a, struct tgt_conn *conn, enum tgt_sta
 	tgt_timer_stop_all(a, conn);
 }
 
-/* TIME_WAIT is the host's to wait out; until it takes the connection, only FINs are acknowledged again. */
+/* TIME_WAIT is the host's to wait out; until it takes the connection, only FINs are acknowledged
+ * again. */
 static void offer_time_wait(struct tgt_adapter *a, struct tgt_conn *conn)
 {
 	if (conn->state == TGT_TIME_WAIT && conn->flags & TGT_CF_STARTED)
@@ -71,11 +73,13 @@ void tgt_close_peer_rst(struct tgt_adapter *a, struct tgt_conn *conn)
 
 void tgt_close_give_up(struct tgt_adapter *a, struct tgt_conn *conn, enum tgt_upload_reason reason)
 {
-	tgt_conn_snapshot(a, conn);
-	if (conn->rexmt_left_us < 0 && conn->snd_una != conn->snd_max)
-		conn->rexmt_left_us = 0; /* due now, at the host */
+	bool waits = conn->snd_una != conn->snd_max || conn->flags & TGT_CF_PERSIST;
+
+	if (waits && !tgt_timer_running(conn, TGT_TMR_REXMT) &&
+	    !tgt_timer_running(conn, TGT_TMR_PERSIST))
+		tgt_timer_set(conn, TGT_TMR_REXMT, a->now_us); /* due now, at the host */
 	conn->flags |= TGT_CF_SUSPENDED;
-	tgt_timer_stop_all(a, conn);
+	tgt_timer_sync(a, conn);
 	tgt_request_upload(a, conn, reason);
 }
 
@@ -98,8 +102,9 @@ void tgt_close_send_fin(struct tgt_adapter *a, struct tgt_conn *conn)
 }
 
 /*
- * The peer takes an RST only at the number it expects next. That is snd_max when everything arrived, and snd_una
- * behind a closed window, where a probe may have counted a byte that the peer did not take.
+ * The peer takes an RST only at the number it expects next. That is snd_max when everything
+ * arrived, and snd_una behind a closed window, where a probe may have counted a byte that the peer
+ * did not take.
  */
 static tcp_seq rst_seq(const struct tgt_conn *conn)
 {
@@ -120,11 +125,12 @@ int tgt_close_abort(struct tgt_adapter *a, struct tgt_conn *conn)
 	return err;
 }
 
-void tgt_close_rst_reply(struct tgt_adapter *a, struct tgt_conn *conn, const struct tgt_segment *seg,
-			 uint64_t now_us)
+void tgt_close_rst_reply(struct tgt_adapter *a, struct tgt_conn *conn,
+			 const struct tgt_segment *seg, uint64_t now_us)
 {
 	if (seg->flags & TGT_TH_RST || !(seg->flags & TGT_TH_ACK) ||
-	    (conn->last_oow_ack_us != TGT_TIME_NONE && now_us - conn->last_oow_ack_us < RST_REPLY_GAP_US))
+	    (conn->last_oow_ack_us != TGT_TIME_NONE &&
+	     now_us - conn->last_oow_ack_us < RST_REPLY_GAP_US))
 		return;
 	conn->last_oow_ack_us = now_us;
 	(void)tgt_output_rst(a, conn, seg->ack, TGT_TH_RST);

@@ -2,30 +2,35 @@
 /*
  * Theory of operation
  *
- * A connection arrives established, with everything its former owner knew of it, and leaves the same way. Between
- * tgt_conn_start() and tgt_conn_stop() it is driven by four kinds of events: a segment (tgt_input), a timer
- * (tgt_timers_run), data or a FIN from the host (tgt_sendq_append, tgt_close_send_fin, then tgt_output), and
- * received data taken by the application (tgt_rcv_window_changed). Every event runs to its end, sends what it has
- * to send, and leaves the invariants of tgt_conn_check() true. While an event runs, TGT_CF_IN_EVENT is set and
- * requests to send are put off to its end; so the DDI side may call back in.
+ * A connection arrives established, with everything its former owner knew of it, and leaves the
+ * same way. Between tgt_conn_start() and tgt_conn_stop() it is driven by four kinds of events: a
+ * segment (tgt_input), a timer (tgt_timers_run), data or a FIN from the host (tgt_sendq_append,
+ * tgt_close_send_fin, then tgt_output), and received data taken by the application
+ * (tgt_rcv_window_changed). Every event runs to its end, sends what it has to send, and leaves the
+ * invariants of tgt_conn_check() true. While an event runs, TGT_CF_IN_EVENT is set and requests to
+ * send are put off to its end; so the DDI side may call back in.
  *
- * Send side. The queue (tgt_sendq) holds all bytes from snd_una on; our FIN, once requested, is the number behind
- * the last byte. snd_nxt is what goes next, snd_max what was ever sent. They differ while old data is sent again:
- * after a timeout, after the peer's window was closed or shrunk, after the path MTU fell, or because the host was
- * doing so when it handed the connection down. What may be sent is decided by the peer's window, cwnd (tgt_cc) and
- * how much is in the network (tgt_recovery, which knows of losses), Nagle and silly window avoidance (tgt_output).
- * A closed window is probed (tgt_persist).
+ * Send side. The queue (tgt_sendq) holds all bytes from snd_una on; our FIN, once requested, is the
+ * number behind the last byte. snd_nxt is what goes next, snd_max what was ever sent. They differ
+ * while old data is sent again: after a timeout, after the peer's window was closed or shrunk,
+ * after the path MTU fell, or because the host was doing so when it handed the connection down.
+ * What may be sent is decided by the peer's window, cwnd (tgt_cc) and how much is in the network
+ * (tgt_recovery, which knows of losses), Nagle and silly window avoidance (tgt_output). A closed
+ * window is probed (tgt_persist).
  *
- * Receive side. A segment is judged in the order given in tgt_input.h. In-order bytes go straight to tgt_deliver of
- * the DDI side, which stores them; others wait in tgt_reasm and are named in SACK blocks. rcv_edge is the right edge
- * of the window as the peer knows it and never moves left (tgt_window). ACKs are sent for every ack_frequency
- * segments, at once when something is out of order or old, otherwise after delayed_ack_us.
+ * Receive side. A segment is judged in the order given in tgt_input.h. In-order bytes go straight
+ * to tgt_deliver of the DDI side, which stores them; others wait in tgt_reasm and are named in SACK
+ * blocks. rcv_edge is the right edge of the window as the peer knows it and never moves left
+ * (tgt_window). ACKs are sent for every ack_frequency segments, at once when something is out of
+ * order or old, otherwise after delayed_ack_us.
  *
- * Closing. FIN in either direction only closes that half (tgt_close). States go as in RFC 9293; TIME_WAIT is not
- * waited out here but offered to the host. RST is sent for an abortive disconnect and never else.
+ * Closing. FIN in either direction only closes that half (tgt_close). States go as in RFC 9293;
+ * TIME_WAIT is not waited out here but offered to the host. RST is sent for an abortive disconnect
+ * and never else.
  *
- * Giving up. When the engine must stop (retransmissions exhausted, urgent data, SYN at rcv_nxt) it suspends itself:
- * nothing is processed, acknowledged or sent, all state stays, and the host is asked to take the connection.
+ * Giving up. When the engine must stop (retransmissions exhausted, urgent data, SYN at rcv_nxt) it
+ * suspends itself: nothing is processed, acknowledged or sent, all state stays, and the host is
+ * asked to take the connection.
  */
 #include "target/tgt_conn.h"
 
@@ -50,10 +55,11 @@
 #define MSS_LEAST   48u  /* a smaller one costs more in headers than any path can need */
 #define MSS_DEFAULT 536u /* RFC 9293 3.7.1: the peer announced none */
 
-static const char *const state_names[] = { "CLOSED",  "ESTABLISHED", "FIN_WAIT_1", "FIN_WAIT_2", "CLOSE_WAIT",
-					   "CLOSING", "LAST_ACK",    "TIME_WAIT" };
+static const char *const state_names[] = { "CLOSED",     "ESTABLISHED", "FIN_WAIT_1", "FIN_WAIT_2",
+					   "CLOSE_WAIT", "CLOSING",     "LAST_ACK",   "TIME_WAIT" };
 
-_Static_assert(sizeof(state_names) / sizeof(state_names[0]) == TGT_STATES, "a name for every state");
+_Static_assert(sizeof(state_names) / sizeof(state_names[0]) == TGT_STATES,
+	       "a name for every state");
 
 const char *tgt_state_name(uint8_t state)
 {
@@ -167,7 +173,7 @@ void tgt_conn_snapshot(const struct tgt_adapter *a, struct tgt_conn *conn)
 {
 	enum tgt_timer which = TGT_TMR_REXMT;
 
-	if (!(conn->flags & TGT_CF_STARTED) || conn->flags & TGT_CF_SUSPENDED)
+	if (!(conn->flags & TGT_CF_STARTED))
 		return;
 	if (tgt_timer_running(conn, TGT_TMR_PERSIST))
 		which = TGT_TMR_PERSIST;
@@ -186,7 +192,7 @@ void tgt_conn_stop(struct tgt_adapter *a, struct tgt_conn *conn)
 	if (!(conn->flags & TGT_CF_STARTED))
 		return;
 	tgt_conn_snapshot(a, conn);
-	if (!(conn->flags & TGT_CF_SUSPENDED) && conn->state != TGT_CLOSED && owes_ack(conn))
+	if (conn->state != TGT_CLOSED && owes_ack(conn))
 		(void)tgt_output_ack(a, conn, a->now_us);
 	tgt_timer_stop_all(a, conn);
 	tgt_reasm_drop(a, conn);
@@ -247,7 +253,8 @@ static const char *check_recovery(const struct tgt_conn *conn)
 		return "recover outside [snd_una, snd_max]";
 	if (seq_lt(conn->high_rxt, conn->snd_una) || seq_gt(conn->high_rxt, conn->snd_max))
 		return "high_rxt outside [snd_una, snd_max]";
-	if (conn->phase == TGT_REC_OPEN && conn->snd_nxt != conn->snd_max && !(conn->flags & TGT_CF_PERSIST))
+	if (conn->phase == TGT_REC_OPEN && conn->snd_nxt != conn->snd_max &&
+	    !(conn->flags & TGT_CF_PERSIST))
 		return "sending again without recovery";
 	if (conn->sack.ranges && !(conn->options & TGT_OPT_SACK))
 		return "scoreboard without SACK";
@@ -256,11 +263,13 @@ static const char *check_recovery(const struct tgt_conn *conn)
 
 static const char *check_timers(const struct tgt_adapter *a, const struct tgt_conn *conn)
 {
-	bool rexmt = tgt_timer_running(conn, TGT_TMR_REXMT), persist = tgt_timer_running(conn, TGT_TMR_PERSIST);
+	bool rexmt = tgt_timer_running(conn, TGT_TMR_REXMT),
+	     persist = tgt_timer_running(conn, TGT_TMR_PERSIST);
 	bool retry = tgt_timer_running(conn, TGT_TMR_RETRY);
 	uint64_t first = TGT_TIME_NONE;
 
-	if (tgt_persist_needed(conn) != !!(conn->flags & TGT_CF_PERSIST) && conn->state != TGT_TIME_WAIT)
+	if (tgt_persist_needed(conn) != !!(conn->flags & TGT_CF_PERSIST) &&
+	    conn->state != TGT_TIME_WAIT)
 		return "persist mode does not fit window and queue";
 	if (conn->flags & TGT_CF_PERSIST && rexmt == persist)
 		return "persist mode needs one of its two timers";

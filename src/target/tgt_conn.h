@@ -2,12 +2,13 @@
 /*
  * tgt_conn.h - one offloaded connection, and the functions in which engine and DDI side meet.
  *
- * struct tgt_conn lives in the arena (pool "conn") and survives its worker: no pointers, only numbers, arena
- * references and indices. What belongs to the process (NBL queues, NDIS handles) is in struct tgt_conn_io of the
- * DDI side, indexed by tgt_conn.slot. The theory of operation is on top of tgt_conn.c.
+ * struct tgt_conn lives in the arena (pool "conn") and survives its worker: no pointers, only
+ * numbers, arena references and indices. What belongs to the process (NBL queues, NDIS handles) is
+ * in struct tgt_conn_io of the DDI side, indexed by tgt_conn.slot. The theory of operation is on
+ * top of tgt_conn.c.
  *
- * Context of every function below: the worker that owns the adapter. Time comes in as now_us (monotonic
- * microseconds); nothing here reads a clock or allocates outside the arena's pools.
+ * Context of every function below: the worker that owns the adapter. Time comes in as now_us
+ * (monotonic microseconds); nothing here reads a clock or allocates outside the arena's pools.
  */
 #ifndef TARGET_TGT_CONN_H
 #define TARGET_TGT_CONN_H
@@ -22,20 +23,21 @@
 #include "target/tgt_adapter.h"
 #include "target/tgt_chunk.h"
 
-#define TGT_TIME_NONE  UINT64_MAX /* deadline of a timer that does not run */
-#define TGT_LEFT_NONE  (-1)       /* remaining time of a timer that does not run */
-#define TGT_CC_WORDS   6
+#define TGT_TIME_NONE UINT64_MAX /* deadline of a timer that does not run */
+#define TGT_LEFT_NONE (-1)       /* remaining time of a timer that does not run */
+#define TGT_CC_WORDS  6
 
-/* TCP states in which the target may find a connection (RFC 9293 3.3.2); there is no handshake here. */
+/* TCP states in which the target may find a connection (RFC 9293 3.3.2); there is no handshake
+ * here. */
 enum tgt_state {
-	TGT_CLOSED,       /* aborted, reset or given up: nothing is sent, segments go to the host */
+	TGT_CLOSED, /* aborted, reset or given up: nothing is sent, segments go to the host */
 	TGT_ESTABLISHED,
 	TGT_FIN_WAIT_1,
 	TGT_FIN_WAIT_2,
 	TGT_CLOSE_WAIT,
 	TGT_CLOSING,
 	TGT_LAST_ACK,
-	TGT_TIME_WAIT,    /* only acknowledges the peer's FIN again; offered for upload on entry */
+	TGT_TIME_WAIT, /* only acknowledges the peer's FIN again; offered for upload on entry */
 	TGT_STATES
 };
 
@@ -61,27 +63,27 @@ enum {
 
 /* What goes on: tgt_conn.flags */
 enum {
-	TGT_CF_STARTED = 1u << 0,       /* between tgt_conn_start() and tgt_conn_stop() */
-	TGT_CF_SUSPENDED = 1u << 1,     /* a mandatory upload was requested: no segment is processed or sent */
-	TGT_CF_FIN_QUEUED = 1u << 2,    /* our FIN follows the last byte of the send queue */
-	TGT_CF_FIN_ACKED = 1u << 3,     /* the peer acknowledged it */
-	TGT_CF_FIN_RECEIVED = 1u << 4,  /* the peer's FIN is below rcv_nxt */
-	TGT_CF_ACK_NOW = 1u << 5,       /* an acknowledgment is due in the next segment or at once */
-	TGT_CF_TS_VALID = 1u << 6,      /* ts_recent is known */
-	TGT_CF_RST_CHALLENGED = 1u << 7,/* a challenge ACK for an RST went out in this validation period */
-	TGT_CF_MITIGATING = 1u << 8,    /* keepalive timer serves blind-reset mitigation */
-	TGT_CF_CWND_LIMITED = 1u << 9,  /* cwnd, not data or peer window, stopped the last tgt_output() */
-	TGT_CF_RTT_TIMING = 1u << 10,   /* rtt_seq and rtt_start_us time one segment */
-	TGT_CF_RTO_TS = 1u << 11,       /* rto_tsval is the timestamp of the first retransmission after a timeout */
-	TGT_CF_TAKEN_OVER = 1u << 12,   /* no segment sent yet: the first one repeats the host's window */
-	TGT_CF_DSACK = 1u << 13,        /* dsack_start/end go out with the next ACK */
-	TGT_CF_RESCUED = 1u << 14,      /* rescue retransmission of this recovery was used (RFC 6675) */
-	TGT_CF_SWS_EXPIRED = 1u << 15,  /* the SWS timer ran out: send what the window allows */
-	TGT_CF_IPV6 = 1u << 16,         /* which counters and header sizes apply */
-	TGT_CF_PERSIST = 1u << 17,      /* the peer's window is closed and we have something for it: probing */
-	TGT_CF_REXMT_FIRST = 1u << 18,  /* recovery owes a retransmission of snd_una, whatever cwnd says */
-	TGT_CF_IN_EVENT = 1u << 19,     /* inside tgt_input() or a timer: output happens at its end */
-	TGT_CF_ABORTED = 1u << 20,      /* CLOSED by tgt_close_abort(): what still arrives draws the RST again */
+	TGT_CF_STARTED = 1u << 0,        /* between tgt_conn_start() and tgt_conn_stop() */
+	TGT_CF_SUSPENDED = 1u << 1,      /* upload requested, nothing is processed or sent */
+	TGT_CF_FIN_QUEUED = 1u << 2,     /* our FIN follows the last byte of the send queue */
+	TGT_CF_FIN_ACKED = 1u << 3,      /* the peer acknowledged it */
+	TGT_CF_FIN_RECEIVED = 1u << 4,   /* the peer's FIN is below rcv_nxt */
+	TGT_CF_ACK_NOW = 1u << 5,        /* an ACK is due with the next segment or alone */
+	TGT_CF_TS_VALID = 1u << 6,       /* ts_recent is known */
+	TGT_CF_RST_CHALLENGED = 1u << 7, /* RST challenged in this validation period */
+	TGT_CF_MITIGATING = 1u << 8,     /* keepalive timer serves blind-reset mitigation */
+	TGT_CF_CWND_LIMITED = 1u << 9,   /* cwnd stopped the last tgt_output() */
+	TGT_CF_RTT_TIMING = 1u << 10,    /* rtt_seq and rtt_start_us time one segment */
+	TGT_CF_RTO_TS = 1u << 11,        /* rto_tsval is that of the retransmission */
+	TGT_CF_TAKEN_OVER = 1u << 12,    /* first segment repeats the host's window */
+	TGT_CF_DSACK = 1u << 13,         /* dsack_start/end go out with the next ACK */
+	TGT_CF_RESCUED = 1u << 14,       /* rescue retransmission used (RFC 6675) */
+	TGT_CF_SWS_EXPIRED = 1u << 15,   /* SWS timer ran out: send what is allowed */
+	TGT_CF_IPV6 = 1u << 16,          /* which counters and header sizes apply */
+	TGT_CF_PERSIST = 1u << 17,       /* the peer's window is closed: probing */
+	TGT_CF_REXMT_FIRST = 1u << 18,   /* snd_una goes again, whatever cwnd says */
+	TGT_CF_IN_EVENT = 1u << 19,      /* in tgt_input() or a timer: output comes later */
+	TGT_CF_ABORTED = 1u << 20,       /* by tgt_close_abort(): arrivals draw an RST */
 };
 
 /* One wheel entry per connection, this many deadlines. Only tgt_timer.c sets them. */
@@ -89,20 +91,20 @@ enum tgt_timer {
 	TGT_TMR_REXMT,   /* retransmission; window probes within a round; FIN_WAIT_2 */
 	TGT_TMR_PERSIST, /* start of a window probe round */
 	TGT_TMR_DELACK,
-	TGT_TMR_KEEP,    /* keepalive and blind-reset mitigation */
-	TGT_TMR_SWS,     /* sender side silly window override */
-	TGT_TMR_WINDOW,  /* receiver side: a window update too small to be worth a segment */
-	TGT_TMR_PUSH,    /* delivery: belongs to tgt_deliver, see tgt_timer_push_start() */
-	TGT_TMR_RETRY,   /* the device took no more frames: try again */
+	TGT_TMR_KEEP,   /* keepalive and blind-reset mitigation */
+	TGT_TMR_SWS,    /* sender side silly window override */
+	TGT_TMR_WINDOW, /* receiver side: a window update too small to be worth a segment */
+	TGT_TMR_PUSH,   /* delivery: belongs to tgt_deliver, see tgt_timer_push_start() */
+	TGT_TMR_RETRY,  /* the device took no more frames: try again */
 	TGT_TMRS
 };
 
-/* Why the host should take a connection back; values are those of TCP_UPLOAD_REASON, so a cast converts. */
+/* Why the host should take a connection back; values of TCP_UPLOAD_REASON, so a cast converts. */
 enum tgt_upload_reason {
-	TGT_UPLOAD_URGENT = 5,    /* ReceivedUrgentData */
-	TGT_UPLOAD_TIMEOUT = 8,   /* TimeoutExpiration */
-	TGT_UPLOAD_INVALID = 9,   /* InvalidState */
-	TGT_UPLOAD_REQUESTED = 10,/* UploadRequested */
+	TGT_UPLOAD_URGENT = 5,     /* ReceivedUrgentData */
+	TGT_UPLOAD_TIMEOUT = 8,    /* TimeoutExpiration */
+	TGT_UPLOAD_INVALID = 9,    /* InvalidState */
+	TGT_UPLOAD_REQUESTED = 10, /* UploadRequested */
 };
 
 enum tgt_recovery_phase {
@@ -111,83 +113,84 @@ enum tgt_recovery_phase {
 	TGT_REC_LOSS, /* after a timeout, until snd_una reaches recover */
 };
 
-/* Receive side out-of-order data (tgt_reasm) and SACKed ranges of our data (tgt_ack): chunk with a range table. */
+/* Out-of-order data of the peer (tgt_reasm) and SACKed ranges of ours: a chunk with a table. */
 struct tgt_reasm {
-	arena_ref table;        /* chunk that holds the ranges, ARENA_NULL while there are none */
+	arena_ref table; /* chunk that holds the ranges, ARENA_NULL while there are none */
 	uint32_t ranges;
 	uint32_t bytes;
-	tcp_seq last_start;     /* range that was touched last: first SACK block (RFC 2018) */
-	tcp_seq fin_seq;        /* sequence number of an early FIN when has_fin */
+	tcp_seq last_start; /* range that was touched last: first SACK block (RFC 2018) */
+	tcp_seq fin_seq;    /* sequence number of an early FIN when has_fin */
 	bool has_fin;
 };
 
 struct tgt_scoreboard {
-	arena_ref table;        /* as above */
+	arena_ref table; /* as above */
 	uint32_t ranges;
-	uint32_t bytes;         /* sum of all ranges */
+	uint32_t bytes; /* sum of all ranges */
 };
 
 /* Send data: list.head's first byte has sequence number seq. */
 struct tgt_sendq {
 	struct tgt_chunk_list list;
-	tcp_seq seq;            /* always snd_una (a FIN that was acknowledged is not counted) */
-	arena_ref hint;         /* chunk in which the last look-up ended, ARENA_NULL: start at the head */
-	tcp_seq hint_seq;       /* sequence number of its first byte in use */
+	tcp_seq seq;      /* always snd_una (a FIN that was acknowledged is not counted) */
+	arena_ref hint;   /* chunk in which the last look-up ended, ARENA_NULL: start at the head */
+	tcp_seq hint_seq; /* sequence number of its first byte in use */
 };
 
 struct tgt_conn {
 	/* identity: written by the DDI side at offload */
-	uint32_t slot;          /* index of struct tgt_conn_io and of the wheel entry */
-	arena_ref path;         /* its path object */
+	uint32_t slot;  /* index of struct tgt_conn_io and of the wheel entry */
+	arena_ref path; /* its path object */
 	uint16_t local_port_be, remote_port_be;
 	uint8_t ttl, tos, user_priority;
 	uint8_t snd_wscale, rcv_wscale; /* 0 when scaling was not agreed */
-	uint8_t scaling;        /* it was agreed, if only with 0 */
-	uint8_t cc_id;          /* tgt_cc_by_id() */
-	uint16_t remote_mss;    /* from the handshake; payload + options bound */
+	uint8_t scaling;                /* it was agreed, if only with 0 */
+	uint8_t cc_id;                  /* tgt_cc_by_id() */
+	uint16_t remote_mss;            /* from the handshake; payload + options bound */
 	uint32_t flow_label;
-	uint32_t hash_value;    /* carried through */
-	uint32_t options;       /* TGT_OPT_ */
-	uint32_t path_mtu_bytes;/* copy of the path's; change it through tgt_conn_set_mtu() */
-	uint32_t rcv_buf_bytes; /* InitialRcvWnd: most received bytes held for the application */
+	uint32_t hash_value;     /* carried through */
+	uint32_t options;        /* TGT_OPT_ */
+	uint32_t path_mtu_bytes; /* copy of the path's; change it through tgt_conn_set_mtu() */
+	uint32_t rcv_buf_bytes;  /* InitialRcvWnd: most received bytes held for the application */
 	uint32_t rcv_indication_bytes;
-	uint32_t dwnd;          /* carried through */
+	uint32_t dwnd;                       /* carried through */
 	uint64_t ka_idle_us, ka_interval_us; /* KaTimeout, KaInterval */
-	uint64_t max_rt_us;     /* MaxRT; 0: max_retransmissions applies, UINT64_MAX: no limit */
-	uint8_t ka_probe_max;   /* KaProbeCount */
+	uint64_t max_rt_us;   /* MaxRT; 0: max_retransmissions applies, UINT64_MAX: no limit */
+	uint8_t ka_probe_max; /* KaProbeCount */
 
 	/* delegated state */
-	uint8_t state;          /* enum tgt_state */
-	uint8_t ka_probes;      /* unanswered probes */
-	uint8_t rexmt_count;    /* Retransmit.Count: retransmissions of snd_una, or probes of this round */
-	uint8_t wnd_probes;     /* SndWndProbeCount: rounds */
+	uint8_t state;       /* enum tgt_state */
+	uint8_t ka_probes;   /* unanswered probes */
+	uint8_t rexmt_count; /* Retransmit.Count: of snd_una, or probes of this round */
+	uint8_t wnd_probes;  /* SndWndProbeCount: rounds */
 	uint8_t dup_acks;
-	uint8_t phase;          /* enum tgt_recovery_phase */
-	uint8_t ack_segments;   /* segments received since the last ACK went out */
-	uint32_t flags;         /* TGT_CF_ */
+	uint8_t phase;        /* enum tgt_recovery_phase */
+	uint8_t ack_segments; /* segments received since the last ACK went out */
+	uint32_t flags;       /* TGT_CF_ */
 	tcp_seq rcv_nxt;
-	tcp_seq rcv_adv;        /* right edge of the window granted: RcvNxt + RcvWnd; never moves left */
-	tcp_seq rcv_edge;       /* furthest edge the peer was told: rcv_adv, rounded up to the window scale's unit */
-	tcp_seq rcv_acked;      /* last acknowledgment number sent */
-	uint32_t rcv_in_deliver_bytes; /* bytes below rcv_nxt that tgt_deliver_data() has not stored yet */
-	tcp_seq snd_una, snd_nxt, snd_max; /* snd_nxt < snd_max: what lies between is being sent again */
-	uint32_t snd_wnd_bytes; /* unscaled window from snd_una */
+	tcp_seq rcv_adv;   /* right edge of the window granted: RcvNxt + RcvWnd; never moves left */
+	tcp_seq rcv_edge;  /* furthest edge told: rcv_adv rounded up by the scale */
+	tcp_seq rcv_grant; /* edge that buffers stand for: rcv_edge without rounding */
+	tcp_seq rcv_acked; /* last acknowledgment number sent */
+	uint32_t rcv_in_deliver_bytes;     /* below rcv_nxt, not stored yet */
+	tcp_seq snd_una, snd_nxt, snd_max; /* snd_nxt < snd_max: sending again in between */
+	uint32_t snd_wnd_bytes;            /* unscaled window from snd_una */
 	uint32_t max_snd_wnd_bytes;
 	tcp_seq snd_wl1, snd_wl2; /* snd_wl2 is not in the DDI: the DDI side sets it to snd_una */
-	tcp_seq snd_small_end;  /* end of the last segment below MSS (Nagle) */
+	tcp_seq snd_small_end;    /* end of the last segment below MSS (Nagle) */
 	uint32_t cwnd_bytes, ssthresh_bytes;
-	uint32_t srtt_us8;      /* 8 times the smoothed round trip; 0: no sample yet */
-	uint32_t rttvar_us4;    /* 4 times its variation */
+	uint32_t srtt_us8;   /* 8 times the smoothed round trip; 0: no sample yet */
+	uint32_t rttvar_us4; /* 4 times its variation */
 	uint32_t ts_recent;
-	uint64_t ts_recent_us;  /* when ts_recent was received; in the past by TsRecentAge at offload */
-	uint32_t ts_delta_ticks;/* timestamp sent = tgt_clock_ticks() + this */
-	uint64_t total_rt_us;   /* TotalRT: time spent retransmitting snd_una */
-	int64_t ka_left_us;     /* input of tgt_conn_start(), output of tgt_conn_snapshot(); -1: not running */
-	int64_t rexmt_left_us;  /* the same for Retransmit.TimeoutDelta (retransmit, persist or FIN_WAIT_2) */
+	uint64_t ts_recent_us;   /* when it was received: now minus TsRecentAge at offload */
+	uint32_t ts_delta_ticks; /* timestamp sent = tgt_clock_ticks() + this */
+	uint64_t total_rt_us;    /* TotalRT: time spent retransmitting snd_una */
+	int64_t ka_left_us;      /* for tgt_conn_start(), from tgt_conn_snapshot(); -1: off */
+	int64_t rexmt_left_us;   /* the same for Retransmit.TimeoutDelta */
 
 	/* loss recovery */
-	tcp_seq recover;        /* snd_max when the present or last recovery began */
-	tcp_seq high_rxt;       /* SACK recovery: all below was retransmitted or SACKed */
+	tcp_seq recover;  /* snd_max when the present or last recovery began */
+	tcp_seq high_rxt; /* SACK recovery: all below was retransmitted or SACKed */
 	uint32_t undo_cwnd_bytes, undo_ssthresh_bytes; /* before the timeout */
 	uint32_t rto_tsval;
 	tcp_seq rtt_seq;
@@ -196,10 +199,10 @@ struct tgt_conn {
 
 	/* acknowledgment and limiters */
 	tcp_seq dsack_start, dsack_end;
-	uint64_t last_oow_ack_us;   /* last ACK sent for a segment without data outside the window */
+	uint64_t last_oow_ack_us; /* last ACK sent for a segment without data outside the window */
 	uint64_t last_syn_challenge_us; /* TGT_TIME_NONE: none yet */
-	uint64_t last_send_us;      /* data */
-	uint64_t last_receive_us;   /* acceptable segment */
+	uint64_t last_send_us;          /* data */
+	uint64_t last_receive_us;       /* acceptable segment */
 
 	/* timers */
 	uint64_t deadline_us[TGT_TMRS];
@@ -208,70 +211,72 @@ struct tgt_conn {
 	struct tgt_sendq sendq;
 	struct tgt_reasm reasm;
 	struct tgt_scoreboard sack;
-	struct tgt_chunk_list rcvq; /* in-order bytes not yet with the application: belongs to tgt_deliver */
+	struct tgt_chunk_list rcvq; /* in-order bytes: belongs to tgt_deliver */
 };
 
-/* One parsed segment: written by tgt_frame, borrowed by tgt_input() until it returns. Host byte order. */
+/* One parsed segment, host byte order: written by tgt_frame, borrowed by tgt_input(). */
 struct tgt_segment {
 	tcp_seq seq, ack;
-	uint16_t wnd_raw;       /* as in the header, not scaled */
+	uint16_t wnd_raw; /* as in the header, not scaled */
 	uint16_t urg;
-	uint8_t flags;          /* TGT_TH_ */
+	uint8_t flags; /* TGT_TH_ */
 	uint8_t opt_len;
 	const uint8_t *opt;
 	const uint8_t *data;
-	uint32_t len;           /* payload bytes */
-	uint16_t gso_size;      /* 0, or payload bytes a segment of a super-frame */
-	uint8_t ecn;            /* two bits of the IP header */
-	bool forwarded;         /* came by MiniportTcpOffloadForward */
+	uint32_t len;      /* payload bytes */
+	uint16_t gso_size; /* 0, or payload bytes a segment of a super-frame */
+	uint8_t ecn;       /* two bits of the IP header */
+	bool forwarded;    /* came by MiniportTcpOffloadForward */
 };
 
-/* One segment or super-frame to send: written by the engine, borrowed by tgt_frame_xmit(). Host byte order. */
+/* One segment or super-frame to send, host byte order: borrowed by tgt_frame_xmit(). */
 struct tgt_xmit {
 	tcp_seq seq, ack;
 	uint8_t flags;
-	uint8_t opt_len;        /* multiple of 4 */
-	uint16_t wnd_raw;       /* already scaled down */
+	uint8_t opt_len;  /* multiple of 4 */
+	uint16_t wnd_raw; /* already scaled down */
 	const uint8_t *opt;
 	const struct iovec *iov;
 	unsigned int iovcnt;
-	uint32_t len;           /* payload bytes */
-	uint16_t gso_size;      /* 0, or payload bytes a segment when len exceeds it */
+	uint32_t len;      /* payload bytes */
+	uint16_t gso_size; /* 0, or payload bytes a segment when len exceeds it */
 	uint8_t ecn;
-	bool retransmit;        /* only bytes that were sent before */
+	bool retransmit; /* only bytes that were sent before */
 };
 
 enum tgt_verdict {
 	TGT_SEG_DONE,    /* consumed */
-	TGT_SEG_TO_HOST, /* not for the engine: non-offload receive path (or the queue of an upload in progress) */
+	TGT_SEG_TO_HOST, /* for the non-offload path, or the queue of an upload */
 	TGT_SEG_DROP,    /* dropped and counted in tgt_adapter.drops */
 };
 
 /*
  * ---- engine, called by the DDI side ----
  *
- * The engine calls the DDI side from inside tgt_input() and timers. There every function of the first group may be
- * called on the same connection (output is then put off until the event ends), except tgt_conn_release().
+ * The engine calls the DDI side from inside tgt_input() and timers. There every function of the
+ * first group may be called on the same connection (output is then put off until the event ends),
+ * except tgt_conn_release().
  */
 
-/* tgt_conn_init() - defaults of a zeroed connection: timers off, cc chosen, limiters open. Before it is filled. */
+/* tgt_conn_init() - defaults of a zeroed connection: timers off, cc chosen, limiters open. Before
+ * it is filled. */
 void tgt_conn_init(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t slot);
 
 /*
- * tgt_conn_start() - take up processing. The caller has filled identity and delegated state, set flags
- * TGT_CF_TS_VALID and TGT_CF_IPV6 as they apply, and appended all send data from SndUna on with tgt_sendq_append()
- * (sendq.seq is set here or by tgt_sendq_begin()).
- * Sends an ACK at once (the host's delayed ACK ends with the hand-over), resumes the timers from ka_left_us and
+ * tgt_conn_start() - take up processing. The caller has filled identity and delegated state, set
+ * flags TGT_CF_TS_VALID and TGT_CF_IPV6 as they apply, and appended all send data from SndUna on
+ * with tgt_sendq_append() (sendq.seq is set here or by tgt_sendq_begin()). Sends an ACK at once
+ * (the host's delayed ACK ends with the hand-over), resumes the timers from ka_left_us and
  * rexmt_left_us and sends what may be sent.
- * Returns:   0; -EINVAL when the state contradicts itself (sequence numbers, queue length, state), nothing was
- *            started then.
+ * Returns:   0; -EINVAL when the state contradicts itself (sequence numbers, queue length, state),
+ * nothing was started then.
  */
 int tgt_conn_start(struct tgt_adapter *a, struct tgt_conn *conn);
 
 /*
- * tgt_conn_stop() - before the state goes back: sends a pending delayed ACK, drops out-of-order data (it was never
- * acknowledged, except by SACK), fills ka_left_us and rexmt_left_us, stops all timers. Idempotent. Send data and
- * rcvq stay; tgt_conn_release() gives back the memory.
+ * tgt_conn_stop() - before the state goes back: sends a pending delayed ACK, drops out-of-order
+ * data (it was never acknowledged, except by SACK), fills ka_left_us and rexmt_left_us, stops all
+ * timers. Idempotent. Send data and rcvq stay; tgt_conn_release() gives back the memory.
  */
 void tgt_conn_stop(struct tgt_adapter *a, struct tgt_conn *conn);
 void tgt_conn_release(struct tgt_adapter *a, struct tgt_conn *conn);
@@ -292,14 +297,16 @@ void tgt_conn_max_rt_changed(struct tgt_adapter *a, struct tgt_conn *conn, bool 
 /* tgt_conn_mss() - payload bytes of a full segment with the options that every segment carries. */
 uint32_t tgt_conn_mss(const struct tgt_conn *conn);
 
-/* tgt_input() - process one segment; replies are sent before it returns. Borrows seg. RFC 9293 3.10.7.4. */
-enum tgt_verdict tgt_input(struct tgt_adapter *a, struct tgt_conn *conn, const struct tgt_segment *seg,
-			   uint64_t now_us);
+/* tgt_input() - process one segment; replies are sent before it returns. Borrows seg. RFC
+ * 9293 3.10.7.4. */
+enum tgt_verdict tgt_input(struct tgt_adapter *a, struct tgt_conn *conn,
+			   const struct tgt_segment *seg, uint64_t now_us);
 
 /* tgt_output() - send what window, cwnd and Nagle allow, and an ACK that is due. */
 void tgt_output(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us);
 
-/* tgt_timers_run() - expire all connections' timers that are due; each event ends with its own output. */
+/* tgt_timers_run() - expire all connections' timers that are due; each event ends with its own
+ * output. */
 void tgt_timers_run(struct tgt_adapter *a, uint64_t now_us);
 /* tgt_timers_next() - earliest deadline of all, or TGT_TIME_NONE. */
 uint64_t tgt_timers_next(const struct tgt_adapter *a);
@@ -308,22 +315,28 @@ void tgt_timer_push_start(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t
 void tgt_timer_push_stop(struct tgt_adapter *a, struct tgt_conn *conn);
 bool tgt_timer_running(const struct tgt_conn *conn, enum tgt_timer which);
 
-/* tgt_sendq_begin() - empty queue whose first byte will have sequence number seq. Before appending at offload. */
+/* tgt_sendq_begin() - empty queue whose first byte will have sequence number seq. Before appending
+ * at offload. */
 void tgt_sendq_begin(struct tgt_conn *conn, tcp_seq seq);
 /*
- * tgt_sendq_append() - copy data behind the queue; push marks the end of a send request. Does not send.
- * Returns:   0; -ENOBUFS when limits.conn_send_bytes or the pool is reached (nothing was taken).
+ * tgt_sendq_append() - copy data behind the queue; push marks the end of a send request. Does not
+ * send. Returns:   0; -ENOBUFS when limits.conn_send_bytes or the pool is reached (nothing was
+ * taken).
  */
-int tgt_sendq_append(struct tgt_adapter *a, struct tgt_conn *conn, const uint8_t *data, uint32_t len, bool push);
+int tgt_sendq_append(struct tgt_adapter *a, struct tgt_conn *conn, const uint8_t *data,
+		     uint32_t len, bool push);
 /* tgt_sendq_room() - bytes that may be appended now. */
 uint32_t tgt_sendq_room(const struct tgt_adapter *a, const struct tgt_conn *conn);
 
-/* tgt_close_send_fin() - graceful disconnect: FIN behind all queued data, sent as soon as the window allows. */
+/* tgt_close_send_fin() - graceful disconnect: FIN behind all queued data, sent as soon as the
+ * window allows. */
 void tgt_close_send_fin(struct tgt_adapter *a, struct tgt_conn *conn);
-/* tgt_close_abort() - abortive disconnect: RST now, state CLOSED, queues dropped. 0 or the error of the device. */
+/* tgt_close_abort() - abortive disconnect: RST now, state CLOSED, queues dropped. 0 or the error of
+ * the device. */
 int tgt_close_abort(struct tgt_adapter *a, struct tgt_conn *conn);
 
-/* tgt_rcv_window_changed() - the application took data or rcv_buf_bytes changed: send an update if worth it. */
+/* tgt_rcv_window_changed() - the application took data or rcv_buf_bytes changed: send an update if
+ * worth it. */
 void tgt_rcv_window_changed(struct tgt_adapter *a, struct tgt_conn *conn);
 /* tgt_rcv_window_update() - the same without thresholds (TCP_FLAG_UPDATE_RCV_WND). */
 void tgt_rcv_window_update(struct tgt_adapter *a, struct tgt_conn *conn);
@@ -333,8 +346,10 @@ void tgt_rcv_window_update(struct tgt_adapter *a, struct tgt_conn *conn);
 /* The connection of a wheel entry, NULL when the slot is free. */
 struct tgt_conn *tgt_conn_of_slot(struct tgt_adapter *a, uint32_t slot);
 
-/* In-order bytes, to be stored before return; rcv_nxt is already beyond them. psh: the last byte was pushed. */
-void tgt_deliver_data(struct tgt_adapter *a, struct tgt_conn *conn, const uint8_t *data, uint32_t len, bool psh);
+/* In-order bytes, to be stored before return; rcv_nxt is already beyond them. psh: the last byte
+ * was pushed. */
+void tgt_deliver_data(struct tgt_adapter *a, struct tgt_conn *conn, const uint8_t *data,
+		      uint32_t len, bool psh);
 /* The peer's FIN is in order; state has changed already. */
 void tgt_deliver_fin(struct tgt_adapter *a, struct tgt_conn *conn);
 /* Received bytes that the application has not taken; they reduce the window. */
@@ -347,20 +362,24 @@ void tgt_send_fin_acked(struct tgt_adapter *a, struct tgt_conn *conn);
 
 /* An acceptable RST arrived: state is CLOSED, timers are off. */
 void tgt_indicate_abort(struct tgt_adapter *a, struct tgt_conn *conn);
-/* reason is mandatory or optional as EVT-04/05 say; the engine has suspended itself where it must. */
-void tgt_request_upload(struct tgt_adapter *a, struct tgt_conn *conn, enum tgt_upload_reason reason);
+/* reason is mandatory or optional as EVT-04/05 say; the engine has suspended itself where it must.
+ */
+void tgt_request_upload(struct tgt_adapter *a, struct tgt_conn *conn,
+			enum tgt_upload_reason reason);
 /* Evidence that the neighbor forwards (new data acknowledged). */
 void tgt_forward_progress(struct tgt_adapter *a, struct tgt_conn *conn);
 /* TcpDoubtReachabilityRetransmissions reached. */
 void tgt_reach_doubt(struct tgt_adapter *a, struct tgt_conn *conn);
 
 /*
- * tgt_frame_xmit() - build headers and send. Returns 0; -EAGAIN when the device is full (nothing was sent, the
- * engine tries again), other -errno when the segment cannot be sent now (treated as lost).
+ * tgt_frame_xmit() - build headers and send. Returns 0; -EAGAIN when the device is full (nothing
+ * was sent, the engine tries again), other -errno when the segment cannot be sent now (treated as
+ * lost).
  */
 int tgt_frame_xmit(struct tgt_adapter *a, struct tgt_conn *conn, const struct tgt_xmit *xmit);
 
-static inline struct tgt_counters *tgt_conn_counters(struct tgt_adapter *a, const struct tgt_conn *conn)
+static inline struct tgt_counters *tgt_conn_counters(struct tgt_adapter *a,
+						     const struct tgt_conn *conn)
 {
 	return &a->counters[conn->flags & TGT_CF_IPV6 ? TGT_V6 : TGT_V4];
 }

@@ -36,8 +36,8 @@ static void challenge(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now
 	tgt_timer_sync(a, conn);
 }
 
-static enum tgt_verdict on_rst(struct tgt_adapter *a, struct tgt_conn *conn, const struct tgt_segment *seg,
-			       uint64_t now_us)
+static enum tgt_verdict on_rst(struct tgt_adapter *a, struct tgt_conn *conn,
+			       const struct tgt_segment *seg, uint64_t now_us)
 {
 	if (!in_window(conn, seg->seq) || conn->state == TGT_TIME_WAIT) /* RFC 1337 */
 		return drop(a, TGT_DROP_RST_WINDOW);
@@ -53,7 +53,8 @@ static enum tgt_verdict on_rst(struct tgt_adapter *a, struct tgt_conn *conn, con
 }
 
 /* An answer that may take part in a loop with the peer's answers: not more often than that. */
-static void ack_limited(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t gap_us, uint64_t now_us)
+static void ack_limited(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t gap_us,
+			uint64_t now_us)
 {
 	if (conn->last_oow_ack_us != TGT_TIME_NONE && now_us - conn->last_oow_ack_us < gap_us)
 		return;
@@ -62,8 +63,8 @@ static void ack_limited(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t g
 	tgt_timer_sync(a, conn);
 }
 
-static enum tgt_verdict on_syn(struct tgt_adapter *a, struct tgt_conn *conn, const struct tgt_segment *seg,
-			       uint64_t now_us)
+static enum tgt_verdict on_syn(struct tgt_adapter *a, struct tgt_conn *conn,
+			       const struct tgt_segment *seg, uint64_t now_us)
 {
 	if (conn->state == TGT_TIME_WAIT)
 		return TGT_SEG_TO_HOST;
@@ -83,21 +84,23 @@ static enum tgt_verdict on_syn(struct tgt_adapter *a, struct tgt_conn *conn, con
 static bool paws_rejects(const struct tgt_conn *conn, const struct tgt_opts *opts, uint64_t now_us)
 {
 	return conn->options & TGT_OPT_TIMESTAMP && opts->has_ts && conn->flags & TGT_CF_TS_VALID &&
-	       (int32_t)(opts->ts_val - conn->ts_recent) < 0 && now_us - conn->ts_recent_us < TGT_PAWS_AGE_US;
+	       (int32_t)(opts->ts_val - conn->ts_recent) < 0 &&
+	       now_us - conn->ts_recent_us < TGT_PAWS_AGE_US;
 }
 
 /*
- * A segment that is not acceptable is answered with an ACK. Data always is: it comes from a peer that missed our
- * ACK. Without data the answer is limited, but less so for the form that keepalive and window probes have.
+ * A segment that is not acceptable is answered with an ACK. Data always is: it comes from a peer
+ * that missed our ACK. Without data the answer is limited, but less so for the form that keepalive
+ * and window probes have.
  */
-static void answer_unacceptable(struct tgt_adapter *a, struct tgt_conn *conn, const struct tgt_segment *seg,
-				uint64_t now_us)
+static void answer_unacceptable(struct tgt_adapter *a, struct tgt_conn *conn,
+				const struct tgt_segment *seg, uint64_t now_us)
 {
 	bool probe = seg->seq == conn->rcv_nxt - 1;
 
 	if (seg->len || seg->flags & TGT_TH_FIN) {
-		if (seg->len && seq_leq(seg->seq + seg->len, conn->rcv_nxt) && conn->options & TGT_OPT_SACK &&
-		    !(conn->flags & TGT_CF_DSACK)) {
+		if (seg->len && seq_leq(seg->seq + seg->len, conn->rcv_nxt) &&
+		    conn->options & TGT_OPT_SACK && !(conn->flags & TGT_CF_DSACK)) {
 			conn->flags |= TGT_CF_DSACK;
 			conn->dsack_start = seg->seq;
 			conn->dsack_end = seg->seq + seg->len;
@@ -110,8 +113,9 @@ static void answer_unacceptable(struct tgt_adapter *a, struct tgt_conn *conn, co
 }
 
 /*
- * Acceptable when it ends at or behind what was last acknowledged and begins within the window. That is a little
- * more than RFC 9293 allows on the left: a pure ACK that data overtook still counts.
+ * Acceptable when it ends at or behind what was last acknowledged and begins within the window.
+ * That is a little more than RFC 9293 allows on the left: a pure ACK that data overtook still
+ * counts.
  */
 static bool sequence_acceptable(const struct tgt_conn *conn, const struct tgt_segment *seg)
 {
@@ -120,17 +124,18 @@ static bool sequence_acceptable(const struct tgt_conn *conn, const struct tgt_se
 	return seq_geq(end, conn->rcv_acked) && seq_leq(seg->seq, conn->rcv_edge);
 }
 
-/* RFC 7323 4.3: only a segment that covers the last number acknowledged carries the timestamp to echo. */
-static void update_ts_recent(struct tgt_conn *conn, const struct tgt_segment *seg, const struct tgt_opts *opts,
-			     uint64_t now_us)
+/* RFC 7323 4.3: only a segment that covers the last number acknowledged carries the timestamp to
+ * echo. */
+static void update_ts_recent(struct tgt_conn *conn, const struct tgt_segment *seg,
+			     const struct tgt_opts *opts, uint64_t now_us)
 {
 	bool known = conn->flags & TGT_CF_TS_VALID;
 
 	if (!(conn->options & TGT_OPT_TIMESTAMP) || !opts->has_ts)
 		return;
-	if (known && (seq_gt(seg->seq, conn->rcv_acked) ||
-		      ((int32_t)(opts->ts_val - conn->ts_recent) < 0 &&
-		       now_us - conn->ts_recent_us < TGT_PAWS_AGE_US)))
+	if (known &&
+	    (seq_gt(seg->seq, conn->rcv_acked) || ((int32_t)(opts->ts_val - conn->ts_recent) < 0 &&
+						   now_us - conn->ts_recent_us < TGT_PAWS_AGE_US)))
 		return;
 	conn->ts_recent = opts->ts_val;
 	conn->ts_recent_us = now_us;
@@ -138,8 +143,8 @@ static void update_ts_recent(struct tgt_conn *conn, const struct tgt_segment *se
 }
 
 /* Cut to [rcv_nxt, rcv_edge). A FIN takes no buffer, so it may lie at the edge itself. */
-static void cut_to_window(struct tgt_adapter *a, struct tgt_conn *conn, const struct tgt_segment *seg,
-			  struct payload *p)
+static void cut_to_window(struct tgt_adapter *a, struct tgt_conn *conn,
+			  const struct tgt_segment *seg, struct payload *p)
 {
 	uint32_t old, room;
 
@@ -180,7 +185,8 @@ static bool room_in_arena(const struct tgt_adapter *a, uint32_t len)
 	return idle >= len / TGT_CHUNK_ROOM + 2;
 }
 
-static void deliver(struct tgt_adapter *a, struct tgt_conn *conn, const struct payload *p, bool push)
+static void deliver(struct tgt_adapter *a, struct tgt_conn *conn, const struct payload *p,
+		    bool push)
 {
 	conn->rcv_in_deliver_bytes = p->len;
 	tgt_window_advance(conn, p->len);
@@ -189,8 +195,8 @@ static void deliver(struct tgt_adapter *a, struct tgt_conn *conn, const struct p
 }
 
 /* An ACK for at least every ack_frequency segments; a super-frame counts as what it consists of. */
-static void owe_ack(const struct tgt_adapter *a, struct tgt_conn *conn, const struct tgt_segment *seg,
-		    uint64_t now_us)
+static void owe_ack(const struct tgt_adapter *a, struct tgt_conn *conn,
+		    const struct tgt_segment *seg, uint64_t now_us)
 {
 	uint32_t segments = 1;
 
@@ -234,7 +240,8 @@ static void on_data(struct tgt_adapter *a, struct tgt_conn *conn, const struct t
 
 static bool may_process(const struct tgt_conn *conn)
 {
-	return conn->flags & TGT_CF_STARTED && !(conn->flags & TGT_CF_SUSPENDED) && conn->state != TGT_CLOSED;
+	return conn->flags & TGT_CF_STARTED && !(conn->flags & TGT_CF_SUSPENDED) &&
+	       conn->state != TGT_CLOSED;
 }
 
 static void on_fin(struct tgt_adapter *a, struct tgt_conn *conn, const struct payload *p)
@@ -248,7 +255,8 @@ static void on_fin(struct tgt_adapter *a, struct tgt_conn *conn, const struct pa
 		tgt_close_peer_fin(a, conn);
 }
 
-static void on_text(struct tgt_adapter *a, struct tgt_conn *conn, const struct tgt_segment *seg, uint64_t now_us)
+static void on_text(struct tgt_adapter *a, struct tgt_conn *conn, const struct tgt_segment *seg,
+		    uint64_t now_us)
 {
 	struct payload p;
 
@@ -267,8 +275,9 @@ static enum tgt_verdict on_urgent(struct tgt_adapter *a, struct tgt_conn *conn)
 	return TGT_SEG_TO_HOST;
 }
 
-static enum tgt_verdict on_acceptable(struct tgt_adapter *a, struct tgt_conn *conn, const struct tgt_segment *seg,
-				      const struct tgt_opts *opts, uint64_t now_us)
+static enum tgt_verdict on_acceptable(struct tgt_adapter *a, struct tgt_conn *conn,
+				      const struct tgt_segment *seg, const struct tgt_opts *opts,
+				      uint64_t now_us)
 {
 	conn->last_receive_us = now_us;
 	update_ts_recent(conn, seg, opts, now_us);
@@ -286,8 +295,9 @@ static enum tgt_verdict on_acceptable(struct tgt_adapter *a, struct tgt_conn *co
 }
 
 /* The checks that may end a segment's life before it counts as acceptable. */
-static enum tgt_verdict judge(struct tgt_adapter *a, struct tgt_conn *conn, const struct tgt_segment *seg,
-			      const struct tgt_opts *opts, uint64_t now_us)
+static enum tgt_verdict judge(struct tgt_adapter *a, struct tgt_conn *conn,
+			      const struct tgt_segment *seg, const struct tgt_opts *opts,
+			      uint64_t now_us)
 {
 	if (seg->flags & TGT_TH_RST)
 		return on_rst(a, conn, seg, now_us);
@@ -312,8 +322,8 @@ static enum tgt_verdict judge(struct tgt_adapter *a, struct tgt_conn *conn, cons
 	return on_acceptable(a, conn, seg, opts, now_us);
 }
 
-enum tgt_verdict tgt_input(struct tgt_adapter *a, struct tgt_conn *conn, const struct tgt_segment *seg,
-			   uint64_t now_us)
+enum tgt_verdict tgt_input(struct tgt_adapter *a, struct tgt_conn *conn,
+			   const struct tgt_segment *seg, uint64_t now_us)
 {
 	struct tgt_opts opts;
 

@@ -25,8 +25,8 @@ static unsigned int most_probes(const struct tgt_conn *conn)
 }
 
 /*
- * Without the option a running timer can only be the host's mitigation. With the option a timer that is said not to
- * run begins a full period: an idle connection would never start it otherwise.
+ * Without the option a running timer can only be the host's mitigation. With the option a timer
+ * that is said not to run begins a full period: an idle connection would never start it otherwise.
  */
 void tgt_keepalive_resume(struct tgt_conn *conn, uint64_t now_us)
 {
@@ -66,6 +66,7 @@ void tgt_keepalive_expired(struct tgt_adapter *a, struct tgt_conn *conn, uint64_
 	if (conn->ka_probes >= most_probes(conn)) {
 		if (conn->flags & TGT_CF_MITIGATING)
 			tgt_close_set_state(a, conn, TGT_CLOSED);
+		tgt_timer_set(conn, TGT_TMR_KEEP, now_us);
 		tgt_close_give_up(a, conn, TGT_UPLOAD_TIMEOUT);
 		return;
 	}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tgt_keepalive.h - keepalive (RFC 9293 3.8.4) and, on the same timer, the mitigation of blind resets: a challenge
- * ACK that nobody answers within five minutes leads to probes, and probes without answer to the end of the
- * connection.
+ * tgt_keepalive.h - keepalive (RFC 9293 3.8.4) and, on the same timer, the mitigation of blind
+ * resets: a challenge ACK that nobody answers within five minutes leads to probes, and probes
+ * without answer to the end of the connection.
  */
 #ifndef TARGET_TGT_KEEPALIVE_H
 #define TARGET_TGT_KEEPALIVE_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tgt_opt.h - TCP options of segments on synchronised connections: timestamps (RFC 7323) and SACK (RFC 2018, 2883).
+ * tgt_opt.h - TCP options of segments on synchronised connections: timestamps (RFC 7323) and SACK
+ * (RFC 2018, 2883).
  */
 #ifndef TARGET_TGT_OPT_H
 #define TARGET_TGT_OPT_H
@@ -10,9 +11,9 @@
 
 #include "base/seq.h"
 
-#define TGT_OPT_MAX       40u /* bytes of options in a TCP header */
-#define TGT_OPT_TS_BYTES  12u /* two no-operations and the timestamp option */
-#define TGT_OPT_SACK_MAX  4u
+#define TGT_OPT_MAX      40u /* bytes of options in a TCP header */
+#define TGT_OPT_TS_BYTES 12u /* two no-operations and the timestamp option */
+#define TGT_OPT_SACK_MAX 4u
 
 struct tgt_range {
 	tcp_seq start, end; /* [start, end) */

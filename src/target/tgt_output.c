@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What goes out, in this order: an ACK with SACK blocks that is due (data segments carry none, so that their size
- * does not depend on them), retransmissions of fast recovery, then the stream from snd_nxt on, then a plain ACK if
- * one is still due. snd_nxt is below snd_max after a timeout: what lies between is sent again without the ranges
- * that the peer SACKed.
+ * What goes out, in this order: an ACK with SACK blocks that is due (data segments carry none, so
+ * that their size does not depend on them), retransmissions of fast recovery, then the stream from
+ * snd_nxt on, then a plain ACK if one is still due. snd_nxt is below snd_max after a timeout: what
+ * lies between is sent again without the ranges that the peer SACKed.
  *
- * State is changed before a segment leaves: a process that takes the connection over from the arena must not send
- * new bytes under numbers that the peer may have seen already. When the device refuses, the change is taken back.
+ * State is changed before a segment leaves: a process that takes the connection over from the arena
+ * must not send new bytes under numbers that the peer may have seen already. When the device
+ * refuses, the change is taken back.
  */
 #include "target/tgt_output.h"
 
@@ -23,24 +24,28 @@
 #include "target/tgt_timer.h"
 #include "target/tgt_window.h"
 
-#define SUPER_FRAME_HEADERS 138u /* Ethernet with tag, IPv6, TCP with all options, and some to spare */
+#define SUPER_FRAME_HEADERS                                                                        \
+	138u /* Ethernet with tag, IPv6, TCP with all options, and some to spare */
 
-static unsigned int build_options(struct tgt_adapter *a, struct tgt_conn *conn, uint8_t *buf, bool with_sack)
+static unsigned int build_options(struct tgt_adapter *a, struct tgt_conn *conn, uint8_t *buf,
+				  bool with_sack)
 {
 	struct tgt_range blocks[TGT_OPT_SACK_MAX];
 	unsigned int count = 0;
 
 	if (with_sack && conn->options & TGT_OPT_SACK)
 		count = tgt_reasm_sack(a, conn, blocks, TGT_OPT_SACK_MAX);
-	return tgt_opt_build(buf, conn->options & TGT_OPT_TIMESTAMP, tgt_clock_ticks(a) + conn->ts_delta_ticks,
+	return tgt_opt_build(buf, conn->options & TGT_OPT_TIMESTAMP,
+			     tgt_clock_ticks(a) + conn->ts_delta_ticks,
 			     conn->flags & TGT_CF_TS_VALID ? conn->ts_recent : 0, blocks, count);
 }
 
 /*
- * Fill in what every segment with ACK carries, and send it. A segment outside the peer's window (keepalive) does
- * not count as acknowledgment: the peer need not look at it.
+ * Fill in what every segment with ACK carries, and send it. A segment outside the peer's window
+ * (keepalive) does not count as acknowledgment: the peer need not look at it.
  */
-static int transmit(struct tgt_adapter *a, struct tgt_conn *conn, struct tgt_xmit *x, bool with_sack)
+static int transmit(struct tgt_adapter *a, struct tgt_conn *conn, struct tgt_xmit *x,
+		    bool with_sack)
 {
 	bool acknowledges = x->seq != conn->snd_una - 1;
 	uint8_t opt[TGT_OPT_MAX];
@@ -64,7 +69,8 @@ int tgt_output_ack(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us
 	struct tgt_xmit x = { .flags = TGT_TH_ACK };
 	int err;
 
-	/* Behind all that was sent, but within the window: outside it the peer would not look at the rest. */
+	/* Behind all that was sent, but within the window: outside it the peer would not look at
+	 * the rest. */
 	x.seq = seq_min(conn->snd_max, conn->snd_una + conn->snd_wnd_bytes);
 	err = transmit(a, conn, &x, true);
 	if (err == -EAGAIN) {
@@ -85,7 +91,9 @@ void tgt_output_keepalive(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t
 int tgt_output_rst(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq seq, uint8_t flags)
 {
 	uint8_t opt[TGT_OPT_MAX];
-	struct tgt_xmit x = { .seq = seq, .ack = flags & TGT_TH_ACK ? conn->rcv_nxt : 0, .flags = flags };
+	struct tgt_xmit x = { .seq = seq,
+			      .ack = flags & TGT_TH_ACK ? conn->rcv_nxt : 0,
+			      .flags = flags };
 
 	x.opt = opt;
 	x.opt_len = (uint8_t)build_options(a, conn, opt, false);
@@ -107,11 +115,12 @@ static void count_retransmission(struct tgt_adapter *a, struct tgt_conn *conn, u
 }
 
 /*
- * Send [seq, seq + len) of the queue, with FIN when fin. *end is where it really ended (less when the bytes lie in
- * too many pieces). On -EAGAIN nothing has changed; other errors count as loss on the way.
+ * Send [seq, seq + len) of the queue, with FIN when fin. *end is where it really ended (less when
+ * the bytes lie in too many pieces). On -EAGAIN nothing has changed; other errors count as loss on
+ * the way.
  */
-static int send_range(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq seq, uint32_t len, bool fin,
-		      uint64_t now_us, tcp_seq *end)
+static int send_range(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq seq, uint32_t len,
+		      bool fin, uint64_t now_us, tcp_seq *end)
 {
 	struct iovec iov[TGT_SENDQ_IOV];
 	struct tgt_xmit x = { .seq = seq, .flags = TGT_TH_ACK, .iov = iov };
@@ -151,16 +160,18 @@ void tgt_output_probe(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now
 {
 	tcp_seq end;
 
-	/* snd_nxt stays behind what the probe may have counted: once the window opens it goes again. */
+	/* snd_nxt stays behind what the probe may have counted: once the window opens it goes
+	 * again. */
 	conn->snd_nxt = conn->snd_una;
-	(void)send_range(a, conn, conn->snd_una, conn->sendq.list.bytes ? 1 : 0, !conn->sendq.list.bytes, now_us,
-			 &end);
+	(void)send_range(a, conn, conn->snd_una, conn->sendq.list.bytes ? 1 : 0,
+			 !conn->sendq.list.bytes, now_us, &end);
 	conn->snd_nxt = conn->snd_una;
 	tgt_rtt_on_retransmit(conn);
 }
 
 /* Fast recovery: ranges that are owed, as far as cwnd allows. */
-static bool send_recovery(struct tgt_adapter *a, struct tgt_conn *conn, bool last_resort, uint64_t now_us)
+static bool send_recovery(struct tgt_adapter *a, struct tgt_conn *conn, bool last_resort,
+			  uint64_t now_us)
 {
 	struct tgt_range range;
 	bool fin;
@@ -169,7 +180,8 @@ static bool send_recovery(struct tgt_adapter *a, struct tgt_conn *conn, bool las
 	if (!tgt_recovery_next(a, conn, last_resort, &range))
 		return false;
 	fin = fin_waits(conn) && range.end == tgt_sendq_end(conn) + 1;
-	err = send_range(a, conn, range.start, range.end - range.start - fin, fin, now_us, &range.end);
+	err = send_range(a, conn, range.start, range.end - range.start - fin, fin, now_us,
+			 &range.end);
 	if (err == -EAGAIN)
 		return false;
 	tgt_recovery_sent(conn, &range);
@@ -191,16 +203,19 @@ static uint32_t frame_limit(const struct tgt_adapter *a, const struct tgt_conn *
 	return (frame - SUPER_FRAME_HEADERS) / mss * mss;
 }
 
-/* A short segment at the end of the queue waits while another short one is on its way (Nagle as Minshall put it). */
+/* A short segment at the end of the queue waits while another short one is on its way (Nagle as
+ * Minshall put it). */
 static bool nagle_holds(const struct tgt_conn *conn)
 {
 	return conn->options & TGT_OPT_NAGLE && seq_gt(conn->snd_small_end, conn->snd_una);
 }
 
-/* A short segment cut by the peer's window (TMR-40): held back unless it is worth it, until the timer runs out. */
+/* A short segment cut by the peer's window (TMR-40): held back unless it is worth it, until the
+ * timer runs out. */
 static bool sws_holds(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t len)
 {
-	if (!a->params.sws_us || conn->flags & TGT_CF_SWS_EXPIRED || len >= conn->max_snd_wnd_bytes / 2)
+	if (!a->params.sws_us || conn->flags & TGT_CF_SWS_EXPIRED ||
+	    len >= conn->max_snd_wnd_bytes / 2)
 		return false;
 	return !tgt_sendq_marked(a, conn, conn->snd_nxt + len);
 }
@@ -229,10 +244,11 @@ static void skip_sacked(struct tgt_adapter *a, struct tgt_conn *conn)
 }
 
 /*
- * Bytes that the window, cwnd and the queue allow at snd_nxt; *fin when our FIN goes with them (or alone).
- * False: nothing may be sent now.
+ * Bytes that the window, cwnd and the queue allow at snd_nxt; *fin when our FIN goes with them (or
+ * alone). False: nothing may be sent now.
  */
-static bool allowed(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t *out, bool *fin, uint64_t now_us)
+static bool allowed(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t *out, bool *fin,
+		    uint64_t now_us)
 {
 	uint32_t mss = tgt_conn_mss(conn), limit = frame_limit(a, conn);
 	uint32_t off = conn->snd_nxt - conn->snd_una;
@@ -285,8 +301,8 @@ static bool send_stream(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t n
 
 static void restart_after_idle(struct tgt_conn *conn, uint64_t now_us)
 {
-	if (conn->snd_una == conn->snd_max && conn->sendq.list.bytes && conn->phase == TGT_REC_OPEN &&
-	    now_us - conn->last_send_us > tgt_rtt_rto(conn))
+	if (conn->snd_una == conn->snd_max && conn->sendq.list.bytes &&
+	    conn->phase == TGT_REC_OPEN && now_us - conn->last_send_us > tgt_rtt_rto(conn))
 		tgt_cc_restart(conn);
 }
 

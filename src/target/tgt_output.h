@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tgt_output.h - building segments. tgt_output() in tgt_conn.h decides what goes out; these are the single segments
- * that others ask for. All keep the acknowledgment and window state up to date.
+ * tgt_output.h - building segments. tgt_output() in tgt_conn.h decides what goes out; these are the
+ * single segments that others ask for. All keep the acknowledgment and window state up to date.
  */
 #ifndef TARGET_TGT_OUTPUT_H
 #define TARGET_TGT_OUTPUT_H
 
 #include "target/tgt_conn.h"
 
-/* tgt_output_ack() - a pure acknowledgment now, with SACK blocks if there are any. 0 or -errno of the device. */
+/* tgt_output_ack() - a pure acknowledgment now, with SACK blocks if there are any. 0 or -errno of
+ * the device. */
 int tgt_output_ack(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us);
 
 /* tgt_output_probe() - a window probe: one byte at snd_una, or the FIN. */

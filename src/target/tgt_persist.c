@@ -77,7 +77,8 @@ void tgt_persist_round(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t no
 
 void tgt_persist_probe_unanswered(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us)
 {
-	conn->total_rt_us += tgt_rtt_rto_backoff(conn, conn->rexmt_count ? conn->rexmt_count - 1u : 0);
+	conn->total_rt_us +=
+		tgt_rtt_rto_backoff(conn, conn->rexmt_count ? conn->rexmt_count - 1u : 0);
 	if (tgt_timer_exhausted(a, conn))
 		tgt_close_give_up(a, conn, TGT_UPLOAD_TIMEOUT);
 	else
@@ -86,7 +87,8 @@ void tgt_persist_probe_unanswered(struct tgt_adapter *a, struct tgt_conn *conn, 
 
 void tgt_persist_resume(struct tgt_conn *conn, uint64_t now_us)
 {
-	uint64_t interval = tgt_rtt_rto_backoff(conn, conn->rexmt_count ? conn->rexmt_count - 1u : conn->wnd_probes);
+	uint64_t interval = tgt_rtt_rto_backoff(conn, conn->rexmt_count ? conn->rexmt_count - 1u
+									: conn->wnd_probes);
 	uint64_t left = conn->rexmt_left_us < 0 ? interval : (uint64_t)conn->rexmt_left_us;
 
 	conn->flags |= TGT_CF_PERSIST;

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tgt_persist.h - probing a closed window (RFC 9293 3.8.6.1, and the rounds of the chimney's persist timer).
+ * tgt_persist.h - probing a closed window (RFC 9293 3.8.6.1, and the rounds of the chimney's
+ * persist timer).
  *
  * While the peer's window is zero and there is something for it, the connection is in persist mode
- * (TGT_CF_PERSIST). A round begins with the persist timer, RTO << wnd_probes. When it runs out a probe goes out and
- * the retransmission timer repeats it after RTO, 2 RTO, 4 RTO ... as long as nothing comes back. An answer that
- * keeps the window closed begins the next round. So an answering peer is asked ever more rarely and for ever, a
- * silent one is given up like any other retransmission.
+ * (TGT_CF_PERSIST). A round begins with the persist timer, RTO << wnd_probes. When it runs out a
+ * probe goes out and the retransmission timer repeats it after RTO, 2 RTO, 4 RTO ... as long as
+ * nothing comes back. An answer that keeps the window closed begins the next round. So an answering
+ * peer is asked ever more rarely and for ever, a silent one is given up like any other
+ * retransmission.
  *
- * A probe is one byte of data at snd_una (or the FIN, if that is all there is): beyond the window, hence every TCP
- * must answer it, and if there is room after all the byte counts.
+ * A probe is one byte of data at snd_una (or the FIN, if that is all there is): beyond the window,
+ * hence every TCP must answer it, and if there is room after all the byte counts.
  */
 #ifndef TARGET_TGT_PERSIST_H
 #define TARGET_TGT_PERSIST_H
@@ -29,7 +31,8 @@ void tgt_persist_answered(struct tgt_conn *conn, uint64_t now_us);
 void tgt_persist_round(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us);
 void tgt_persist_probe_unanswered(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us);
 
-/* tgt_persist_resume() - at offload: wnd_probes, rexmt_count and rexmt_left_us say where the host was. */
+/* tgt_persist_resume() - at offload: wnd_probes, rexmt_count and rexmt_left_us say where the host
+ * was. */
 void tgt_persist_resume(struct tgt_conn *conn, uint64_t now_us);
 
 #endif

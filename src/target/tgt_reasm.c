@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * An arriving piece is first stripped of what lies in ranges already held. The rest is either appended to the range
- * it follows or becomes a range of its own; when it touches the next range the two are joined. So ranges never
- * overlap and never touch, a byte is stored once, and a flood of one-byte segments is stopped by the number of
- * ranges (each of which costs at least one chunk) instead of by memory.
+ * An arriving piece is first stripped of what lies in ranges already held. The rest is either
+ * appended to the range it follows or becomes a range of its own; when it touches the next range
+ * the two are joined. So ranges never overlap and never touch, a byte is stored once, and a flood
+ * of one-byte segments is stopped by the number of ranges (each of which costs at least one chunk)
+ * instead of by memory.
  */
 #include "target/tgt_reasm.h"
 
@@ -17,7 +18,8 @@ struct reasm_range {
 	struct tgt_chunk_list list;
 };
 
-_Static_assert(TGT_REASM_RANGES * sizeof(struct reasm_range) <= TGT_CHUNK_ROOM, "table fits a chunk");
+_Static_assert(TGT_REASM_RANGES * sizeof(struct reasm_range) <= TGT_CHUNK_ROOM,
+	       "table fits a chunk");
 
 static struct reasm_range *table(const struct tgt_adapter *a, const struct tgt_conn *conn)
 {
@@ -26,7 +28,8 @@ static struct reasm_range *table(const struct tgt_adapter *a, const struct tgt_c
 	return c ? (struct reasm_range *)(void *)c->data : NULL;
 }
 
-/* Index of the first range that ends behind seq. Ranges are in order, so half of them fall away at each step. */
+/* Index of the first range that ends behind seq. Ranges are in order, so half of them fall away at
+ * each step. */
 static uint32_t find(const struct reasm_range *t, uint32_t count, tcp_seq seq)
 {
 	uint32_t low = 0;
@@ -127,7 +130,8 @@ static void note_duplicate(struct tgt_conn *conn, tcp_seq start, tcp_seq end)
 	conn->dsack_end = end;
 }
 
-int tgt_reasm_insert(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq seq, const uint8_t *data, uint32_t len)
+int tgt_reasm_insert(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq seq, const uint8_t *data,
+		     uint32_t len)
 {
 	const struct reasm_range *t = make_table(a, conn);
 	tcp_seq end = seq + len;
@@ -156,7 +160,8 @@ int tgt_reasm_insert(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq seq, 
 	return err;
 }
 
-/* Hand over the bytes of a range that begins at rcv_nxt. PSH of queued segments is not kept: the end counts as one. */
+/* Hand over the bytes of a range that begins at rcv_nxt. PSH of queued segments is not kept: the
+ * end counts as one. */
 static void deliver_range(struct tgt_adapter *a, struct tgt_conn *conn, struct tgt_chunk_list *list)
 {
 	for (arena_ref ref = list->head; ref; ref = tgt_chunk_at(a, ref)->next) {
@@ -193,8 +198,8 @@ uint32_t tgt_reasm_pull(struct tgt_adapter *a, struct tgt_conn *conn)
 	return delivered;
 }
 
-unsigned int tgt_reasm_sack(const struct tgt_adapter *a, const struct tgt_conn *conn, struct tgt_range *out,
-			    unsigned int max)
+unsigned int tgt_reasm_sack(const struct tgt_adapter *a, const struct tgt_conn *conn,
+			    struct tgt_range *out, unsigned int max)
 {
 	const struct reasm_range *t = table(a, conn);
 	unsigned int n = 0;

@@ -29,11 +29,13 @@ void tgt_recovery_init(struct tgt_conn *conn)
 }
 
 /* Bytes of [from, to) that were not SACKed. */
-static uint32_t missing(const struct tgt_adapter *a, const struct tgt_conn *conn, tcp_seq from, tcp_seq to)
+static uint32_t missing(const struct tgt_adapter *a, const struct tgt_conn *conn, tcp_seq from,
+			tcp_seq to)
 {
 	if (!seq_lt(from, to))
 		return 0;
-	return to - from - (tgt_sack_bytes_below(a, conn, to) - tgt_sack_bytes_below(a, conn, from));
+	return to - from -
+	       (tgt_sack_bytes_below(a, conn, to) - tgt_sack_bytes_below(a, conn, from));
 }
 
 uint32_t tgt_recovery_flight(const struct tgt_adapter *a, const struct tgt_conn *conn)
@@ -43,7 +45,8 @@ uint32_t tgt_recovery_flight(const struct tgt_adapter *a, const struct tgt_conn 
 	if (conn->phase != TGT_REC_FAST || !use_sack(conn))
 		return missing(a, conn, conn->snd_una, conn->snd_nxt);
 	edge = tgt_sack_lost_edge(a, conn, threshold(a), tgt_conn_mss(conn));
-	return missing(a, conn, edge, conn->snd_max) + missing(a, conn, conn->snd_una, conn->high_rxt);
+	return missing(a, conn, edge, conn->snd_max) +
+	       missing(a, conn, conn->snd_una, conn->high_rxt);
 }
 
 uint32_t tgt_recovery_cwnd(const struct tgt_adapter *a, const struct tgt_conn *conn)
@@ -105,7 +108,8 @@ static void partial_ack(struct tgt_conn *conn, uint32_t bytes)
 	}
 }
 
-/* The acknowledgment echoes a timestamp from before the retransmission: the original had arrived. */
+/* The acknowledgment echoes a timestamp from before the retransmission: the original had arrived.
+ */
 static bool was_spurious(const struct tgt_conn *conn, const struct tgt_opts *opts)
 {
 	return conn->phase == TGT_REC_LOSS && conn->flags & TGT_CF_RTO_TS && opts->has_ts &&
@@ -196,7 +200,8 @@ static void first_timeout(const struct tgt_adapter *a, struct tgt_conn *conn, ui
 {
 	conn->undo_cwnd_bytes = conn->cwnd_bytes;
 	conn->undo_ssthresh_bytes = conn->ssthresh_bytes;
-	conn->ssthresh_bytes = tgt_cc_by_id(conn->cc_id)->lost(conn, conn->snd_max - conn->snd_una, now_us);
+	conn->ssthresh_bytes =
+		tgt_cc_by_id(conn->cc_id)->lost(conn, conn->snd_max - conn->snd_una, now_us);
 	if (conn->options & TGT_OPT_TIMESTAMP) {
 		conn->rto_tsval = tgt_clock_ticks(a) + conn->ts_delta_ticks;
 		conn->flags |= TGT_CF_RTO_TS;
@@ -248,7 +253,8 @@ static bool take(struct tgt_range *out, tcp_seq start, tcp_seq end, uint32_t mss
 }
 
 /* RFC 6675 4, NextSeg() without its rule 2, which is ordinary sending. */
-static bool next_by_sack(const struct tgt_adapter *a, struct tgt_conn *conn, bool last_resort, struct tgt_range *out)
+static bool next_by_sack(const struct tgt_adapter *a, struct tgt_conn *conn, bool last_resort,
+			 struct tgt_range *out)
 {
 	uint32_t mss = tgt_conn_mss(conn);
 	tcp_seq highest = tgt_sack_highest(a, conn);
@@ -270,7 +276,8 @@ static bool next_by_sack(const struct tgt_adapter *a, struct tgt_conn *conn, boo
 	return take(out, start, end, mss);
 }
 
-bool tgt_recovery_next(const struct tgt_adapter *a, struct tgt_conn *conn, bool last_resort, struct tgt_range *out)
+bool tgt_recovery_next(const struct tgt_adapter *a, struct tgt_conn *conn, bool last_resort,
+		       struct tgt_range *out)
 {
 	uint32_t mss = tgt_conn_mss(conn);
 	tcp_seq start, end;
@@ -278,7 +285,8 @@ bool tgt_recovery_next(const struct tgt_adapter *a, struct tgt_conn *conn, bool 
 	if (conn->phase != TGT_REC_FAST)
 		return false;
 	if (conn->flags & TGT_CF_REXMT_FIRST)
-		return tgt_sack_hole(a, conn, conn->snd_una, &start, &end) && take(out, start, end, mss);
+		return tgt_sack_hole(a, conn, conn->snd_una, &start, &end) &&
+		       take(out, start, end, mss);
 	if (!use_sack(conn) || tgt_recovery_flight(a, conn) + mss > conn->cwnd_bytes)
 		return false;
 	return next_by_sack(a, conn, last_resort, out);

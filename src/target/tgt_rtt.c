@@ -17,7 +17,8 @@ void tgt_rtt_sample(struct tgt_conn *conn, uint64_t rtt_us)
 	conn->srtt_us8 = (uint32_t)((int64_t)conn->srtt_us8 + error);
 	if (error < 0)
 		error = -error;
-	conn->rttvar_us4 = (uint32_t)((int64_t)conn->rttvar_us4 + error - (int64_t)(conn->rttvar_us4 / 4));
+	conn->rttvar_us4 =
+		(uint32_t)((int64_t)conn->rttvar_us4 + error - (int64_t)(conn->rttvar_us4 / 4));
 	if (!conn->srtt_us8)
 		conn->srtt_us8 = 1;
 }
@@ -32,8 +33,8 @@ static void sample_timestamp(const struct tgt_adapter *a, struct tgt_conn *conn,
 		tgt_rtt_sample(conn, us);
 }
 
-void tgt_rtt_on_ack(const struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq ack, const struct tgt_opts *opts,
-		    uint64_t now_us)
+void tgt_rtt_on_ack(const struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq ack,
+		    const struct tgt_opts *opts, uint64_t now_us)
 {
 	if (conn->flags & TGT_CF_RTT_TIMING) {
 		if (seq_lt(ack, conn->rtt_seq))

@@ -2,8 +2,9 @@
 /*
  * tgt_rtt.h - round-trip estimate and retransmission timeout (RFC 6298).
  *
- * Samples come from one timed segment at a time (microseconds, never a retransmitted one) and, when none is being
- * timed, from echoed timestamps (host ticks), which also cover segments that the host had sent.
+ * Samples come from one timed segment at a time (microseconds, never a retransmitted one) and, when
+ * none is being timed, from echoed timestamps (host ticks), which also cover segments that the host
+ * had sent.
  */
 #ifndef TARGET_TGT_RTT_H
 #define TARGET_TGT_RTT_H
@@ -18,8 +19,8 @@
 void tgt_rtt_sample(struct tgt_conn *conn, uint64_t rtt_us);
 
 /* tgt_rtt_on_ack() - ack acknowledged new data at now_us: take the sample it allows. */
-void tgt_rtt_on_ack(const struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq ack, const struct tgt_opts *opts,
-		    uint64_t now_us);
+void tgt_rtt_on_ack(const struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq ack,
+		    const struct tgt_opts *opts, uint64_t now_us);
 /* tgt_rtt_on_send() - [.., end) leaves for the first time. */
 void tgt_rtt_on_send(struct tgt_conn *conn, tcp_seq end, uint64_t now_us);
 /* tgt_rtt_on_retransmit() - Karn: what is being timed is no longer worth it. */

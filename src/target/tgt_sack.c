@@ -116,7 +116,8 @@ void tgt_sack_clear(struct tgt_adapter *a, struct tgt_conn *conn)
 	free_table(a, conn);
 }
 
-bool tgt_sack_hole(const struct tgt_adapter *a, const struct tgt_conn *conn, tcp_seq seq, tcp_seq *start, tcp_seq *end)
+bool tgt_sack_hole(const struct tgt_adapter *a, const struct tgt_conn *conn, tcp_seq seq,
+		   tcp_seq *start, tcp_seq *end)
 {
 	const struct tgt_range *t = table(a, conn);
 	uint32_t i = find(t, conn->sack.ranges, seq + 1);
@@ -145,7 +146,8 @@ tcp_seq tgt_sack_highest(const struct tgt_adapter *a, const struct tgt_conn *con
 	return conn->sack.ranges ? table(a, conn)[conn->sack.ranges - 1].end : conn->snd_una;
 }
 
-tcp_seq tgt_sack_lost_edge(const struct tgt_adapter *a, const struct tgt_conn *conn, uint32_t threshold, uint32_t mss)
+tcp_seq tgt_sack_lost_edge(const struct tgt_adapter *a, const struct tgt_conn *conn,
+			   uint32_t threshold, uint32_t mss)
 {
 	const struct tgt_range *t = table(a, conn);
 	uint32_t bytes = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Look-ups go forward from a hint, the chunk in which the last one ended: sending proceeds in order, so the hint
- * is nearly always right, and a retransmission near the head starts at the head.
+ * Look-ups go forward from a hint, the chunk in which the last one ended: sending proceeds in
+ * order, so the hint is nearly always right, and a retransmission near the head starts at the head.
  */
 #include "target/tgt_sendq.h"
 
@@ -36,7 +36,8 @@ static void add_mark(struct tgt_adapter *a, struct tgt_chunk_list *list)
 	c->mark[c->marks++] = end;
 }
 
-int tgt_sendq_append(struct tgt_adapter *a, struct tgt_conn *conn, const uint8_t *data, uint32_t len, bool push)
+int tgt_sendq_append(struct tgt_adapter *a, struct tgt_conn *conn, const uint8_t *data,
+		     uint32_t len, bool push)
 {
 	int err;
 
@@ -49,7 +50,8 @@ int tgt_sendq_append(struct tgt_adapter *a, struct tgt_conn *conn, const uint8_t
 }
 
 /* The chunk that holds seq, and the sequence number of its first byte. */
-static struct tgt_chunk *find(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq seq, tcp_seq *first)
+static struct tgt_chunk *find(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq seq,
+			      tcp_seq *first)
 {
 	struct tgt_sendq *q = &conn->sendq;
 	arena_ref ref = q->list.head;

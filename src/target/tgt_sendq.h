@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tgt_sendq.h - the bytes of a connection that are not yet acknowledged, sent or not, in arena chunks.
+ * tgt_sendq.h - the bytes of a connection that are not yet acknowledged, sent or not, in arena
+ * chunks.
  *
- * The queue is a byte stream that begins at sequence number sendq.seq. Ends of send requests are kept as marks,
- * because the last segment of a request carries PSH. Entry points for the DDI side are in tgt_conn.h.
+ * The queue is a byte stream that begins at sequence number sendq.seq. Ends of send requests are
+ * kept as marks, because the last segment of a request carries PSH. Entry points for the DDI side
+ * are in tgt_conn.h.
  */
 #ifndef TARGET_TGT_SENDQ_H
 #define TARGET_TGT_SENDQ_H
@@ -21,8 +23,8 @@ static inline tcp_seq tgt_sendq_end(const struct tgt_conn *conn)
 
 /*
  * tgt_sendq_map() - where the bytes [seq, seq + len) are.
- * Returns:   number of bytes described in iov (room for TGT_SENDQ_IOV), less than len only when it is full.
- *            *push: the end of a send request or of the queue lies in (seq, seq + returned].
+ * Returns:   number of bytes described in iov (room for TGT_SENDQ_IOV), less than len only when it
+ * is full. *push: the end of a send request or of the queue lies in (seq, seq + returned].
  */
 uint32_t tgt_sendq_map(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq seq, uint32_t len,
 		       struct iovec *iov, unsigned int *iovcnt, bool *push);

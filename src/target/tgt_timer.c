@@ -36,8 +36,9 @@ static uint64_t earliest(const struct tgt_conn *conn)
 
 void tgt_timer_sync(struct tgt_adapter *a, struct tgt_conn *conn)
 {
-	if (conn->flags & TGT_CF_STARTED && !(conn->flags & TGT_CF_SUSPENDED))
-		wheel_arm(a->wheel, conn->slot, earliest(conn));
+	bool runs = conn->flags & TGT_CF_STARTED && !(conn->flags & TGT_CF_SUSPENDED);
+
+	wheel_arm(a->wheel, conn->slot, runs ? earliest(conn) : WHEEL_NONE);
 }
 
 void tgt_timer_stop_all(struct tgt_adapter *a, struct tgt_conn *conn)
@@ -66,7 +67,9 @@ uint64_t tgt_timer_rexmt_interval(const struct tgt_conn *conn)
 	uint64_t interval = tgt_rtt_rto_backoff(conn, conn->rexmt_count);
 
 	if (max_rt_applies(conn)) {
-		uint64_t left = conn->max_rt_us > conn->total_rt_us ? conn->max_rt_us - conn->total_rt_us : 1;
+		uint64_t left = conn->max_rt_us > conn->total_rt_us
+					? conn->max_rt_us - conn->total_rt_us
+					: 1;
 
 		if (left < interval)
 			interval = left;
@@ -175,7 +178,8 @@ static void rexmt_expired(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t
 		tgt_recovery_timeout(a, conn, now_us);
 }
 
-static void expire(struct tgt_adapter *a, struct tgt_conn *conn, enum tgt_timer which, uint64_t now_us)
+static void expire(struct tgt_adapter *a, struct tgt_conn *conn, enum tgt_timer which,
+		   uint64_t now_us)
 {
 	switch (which) {
 	case TGT_TMR_REXMT:
@@ -207,9 +211,12 @@ static void expire(struct tgt_adapter *a, struct tgt_conn *conn, enum tgt_timer 
 
 static void run_conn(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us)
 {
+	if (conn->flags &
+	    TGT_CF_SUSPENDED) /* deadlines stay: the host goes on with what is left of them */
+		return;
 	conn->flags |= TGT_CF_IN_EVENT;
 	for (unsigned int i = 0; i < TGT_TMRS; i++) {
-		if (conn->deadline_us[i] > now_us)
+		if (conn->deadline_us[i] > now_us || conn->flags & TGT_CF_SUSPENDED)
 			continue;
 		conn->deadline_us[i] = TGT_TIME_NONE;
 		expire(a, conn, i, now_us);

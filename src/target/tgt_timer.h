@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tgt_timer.h - the timers of a connection, reached through what happened and not through what to set.
+ * tgt_timer.h - the timers of a connection, reached through what happened and not through what to
+ * set.
  *
- * Seven timers (enum tgt_timer): delayed ACK, retransmission (which also serves window probes within a round and
- * FIN_WAIT_2), persist, keepalive, SWS override, push (for tgt_deliver) and a retry after a full device. Each is a
- * deadline in tgt_conn; the wheel has one entry per connection, the earliest of them. tgt_timer_sync() brings it up
- * to date at the end of every event.
+ * Seven timers (enum tgt_timer): delayed ACK, retransmission (which also serves window probes
+ * within a round and FIN_WAIT_2), persist, keepalive, SWS override, push (for tgt_deliver) and a
+ * retry after a full device. Each is a deadline in tgt_conn; the wheel has one entry per
+ * connection, the earliest of them. tgt_timer_sync() brings it up to date at the end of every
+ * event.
  */
 #ifndef TARGET_TGT_TIMER_H
 #define TARGET_TGT_TIMER_H
@@ -16,15 +18,17 @@
 #define TGT_RETRY_US      1000u
 
 /* Events of sending */
-void tgt_timer_on_data_sent(struct tgt_conn *conn, uint64_t now_us);    /* something now waits for an ACK */
+void tgt_timer_on_data_sent(struct tgt_conn *conn,
+			    uint64_t now_us); /* something now waits for an ACK */
 void tgt_timer_on_ack_sent(struct tgt_conn *conn);
 void tgt_timer_on_device_full(struct tgt_conn *conn, uint64_t now_us);
-void tgt_timer_on_held_back(const struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us); /* by SWS rules */
+void tgt_timer_on_held_back(const struct tgt_adapter *a, struct tgt_conn *conn,
+			    uint64_t now_us); /* by SWS rules */
 
 /* Events of receiving */
-void tgt_timer_on_new_ack(struct tgt_conn *conn, uint64_t now_us);      /* snd_una advanced */
+void tgt_timer_on_new_ack(struct tgt_conn *conn, uint64_t now_us); /* snd_una advanced */
 void tgt_timer_on_ack_owed(const struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us);
-void tgt_timer_on_acceptable(struct tgt_conn *conn, uint64_t now_us);   /* FIN_WAIT_2 starts anew */
+void tgt_timer_on_acceptable(struct tgt_conn *conn, uint64_t now_us); /* FIN_WAIT_2 starts anew */
 
 /* Events of states */
 void tgt_timer_on_fin_wait_2(struct tgt_conn *conn, uint64_t now_us);
@@ -38,9 +42,11 @@ void tgt_timer_sync(struct tgt_adapter *a, struct tgt_conn *conn);
 /* tgt_timer_left() - microseconds left, 0 when due, TGT_LEFT_NONE when it does not run. */
 int64_t tgt_timer_left(const struct tgt_conn *conn, enum tgt_timer which, uint64_t now_us);
 
-/* tgt_timer_rexmt_interval() - how long the retransmission timer runs now: backoff, cut at what MaxRT leaves. */
+/* tgt_timer_rexmt_interval() - how long the retransmission timer runs now: backoff, cut at what
+ * MaxRT leaves. */
 uint64_t tgt_timer_rexmt_interval(const struct tgt_conn *conn);
-/* tgt_timer_exhausted() - one more retransmission or probe is not allowed (TcpMaximumRetransmissions, MaxRT). */
+/* tgt_timer_exhausted() - one more retransmission or probe is not allowed
+ * (TcpMaximumRetransmissions, MaxRT). */
 bool tgt_timer_exhausted(const struct tgt_adapter *a, const struct tgt_conn *conn);
 
 /* tgt_timer_resume() - start timers of a connection just offloaded from the remaining times. */

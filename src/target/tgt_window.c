@@ -20,6 +20,7 @@ static uint32_t field(const struct tgt_conn *conn, tcp_seq edge)
 
 void tgt_window_init(struct tgt_conn *conn)
 {
+	conn->rcv_grant = conn->rcv_adv;
 	conn->rcv_edge = seq_max(conn->rcv_adv,
 				 conn->rcv_nxt + (field(conn, conn->rcv_adv) << conn->rcv_wscale));
 }
@@ -55,13 +56,14 @@ static uint32_t worthwhile(const struct tgt_conn *conn, uint32_t segments)
 static void grant(struct tgt_conn *conn, uint32_t growth)
 {
 	conn->rcv_adv = conn->rcv_edge + growth;
-	conn->rcv_edge = conn->rcv_adv;
+	conn->rcv_edge = conn->rcv_grant = conn->rcv_adv;
 	tgt_timer_stop(conn, TGT_TMR_WINDOW);
 }
 
 /*
- * The field rounds up, so that the edge does not move left by the rounding. A stream of segments smaller than the
- * unit could push it on for ever that way; two units beyond what was granted it is rounded down instead.
+ * The field rounds up, so that the edge does not move left by the rounding. A stream of segments
+ * smaller than the unit could push it on for ever that way; two units beyond what was granted it is
+ * rounded down instead.
  */
 uint16_t tgt_window_advertise(struct tgt_adapter *a, struct tgt_conn *conn)
 {
@@ -76,7 +78,7 @@ uint16_t tgt_window_advertise(struct tgt_adapter *a, struct tgt_conn *conn)
 	conn->flags &= ~TGT_CF_TAKEN_OVER;
 	raw = field(conn, conn->rcv_edge);
 	edge = conn->rcv_nxt + (raw << conn->rcv_wscale);
-	if (raw && seq_gt(edge, conn->rcv_adv + 2 * unit(conn)) && seq_gt(edge, conn->rcv_edge))
+	if (raw && seq_gt(edge, conn->rcv_grant + 2 * unit(conn)) && seq_gt(edge, conn->rcv_edge))
 		raw--;
 	else
 		conn->rcv_edge = seq_max(conn->rcv_edge, edge);
@@ -85,8 +87,8 @@ uint16_t tgt_window_advertise(struct tgt_adapter *a, struct tgt_conn *conn)
 
 static bool closed_to_update(const struct tgt_conn *conn)
 {
-	return !(conn->flags & TGT_CF_STARTED) || conn->flags & (TGT_CF_SUSPENDED | TGT_CF_FIN_RECEIVED) ||
-	       conn->state == TGT_CLOSED;
+	return !(conn->flags & TGT_CF_STARTED) ||
+	       conn->flags & (TGT_CF_SUSPENDED | TGT_CF_FIN_RECEIVED) || conn->state == TGT_CLOSED;
 }
 
 void tgt_rcv_window_changed(struct tgt_adapter *a, struct tgt_conn *conn)
@@ -98,7 +100,8 @@ void tgt_rcv_window_changed(struct tgt_adapter *a, struct tgt_conn *conn)
 	/* A closed window opens as soon as a segment fits. */
 	if (growth >= worthwhile(conn, open ? 2 : 1)) {
 		tgt_rcv_window_update(a, conn);
-	} else if (a->params.sws_us && open < worthwhile(conn, 2) && !tgt_timer_running(conn, TGT_TMR_WINDOW)) {
+	} else if (a->params.sws_us && open < worthwhile(conn, 2) &&
+		   !tgt_timer_running(conn, TGT_TMR_WINDOW)) {
 		tgt_timer_set(conn, TGT_TMR_WINDOW, a->now_us + a->params.sws_us);
 		tgt_timer_sync(a, conn);
 	}

@@ -80,7 +80,9 @@ static void check_due(struct wheel *w, uint64_t *model, uint64_t now)
 /* Against a plain array, over spans from microseconds to days. */
 static void test_model(void **state)
 {
-	static const uint64_t spans[] = { 300, 5000, 200000, 9000000, 7200000000ull, 900000000000ull };
+	static const uint64_t spans[] = {
+		300, 5000, 200000, 9000000, 7200000000ull, 900000000000ull
+	};
 	struct wheel *w;
 	uint64_t model[IDS], now = 123456789;
 

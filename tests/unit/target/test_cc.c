@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "core_env.h"
+
+#include "target/tgt_cc.h"
+
+static struct tgt_conn *conn_for(struct env *e, const struct tgt_cc_ops *cc, uint32_t segments)
+{
+	e->conn->cc_id = cc->id;
+	e->conn->cwnd_bytes = segments * ENV_MSS;
+	e->conn->ssthresh_bytes = UINT32_MAX;
+	cc->init(e->conn);
+	return e->conn;
+}
+
+static void test_registry(void **state)
+{
+	(void)state;
+	assert_ptr_equal(tgt_cc_by_name(NULL), &tgt_cc_cubic);
+	assert_ptr_equal(tgt_cc_by_name("newreno"), &tgt_cc_newreno);
+	assert_null(tgt_cc_by_name("vegas"));
+	assert_ptr_equal(tgt_cc_by_id(tgt_cc_cubic.id), &tgt_cc_cubic);
+	assert_ptr_equal(tgt_cc_by_id(tgt_cc_newreno.id), &tgt_cc_newreno);
+}
+
+/* Doubles a round trip below ssthresh, stops exactly there, then one MSS a round trip. */
+static void test_newreno_growth(void **state)
+{
+	struct env *e = env_new();
+	struct tgt_conn *c = conn_for(e, &tgt_cc_newreno, 10);
+
+	(void)state;
+	c->ssthresh_bytes = 25000;
+	for (int i = 0; i < 10; i++)
+		tgt_cc_newreno.acked(c, ENV_MSS, 0);
+	REQ("TCP-08", c->cwnd_bytes == 20000);
+	tgt_cc_newreno.acked(c, 5000, 0);
+	assert_int_equal(c->cwnd_bytes, 25000);
+	for (int rtt = 1; rtt <= 5; rtt++) {
+		uint32_t before = c->cwnd_bytes;
+
+		for (uint32_t n = 0; n < before; n += ENV_MSS)
+			tgt_cc_newreno.acked(c, ENV_MSS, 0);
+		assert_int_equal(c->cwnd_bytes, before + ENV_MSS);
+	}
+	env_free(e);
+}
+
+static void test_newreno_loss(void **state)
+{
+	struct env *e = env_new();
+	struct tgt_conn *c = conn_for(e, &tgt_cc_newreno, 40);
+
+	(void)state;
+	assert_int_equal(tgt_cc_newreno.lost(c, 30000, 0), 15000);
+	assert_int_equal(tgt_cc_newreno.lost(c, 1000, 0), 2 * ENV_MSS);
+	env_free(e);
+}
+
+/* One round trip of a window's worth of acknowledgments. */
+static void round_trip(struct tgt_conn *c, uint64_t *now, uint64_t rtt_us)
+{
+	uint32_t window = c->cwnd_bytes;
+
+	for (uint32_t n = 0; n < window; n += ENV_MSS)
+		tgt_cc_cubic.acked(c, ENV_MSS, *now + rtt_us * n / window);
+	*now += rtt_us;
+}
+
+/*
+ * After a loss at 1000 segments: 700, back near 1000 at about K = cbrt(300 / 0.4) = 9.09 s, flat
+ * there, and beyond afterwards. With a round trip of 200 ms the AIMD estimate is below the curve.
+ */
+static void test_cubic_curve(void **state)
+{
+	struct env *e = env_new();
+	struct tgt_conn *c = conn_for(e, &tgt_cc_cubic, 1000);
+	uint64_t now = 1000000000, start = now;
+	uint32_t at_half = 0, at_k = 0;
+
+	(void)state;
+	c->srtt_us8 = 8 * 200000;
+	c->ssthresh_bytes = tgt_cc_cubic.lost(c, c->cwnd_bytes, now);
+	assert_int_equal(c->ssthresh_bytes, 700 * ENV_MSS);
+	c->cwnd_bytes = c->ssthresh_bytes;
+	while (now - start < 18000000) {
+		round_trip(c, &now, 200000);
+		if (!at_half && now - start >= 4500000)
+			at_half = c->cwnd_bytes;
+		if (!at_k && now - start >= 9200000)
+			at_k = c->cwnd_bytes;
+	}
+	/* W(4.5) = 1000 - 0.4 * 4.59^3 = 961; W(9.2) = 1000; W(18) = 1000 + 0.4 * 8.91^3 = 1283 */
+	assert_in_range(at_half, 945 * ENV_MSS, 975 * ENV_MSS);
+	assert_in_range(at_k, 995 * ENV_MSS, 1003 * ENV_MSS);
+	assert_in_range(c->cwnd_bytes, 1240 * ENV_MSS, 1320 * ENV_MSS);
+	env_free(e);
+}
+
+/* With short round trips AIMD is faster than the curve: cubic follows it (RFC 9438 4.3). */
+static void test_cubic_friendly(void **state)
+{
+	struct env *e = env_new();
+	struct tgt_conn *c = conn_for(e, &tgt_cc_cubic, 20);
+	uint64_t now = 1000000000;
+
+	(void)state;
+	c->srtt_us8 = 8 * 1000;
+	c->ssthresh_bytes = c->cwnd_bytes = tgt_cc_cubic.lost(c, c->cwnd_bytes, now);
+	assert_int_equal(c->cwnd_bytes, 14 * ENV_MSS);
+	for (int i = 0; i < 100; i++)
+		round_trip(c, &now, 1000);
+	/* the curve stands at 19 segments after 0.1 s; AIMD gains over half a segment a round trip
+	 */
+	assert_true(c->cwnd_bytes > 50 * ENV_MSS);
+	env_free(e);
+}
+
+static void test_cubic_fast_convergence(void **state)
+{
+	struct env *e = env_new();
+	struct tgt_conn *c = conn_for(e, &tgt_cc_cubic, 1000);
+
+	(void)state;
+	c->cwnd_bytes = tgt_cc_cubic.lost(c, c->cwnd_bytes, 1);
+	assert_int_equal(c->cc[0], 1000 * ENV_MSS);
+	tgt_cc_cubic.lost(c, c->cwnd_bytes, 2); /* lost again below the old maximum */
+	assert_int_equal(c->cc[0], 595 * ENV_MSS);
+	env_free(e);
+}
+
+/* No overflow, no standstill at the ends of the scale. */
+static void test_extremes(void **state)
+{
+	struct env *e = env_new();
+	const struct tgt_cc_ops *all[] = { &tgt_cc_cubic, &tgt_cc_newreno };
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		struct tgt_conn *c = conn_for(e, all[i], 1);
+
+		all[i]->lost(c, 0, 5);
+		c->ssthresh_bytes = 1;
+		for (int n = 0; n < 1000; n++)
+			all[i]->acked(c, ENV_MSS, 1000000ull * (uint64_t)n);
+		assert_true(c->cwnd_bytes > 20 * ENV_MSS);
+		c->cwnd_bytes = 1u << 30;
+		all[i]->lost(c, UINT32_MAX, 1ull << 60);
+		all[i]->acked(c, 1u << 30, (1ull << 60) + 1);
+		assert_true(c->cwnd_bytes >= 1u << 30);
+	}
+	env_free(e);
+}
+
+static void test_restart(void **state)
+{
+	struct env *e = env_new();
+	struct tgt_conn *c = conn_for(e, &tgt_cc_cubic, 100);
+
+	(void)state;
+	tgt_cc_restart(c);
+	assert_int_equal(c->cwnd_bytes, TGT_CC_INITIAL_SEGMENTS * ENV_MSS);
+	c->cwnd_bytes = 3 * ENV_MSS;
+	tgt_cc_restart(c);
+	assert_int_equal(c->cwnd_bytes, 3 * ENV_MSS);
+	env_free(e);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_registry),
+		cmocka_unit_test(test_newreno_growth),
+		cmocka_unit_test(test_newreno_loss),
+		cmocka_unit_test(test_cubic_curve),
+		cmocka_unit_test(test_cubic_friendly),
+		cmocka_unit_test(test_cubic_fast_convergence),
+		cmocka_unit_test(test_extremes),
+		cmocka_unit_test(test_restart),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
