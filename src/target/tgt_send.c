@@ -219,6 +219,7 @@ static void graceful_done(struct tgt_adapter *a, struct tgt_conn_io *io)
 		return;
 	tgt_nblq_pop(&s->queue);
 	s->disconnect = NULL;
+	s->head_acked -= tgt_nbl_bytes(nbl); /* its data counted as acknowledged while it waited for the FIN */
 	finish_disconnect(a, nbl, tgt_nbl_bytes(nbl), NDIS_STATUS_SUCCESS);
 }
 
