@@ -29,6 +29,7 @@
 
 #define TARGET_NAME "tgt0"
 #define IM_MAX      8u
+#define CLOSE_ROUNDS_MAX 1000u
 
 static int read_interface(const char *ifname, uint8_t mac[6], uint32_t *mtu_bytes)
 {
@@ -284,6 +285,22 @@ static void close_ims(struct worker *w)
 	passthru_driver_deregister();
 }
 
+/* A driver may need a few rounds to let go of what it has in work; one that never does is left behind. */
+static void close_target(struct worker *w)
+{
+	unsigned int rounds = 0;
+
+	if (w->target_nrt && nrt_adapter_destroy(w->target_nrt) == -EINPROGRESS)
+		while (nrt_adapter_find(TARGET_NAME) && rounds++ < CLOSE_ROUNDS_MAX) {
+			tgt_adapter_run(w->target, loop_tick(w->loop));
+			nrt_pump();
+		}
+	if (nrt_adapter_find(TARGET_NAME))
+		log_err("the offload target did not stop");
+	else if (w->target_driver)
+		tgt_driver_deregister(w->target_driver);
+}
+
 static void close_all(struct worker *w)
 {
 	daemon_ctl_close(w);
@@ -293,10 +310,7 @@ static void close_all(struct worker *w)
 	if (w->host)
 		host_destroy(w->host);
 	close_ims(w);
-	if (w->target_nrt)
-		nrt_adapter_destroy(w->target_nrt);
-	if (w->target_driver)
-		tgt_driver_deregister(w->target_driver);
+	close_target(w);
 	steer_close(w->steer);
 	if (w->nic)
 		nic_close(w->nic);
