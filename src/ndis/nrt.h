@@ -47,9 +47,11 @@ struct nrt_adapter_params {
  * nrt_adapter_create() - make an adapter of a registered miniport driver and start it.
  *
  * Calls MiniportInitializeEx, then MiniportRestart when the driver has one. The calling thread
- * becomes the owning worker. No protocol is bound by this call. Context:   any thread,
+ * becomes the owning worker. No protocol is bound by this call.
+ * Context:   any thread,
  * PASSIVE_LEVEL. Ownership: borrows params for the call. The adapter belongs to the runtime until
- * nrt_adapter_destroy(). Returns:   0; -EEXIST for a name in use; -EINVAL; -ENOMEM; else the errno
+ * nrt_adapter_destroy().
+ * Returns:   0; -EEXIST for a name in use; -EINVAL; -ENOMEM; else the errno
  * of the driver's status.
  */
 int nrt_adapter_create(NDIS_HANDLE driver, const struct nrt_adapter_params *params,
@@ -57,14 +59,16 @@ int nrt_adapter_create(NDIS_HANDLE driver, const struct nrt_adapter_params *para
 
 /*
  * nrt_adapter_announce() - offer the adapter to every registered protocol driver that is not bound
- * to it yet. Returns:   number of protocol drivers that are bound by this call.
+ * to it yet.
+ * Returns:   number of protocol drivers that are bound by this call.
  */
 unsigned int nrt_adapter_announce(struct nrt_adapter *adapter);
 
 /*
  * nrt_adapter_destroy() - unbind every protocol, pause and halt the adapter, free it.
  * Context:   not from inside a driver's data path or completion call: the adapter may be gone on
- * return. Returns:   0 when it is gone; -EINPROGRESS when an unbind, a request or the pause still
+ * return.
+ * Returns:   0 when it is gone; -EINPROGRESS when an unbind, a request or the pause still
  * pends: nrt_pump() goes on with it, and it is over when nrt_adapter_find() no longer knows the
  * name.
  */
@@ -73,7 +77,8 @@ int nrt_adapter_destroy(struct nrt_adapter *adapter);
 /*
  * nrt_pump() - go on with destructions that had to wait for a driver. Call it from the worker's
  * loop (never from inside a driver's call) as long as it returns more than 0; cheap when there is
- * nothing to do. Returns:   number of adapters whose destruction still waits.
+ * nothing to do.
+ * Returns:   number of adapters whose destruction still waits.
  */
 unsigned int nrt_pump(void);
 
@@ -121,7 +126,8 @@ int nrt_unbind(NDIS_HANDLE protocol_driver, const char *adapter_name);
  * WMI makes them.
  *
  * done() is called exactly once when this returns 0, possibly before it returns, with the request's
- * status. Ownership: the request is borrowed until done(). Returns:   0; -ENOMEM.
+ * status. Ownership: the request is borrowed until done().
+ * Returns:   0; -ENOMEM.
  */
 typedef void nrt_request_done_fn(void *ctx, NDIS_OID_REQUEST *request, NDIS_STATUS status);
 int nrt_request(struct nrt_adapter *adapter, NDIS_OID_REQUEST *request, nrt_request_done_fn *done,
@@ -131,7 +137,8 @@ int nrt_request(struct nrt_adapter *adapter, NDIS_OID_REQUEST *request, nrt_requ
  * nrt_set_power() - change of the device power state, as the power manager orders it: the bound
  * protocols are told with NetEventSetPower first, so that they can terminate what they have
  * offloaded, then OID_PNP_SET_POWER goes to the miniport. Leaving D0 and coming back are the two
- * useful cases. Returns:   0 when a request is under way or over; done() gets its status. -ENOMEM.
+ * useful cases.
+ * Returns:   0 when a request is under way or over; done() gets its status. -ENOMEM.
  */
 int nrt_set_power(struct nrt_adapter *adapter, NDIS_DEVICE_POWER_STATE state,
 		  nrt_request_done_fn *done, void *ctx) __attribute__((warn_unused_result));

@@ -41,7 +41,8 @@ union nrt_block *nrt_block_next(struct nrt_block_walk *walk);
 /*
  * nrt_blocks_to_miniport() - turn a forest of protocol block lists into miniport block lists, in
  * place. reserved: what NDIS puts into NdisReserved[0] of the NDIS_OFFLOAD_HANDLE of every block
- * that has one; NULL leaves the handles alone (every operation but initiate). Returns:  0, or
+ * that has one; NULL leaves the handles alone (every operation but initiate).
+ * Returns:  0, or
  * -EINVAL when the tree is deeper than three levels; then nothing was changed.
  */
 int nrt_blocks_to_miniport(union nrt_block *root, void *reserved)

@@ -10,7 +10,8 @@
 /*
  * nrt_register_miniport(), nrt_register_protocol() - SetOptions of the driver runs inside; when it
  * fails nothing is registered and its status is returned. Ownership: the characteristics are
- * copied. Returns:   NDIS_STATUS_SUCCESS and the driver handle, BAD_CHARACTERISTICS, RESOURCES, or
+ * copied.
+ * Returns:   NDIS_STATUS_SUCCESS and the driver handle, BAD_CHARACTERISTICS, RESOURCES, or
  * what SetOptions said.
  */
 NDIS_STATUS nrt_register_miniport(NDIS_HANDLE context,
@@ -31,7 +32,8 @@ unsigned int nrt_for_each_protocol(unsigned int (*fn)(struct nrt_driver *driver,
 
 /*
  * nrt_set_optional_handlers() - record one set of chimney functions for a driver or, client sets,
- * for a binding. Ownership: copied. Returns:   SUCCESS, RESOURCES, BAD_VERSION (too short) or
+ * for a binding. Ownership: copied.
+ * Returns:   SUCCESS, RESOURCES, BAD_VERSION (too short) or
  * BAD_CHARACTERISTICS (unknown, of the other kind of driver, or not complete).
  */
 NDIS_STATUS nrt_set_optional_handlers(NDIS_HANDLE handle, const NDIS_OBJECT_HEADER *given);
