@@ -127,24 +127,29 @@ static unsigned int sim_send(struct nic *nic, const struct nic_tx_frame *frames,
 
 /* Receiving. */
 
-static void enqueue(struct nic_sim *sim, struct nic_sim_packet *packet)
+static void enqueue(struct nic_sim *sim, struct nic_sim_packet *packet, uint32_t hold_us)
 {
+	struct nic_sim_packet **at = hold_us < sim->config.rx_hold_us ? &sim->rx_head : sim->rx_tail;
+
 	if (sim->rx_count >= sim->config.rx_queue_frames) {
 		sim->nic.stats.rx_drops++;
 		nic_sim_packet_free(packet);
 		return;
 	}
-	packet->next = NULL;
-	packet->due_us = sim->node.net->now_us + sim->config.rx_hold_us;
-	*sim->rx_tail = packet;
-	sim->rx_tail = &packet->next;
+	packet->due_us = sim->node.net->now_us + hold_us;
+	while (*at && (*at)->due_us <= packet->due_us)
+		at = &(*at)->next;
+	packet->next = *at;
+	*at = packet;
+	if (!packet->next)
+		sim->rx_tail = &packet->next;
 	sim->rx_count++;
 }
 
 static void sim_forward(struct nic_sim_node *node, struct nic_sim_packet *packet)
 {
 	nic_sim_net_tap(node->net, node, NIC_SIM_RECEIVED, packet);
-	enqueue(of_node(node), packet);
+	enqueue(of_node(node), packet, of_node(node)->config.rx_hold_us);
 }
 
 static uint64_t sim_next_run_at(const struct nic_sim_node *node)
@@ -244,7 +249,7 @@ int nic_sim_inject(struct nic *nic, const struct nic_rx_frame *frame)
 	memcpy(packet->data, frame->data, frame->len);
 	packet->gso_type = frame->gso_type;
 	packet->gso_size = frame->gso_size;
-	enqueue(sim, packet);
+	enqueue(sim, packet, 0);
 	return 0;
 }
 

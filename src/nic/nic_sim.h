@@ -49,7 +49,10 @@ uint64_t nic_sim_rx_due_us(const struct nic *nic);
 /* nic_sim_set_mtu() - the device's MTU from now on. */
 void nic_sim_set_mtu(struct nic *nic, uint32_t mtu_bytes);
 
-/* nic_sim_inject() - put a copy of a frame into the receive queue as if it had come from the wire. 0 or -ENOMEM. */
+/*
+ * nic_sim_inject() - a frame that the host writes into the device from its own side: due at once, before frames
+ * that are still held back for others. Copies it. 0 or -ENOMEM.
+ */
 int nic_sim_inject(struct nic *nic, const struct nic_rx_frame *frame);
 
 /* nic_sim_oversize() - frames that did not fit the MTU and could not be cut: mistakes of the sender. */

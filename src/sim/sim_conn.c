@@ -14,6 +14,7 @@ enum {
 	DEFAULT_WINDOW = 128 << 10,
 	DEFAULT_PIECE = 16 << 10,
 	DEFAULT_DEPTH = 4,
+	DEFAULT_STEER_LEAD_US = 20,
 	NEAR_WRAP = 300000, /* sequence numbers begin at most this far before the wrap */
 };
 
@@ -128,9 +129,10 @@ static struct sim_sock *sock_new(struct sim_world *world, struct sim_conn *conn,
 	sock->rcv_base = config->iss[side ^ 1];
 	sock->tx.key = world->config.seed * 1000003 + number * 2u + (unsigned int)side;
 	sock->rx.key = world->config.seed * 1000003 + number * 2u + ((unsigned int)side ^ 1);
+	sock->steer_lead_us = DEFAULT_STEER_LEAD_US;
 	sock->tx.window = DEFAULT_WINDOW;
 	sock->tx.piece = DEFAULT_PIECE;
-	sock->rx.goal = UINT64_MAX;
+	sock->rx.goal = config->reader_waits[side] ? 0 : UINT64_MAX;
 	sock->rx.expect = UINT64_MAX;
 	sock->rx.piece = DEFAULT_PIECE;
 	sock->rx.depth = DEFAULT_DEPTH;

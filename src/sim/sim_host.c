@@ -174,6 +174,11 @@ static VOID op_complete(NDIS_HANDLE binding_context, PNDIS_PROTOCOL_OFFLOAD_BLOC
 		return;
 	}
 	op->completed = true;
+	/* From the return of this call on the target may indicate and raise events. */
+	if (op->kind == SIM_OP_INITIATE)
+		op->sock->down = op->tcp->list.Status == NDIS_STATUS_SUCCESS;
+	else if (op->kind == SIM_OP_TERMINATE)
+		op->sock->down = op->tcp->list.Status != NDIS_STATUS_SUCCESS;
 	binding->world->host->ops_changed = true;
 }
 

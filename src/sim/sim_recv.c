@@ -214,7 +214,7 @@ NDIS_STATUS sim_recv_indicate(struct sim_sock *sock, NET_BUFFER_LIST *nbl, ULONG
 
 	if (NET_BUFFER_LIST_NEXT_NBL(nbl) || NET_BUFFER_NEXT_NB(nb) || len == 0)
 		sim_world_fail(sock->world, "%u: an indication is not one list with one buffer (RCV-25)", sock->number);
-	if (sock->phase != SIM_LIVE && sock->phase != SIM_STOPPING)
+	if (!sock->down)
 		sim_world_fail(sock->world, "%u: an indication in phase %d (OFF-28)", sock->number, sock->phase);
 	sock->counts.indications++;
 	*consumed = takes;
@@ -295,8 +295,10 @@ void sim_recv_buffered_free(struct sim_sock *sock, NET_BUFFER_LIST *chain, bool 
 	mdl = NET_BUFFER_FIRST_MDL(NET_BUFFER_LIST_FIRST_NB(chain));
 	NdisFreeNetBufferList(chain);
 	NdisFreeMdl(mdl);
-	if (taken)
-		sock->rx.stash_bytes = 0;
+	if (!taken)
+		return;
+	sock->rx.stash_bytes = 0;
+	sock->rx.refused = true; /* handed-over data waits for a request as refused data does (BUF-32) */
 }
 
 static int stash_append(struct sim_rx *rx, NET_BUFFER *nb)

@@ -86,7 +86,7 @@ static void learn(struct sim_sock *sock, const TCP_OFFLOAD_STATE_DELEGATED *dele
 
 static void report_move(struct sim_sock *sock, bool ok)
 {
-	sock->move.wanted = false;
+	sock->move.wanted = sock->move.steered = false;
 	if (ok)
 		sock->counts.moves++;
 	else
@@ -175,13 +175,20 @@ static void start(struct sim_sock *sock)
 
 static void move_go_on(struct sim_timer *timer)
 {
-	start(of_move_timer(timer));
+	struct sim_sock *sock = of_move_timer(timer);
+
+	if (sock->phase == SIM_LIVE)
+		sim_host_wake(sock); /* steered long enough */
+	else
+		start(sock);
 }
 
 static void end_here(struct sim_sock *sock)
 {
 	sock->phase = SIM_ENDED;
 	expect(sock, false);
+	if (sock->tx.lost && !sock->aborted)
+		sim_world_fail(sock->world, "%u: a send was aborted, the connection was not", sock->number);
 	sim_send_drop(sock);
 	sim_held_free(sock);
 	sim_recv_drain_stash(sock);
@@ -220,15 +227,34 @@ static void stopped(struct sim_op *op)
 	sim_timer_set(sock->world, &sock->move_timer, sim_world_now(sock->world) + sock->move_delay_us);
 }
 
+/*
+ * The wire first: on the way down frames go to the target before the kernel is stopped, so that the kernel can
+ * work off what it has. True when the terminate may follow now.
+ */
+static bool redirect(struct sim_sock *sock)
+{
+	struct sim_move *move = &sock->move;
+
+	if (move->final || move->steered)
+		return !sock->move_timer.active;
+	move->steered = true;
+	move->by_wire = nic_sim_rng_below(&sock->world->rng, 2);
+	if (nic_sim_rng_below(&sock->world->rng, 2))
+		expect(sock, true);
+	if (move->to != SIM_TARGET)
+		return true;
+	steer(sock, SIM_TARGET);
+	if (sock->steer_lead_us > 0)
+		sim_timer_set(sock->world, &sock->move_timer, sim_world_now(sock->world) + sock->steer_lead_us);
+	return sock->steer_lead_us == 0;
+}
+
 static void stop(struct sim_sock *sock)
 {
 	sim_recv_give_back(sock);
-	if (!sock->move.final) {
-		if (nic_sim_rng_below(&sock->world->rng, 2))
-			expect(sock, true);
-		steer(sock, sock->move.to == SIM_TARGET ? SIM_TARGET : sock->at->place);
-	}
+	sock->asked_back = false;
 	sock->phase = SIM_STOPPING;
+	sim_timer_cancel(sock->world, &sock->move_timer);
 	sim_timer_cancel(sock->world, &sock->poll_timer);
 	if (sim_host_submit(SIM_OP_TERMINATE, sock, stopped) != 0)
 		sim_world_fail(sock->world, "no memory for an operation");
@@ -243,7 +269,7 @@ int sim_sock_move(struct sim_sock *sock, enum sim_place to)
 	if (sock->at->place == to)
 		return -EINVAL;
 	sock->move.wanted = true;
-	sock->move.failed = false;
+	sock->move.failed = sock->move.steered = false;
 	sock->move.from = sock->at->place;
 	sock->move.to = to;
 	sock->move.began_us = sim_world_now(sock->world);
@@ -315,13 +341,8 @@ void sim_sock_event(struct sim_sock *sock, ULONG event, ULONG information)
 	case TcpIndicateRetrieve:
 		sim_note(sock->world, "%u %s: upload requested, reason %u", sock->number,
 			 sim_place_name(sock->at->place), information);
-		if (sock->phase != SIM_LIVE)
-			break;
+		sock->asked_back = true;
 		sock->counts.uploads_asked++;
-		if (sock->at->place == SIM_TARGET && !(sock->tx.fin_acked && sock->rx.eof))
-			sim_sock_move(sock, SIM_KERNEL);
-		else
-			end(sock);
 		break;
 	default:
 		break;
@@ -335,6 +356,19 @@ static bool is_over(const struct sim_sock *sock)
 	return sock->abandoned || sock->aborted || (sock->tx.fin_acked && sock->rx.fin_known && sock->rx.eof);
 }
 
+/*
+ * The target asked for the connection: the kernel takes it. The kernel itself gives up only what has come to its
+ * end (TIME_WAIT), or cannot be helped.
+ */
+static void answer_request(struct sim_sock *sock)
+{
+	sock->asked_back = false;
+	if (sock->at->place == SIM_TARGET)
+		sim_sock_move(sock, SIM_KERNEL);
+	else
+		sock->move.final = true;
+}
+
 void sim_sock_serve(struct sim_sock *sock)
 {
 	sim_recv_drain_stash(sock);
@@ -343,11 +377,13 @@ void sim_sock_serve(struct sim_sock *sock)
 	sim_recv_give_back(sock);
 	if (is_over(sock))
 		sock->move.final = true;
-	if ((sock->move.final || sock->move.wanted) && !sock->poll_open) {
+	else if (sock->asked_back)
+		answer_request(sock);
+	if ((sock->move.final || sock->move.wanted) && !sock->poll_open && redirect(sock)) {
 		stop(sock);
 		return;
 	}
-	if (sock->move.final || sock->move.wanted)
+	if (sock->move.final)
 		return;
 	sim_recv_serve(sock);
 	sim_send_serve(sock);
@@ -404,7 +440,8 @@ void sim_conn_abandon(struct sim_conn *conn)
 		sim_timer_cancel(sock->world, &sock->poll_timer);
 		if (sock->move_timer.active) {
 			sim_timer_cancel(sock->world, &sock->move_timer);
-			end_here(sock);
+			if (sock->phase != SIM_LIVE)
+				end_here(sock);
 		}
 		sim_host_wake(sock);
 	}

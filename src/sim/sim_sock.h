@@ -64,6 +64,7 @@ struct sim_tx {
 	bool fin_issued;  /* a disconnect request was made */
 	bool fin_open;    /* and has not completed */
 	bool fin_acked;
+	bool lost;        /* a send was aborted: the connection must turn out to be aborted */
 	struct sim_send *sends, **sends_tail; /* in stream order; all that are not acknowledged */
 };
 
@@ -92,6 +93,8 @@ struct sim_move {
 	enum sim_place from, to;
 	bool wanted, final, failed; /* final: the connection ends; failed: went back to from */
 	bool expected;              /* the target was told to catch the flow's frames */
+	bool steered;               /* the way down has begun: frames go to the target, the state is still above */
+	bool by_wire;               /* frames held in between are injected, not forwarded */
 	uint64_t began_us, began_real_us;
 };
 
@@ -119,8 +122,11 @@ struct sim_sock {
 	struct sim_app app;
 	struct sim_move move;
 	uint64_t move_delay_us;     /* time between the two halves of a move */
+	uint64_t steer_lead_us;     /* time between steering to the target and the terminate that follows */
 	struct sim_timer move_timer, poll_timer;
 	bool poll_open;             /* a query is under way */
+	bool down;                  /* an initiate completed with success, no terminate was called since */
+	bool asked_back;            /* the target asked for an upload of the connection */
 	bool abandoned;
 	bool abort_issued;          /* an abortive disconnect was requested */
 	bool aborted;               /* RST received or sent */
@@ -145,6 +151,7 @@ struct sim_conn_config {
 	uint32_t rcv_buf_bytes[SIM_SIDES];
 	tcp_seq iss[SIM_SIDES];           /* sequence number of byte 0 from this side */
 	uint32_t ts_now[SIM_SIDES];       /* timestamp clocks at the moment */
+	bool reader_waits[SIM_SIDES];     /* the application is not willing to read yet */
 	uint32_t rcv_indication_bytes;
 	uint16_t mss;                     /* 0: from the MTU */
 };

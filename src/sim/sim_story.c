@@ -48,7 +48,7 @@ struct story {
 	struct story_conn *conns;
 	unsigned int over;
 	struct samples offloads, uploads;
-	uint64_t bytes_total, segments_before, retransmits_before, changed_us;
+	uint64_t segments_before, retransmits_before, began_us, changed_us;
 };
 
 const char *sim_story_phase_name(enum sim_story_phase phase)
@@ -342,7 +342,7 @@ static void judge(struct story *story, bool finished)
 	account->resets += (unsigned int)(counts->resets_to_peer + counts->resets_from_peer);
 	account->segments = counts->segments;
 	account->retransmits = counts->retransmits;
-	account->virtual_us = story->changed_us;
+	account->virtual_us = story->changed_us - story->began_us;
 	account->trace_hash = story->world->trace.hash;
 	judge_times(&story->offloads, &account->offload);
 	judge_times(&story->uploads, &account->upload);
@@ -419,7 +419,7 @@ int sim_story_run(const struct sim_story_config *config, struct sim_story_accoun
 	for (i = 0; err == 0 && i < config->connections; i++)
 		err = open_one(&story, i);
 	if (err == 0) {
-		story.changed_us = sim_world_now(story.world);
+		story.began_us = story.changed_us = sim_world_now(story.world);
 		for (i = 0; i < config->connections; i++)
 			grant(&story.conns[i]);
 		finished = sim_world_run(story.world, TIME_LIMIT_S * 1000000ull, is_over, &story);

@@ -54,7 +54,7 @@ struct sim_story_account {
 	unsigned int resets;
 	uint64_t bytes_each_way;        /* smallest stream that arrived */
 	uint64_t segments, retransmits;
-	uint64_t max_gap_us;            /* longest wait of a peer for the next new data within a phase */
+	uint64_t max_gap_us;            /* longest wait of a peer for the next new data */
 	struct sim_story_time offload, upload;
 	struct sim_story_row phases[SIM_STORY_PHASES];
 	uint64_t virtual_us, trace_hash;

@@ -113,7 +113,7 @@ void sim_held_release(struct sim_sock *sock)
 {
 	struct sim_held *list = sock->held, *held;
 	/* To the target only by forwarding; the kernel may get a frame as if it had come from the wire. */
-	bool by_wire = sock->at->place != SIM_TARGET && nic_sim_rng_below(&sock->world->rng, 2);
+	bool by_wire = sock->at->place != SIM_TARGET && sock->move.by_wire;
 
 	sock->held = NULL;
 	sock->held_tail = &sock->held;

@@ -19,6 +19,9 @@ enum {
 	POLL_BUDGET_ROUNDS = 1000,
 };
 
+/* Names of adapters are known in the whole process. Worlds may be made by any thread, one at a time. */
+static unsigned int worlds_made;
+
 static const char *const place_names[SIM_PLACES] = { "peer", "kernel", "target" };
 
 const char *sim_place_name(enum sim_place place)
@@ -246,6 +249,18 @@ static bool round_at(struct sim_world *world)
 	return any;
 }
 
+static void check_targets(struct sim_world *world)
+{
+	const char *broken;
+	int place;
+
+	for (place = 0; place < SIM_PLACES; place++) {
+		broken = tgt_hook_check(world->bindings[place].adapter);
+		if (broken)
+			sim_world_fail(world, "invariant of %s: %s", place_names[place], broken);
+	}
+}
+
 static void advance_to(struct sim_world *world, uint64_t now_us)
 {
 	unsigned int rounds = 0;
@@ -258,6 +273,8 @@ static void advance_to(struct sim_world *world, uint64_t now_us)
 		if (++rounds > ROUNDS_MAX)
 			sim_world_fail(world, "no end of work at one point of time");
 	}
+	if (world->config.check_every > 0 && ++world->points % world->config.check_every == 0)
+		check_targets(world);
 }
 
 bool sim_world_step(struct sim_world *world)
@@ -349,7 +366,7 @@ static int make_binding(struct sim_world *world, enum sim_place place)
 			.chunks = world->config.chunks ? world->config.chunks : 256 + conns * 256,
 			.conn_send_bytes = 256 << 10,
 			.conn_reasm_bytes = 1 << 20,
-			.flow_catch_frames = 256 + conns * 4,
+			.flow_catch_frames = 256 + conns * 192, /* a window of each */
 		},
 		.cc_name = world->config.cc_name,
 	};
@@ -360,7 +377,7 @@ static int make_binding(struct sim_world *world, enum sim_place place)
 	binding->ops_tail = &binding->ops;
 	binding->path_mtu_bytes[SIM_V4] = binding->path_mtu_bytes[SIM_V6] = world->config.mtu_bytes;
 	make_addresses(binding);
-	snprintf(binding->adapter_name, sizeof(binding->adapter_name), "sim-%s", place_names[place]);
+	snprintf(binding->adapter_name, sizeof(binding->adapter_name), "sim%u-%s", world->number, place_names[place]);
 	snprintf(binding->bind_name, sizeof(binding->bind_name), "%s", binding->adapter_name);
 	err = make_nic(world, binding);
 	if (err)
@@ -406,6 +423,7 @@ int sim_world_create(struct sim_world **out, const struct sim_config *config)
 	if (!world)
 		return -ENOMEM;
 	world->config = *config;
+	world->number = worlds_made++;
 	nic_sim_net_init(&world->net, config->seed);
 	/* The engine takes time zero for "never"; start well behind it. */
 	world->net.now_us = 1000000;

@@ -53,6 +53,7 @@ struct sim_config {
 	const char *cc_name;     /* congestion control; NULL: the default */
 	const char *pcap_path;   /* capture of what leaves and reaches the peer; NULL: none */
 	FILE *echo;              /* print the trace while it grows */
+	unsigned int check_every; /* look at the invariants of all targets at every n-th point of time; 0: never */
 };
 
 /* sim_config_default() - a fast, clean link, MTU 1500, offloads on, one connection. */
@@ -70,8 +71,8 @@ struct sim_binding {
 	enum sim_place place;
 	struct nic *nic;
 	struct tgt_adapter *adapter;
-	char adapter_name[16]; /* the miniport */
-	char bind_name[16];    /* what the protocol driver bound to: the miniport, or the driver on top of it */
+	char adapter_name[32]; /* the miniport */
+	char bind_name[32];    /* what the protocol driver bound to: the miniport, or the driver on top of it */
 	NDIS_HANDLE handle;    /* NdisBindingHandle */
 	struct sim_object neighbor;
 	struct sim_object path[SIM_FAMILIES];
@@ -105,6 +106,7 @@ struct sim_counts {
 };
 
 struct sim_world {
+	unsigned int number; /* makes the names of its adapters unique */
 	struct sim_config config;
 	struct nic_sim_net net;
 	struct nic_sim_rng rng; /* choices of hosts and applications */
@@ -122,6 +124,7 @@ struct sim_world {
 	/* Looks at every frame on the wire after the trace: checks of tests. NULL: nobody. */
 	nic_sim_tap_fn *watch;
 	void *watch_ctx;
+	unsigned int points;    /* of time so far */
 	bool failed;            /* a check of the world's own failed; the note says which */
 	char failure[160];
 };
