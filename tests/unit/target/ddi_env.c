@@ -716,15 +716,12 @@ const uint8_t *ddi_list_memory(const NET_BUFFER_LIST *nbl)
 	return ((const struct made_list *)nbl)->memory;
 }
 
-void ddi_list_free(NET_BUFFER_LIST *chain)
+void ddi_list_free(NET_BUFFER_LIST *nbl)
 {
-	while (chain) {
-		struct made_list *l = (struct made_list *)chain;
+	struct made_list *l = (struct made_list *)nbl;
 
-		chain = chain->Next;
-		free(l->memory);
-		free(l);
-	}
+	free(l->memory);
+	free(l);
 }
 
 void ddi_nonpush(NET_BUFFER_LIST *nbl)

@@ -165,7 +165,7 @@ NET_BUFFER_LIST *ddi_list_pieces(const void *data, uint32_t len, uint32_t piece)
 NET_BUFFER_LIST *ddi_buffer(uint32_t len);                       /* zeroed, for receive requests */
 NET_BUFFER_LIST *ddi_chain(NET_BUFFER_LIST *first, NET_BUFFER_LIST *second);
 const uint8_t *ddi_list_memory(const NET_BUFFER_LIST *nbl);      /* first byte that it was made with */
-void ddi_list_free(NET_BUFFER_LIST *chain);
+void ddi_list_free(NET_BUFFER_LIST *nbl);                        /* one, whatever its Next */
 void ddi_nonpush(NET_BUFFER_LIST *nbl);
 void ddi_prefilled(NET_BUFFER_LIST *nbl, uint32_t bytes);
 void ddi_give_back(struct ddi_env *e);
