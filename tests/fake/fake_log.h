@@ -17,8 +17,8 @@ enum fake_kind {
 	FAKE_MP_HALT,
 	FAKE_MP_PAUSE,
 	FAKE_MP_RESTART,
-	FAKE_MP_OID,         /* pointer: request, value: OID, value2: request type */
-	FAKE_MP_SEND_PLAIN,  /* pointer: lists */
+	FAKE_MP_OID,        /* pointer: request, value: OID, value2: request type */
+	FAKE_MP_SEND_PLAIN, /* pointer: lists */
 	FAKE_MP_RETURN_PLAIN,
 	/* miniport: state operations, in the order of enum fake_op; pointer: block list */
 	FAKE_MP_INITIATE,
@@ -51,8 +51,8 @@ enum fake_kind {
 	FAKE_PR_FORWARD_COMPLETE,
 	FAKE_PR_DISCONNECT_COMPLETE,
 	/* protocol: indications; context: OffloadContext */
-	FAKE_PR_TCP_EVENT,     /* value: EventType, value2: information */
-	FAKE_PR_TCP_RECEIVE,   /* pointer: list, value: Status */
+	FAKE_PR_TCP_EVENT,   /* value: EventType, value2: information */
+	FAKE_PR_TCP_RECEIVE, /* pointer: list, value: Status */
 	FAKE_PR_OFFLOAD_EVENT, /* context: binding, pointer: block list, value: code, object: its OffloadHandle */
 	FAKE_KINDS
 };

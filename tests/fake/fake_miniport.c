@@ -18,7 +18,8 @@ uint32_t fake_query_value(const struct fake_object *object)
 	return 0xA000u + (uint32_t)(object - object->adapter->objects);
 }
 
-static struct fake_object *object_new(struct fake_adapter *adapter, const NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *block)
+static struct fake_object *object_new(struct fake_adapter *adapter,
+				      const NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *block)
 {
 	struct fake_object *object;
 
@@ -38,10 +39,12 @@ static void fill_query(const struct fake_object *object, NDIS_MINIPORT_OFFLOAD_B
 	if (block->Header.Type == TcpOffloadDelegatedState)
 		((TCP_OFFLOAD_STATE_DELEGATED *)state)->SndUna = fake_query_value(object);
 	else if (block->Header.Type == NeighborOffloadDelegatedState)
-		((NEIGHBOR_OFFLOAD_STATE_DELEGATED *)state)->NicReachabilityDelta = fake_query_value(object);
+		((NEIGHBOR_OFFLOAD_STATE_DELEGATED *)state)->NicReachabilityDelta =
+			fake_query_value(object);
 }
 
-static void apply(struct fake_adapter *adapter, enum fake_op op, NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *block)
+static void apply(struct fake_adapter *adapter, enum fake_op op,
+		  NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *block)
 {
 	struct fake_object *object = *block->MiniportOffloadContext;
 
@@ -62,7 +65,8 @@ static void apply(struct fake_adapter *adapter, enum fake_op op, NDIS_MINIPORT_O
 	}
 }
 
-static void answer_block(struct fake_adapter *adapter, enum fake_op op, NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *block)
+static void answer_block(struct fake_adapter *adapter, enum fake_op op,
+			 NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *block)
 {
 	struct fake_miniport *mp = adapter->mp;
 
@@ -72,15 +76,17 @@ static void answer_block(struct fake_adapter *adapter, enum fake_op op, NDIS_MIN
 	if (op != FAKE_INITIATE)
 		assert_non_null(*block->MiniportOffloadContext);
 	if (*block->MiniportOffloadContext)
-		assert_ptr_equal(((struct fake_object *)*block->MiniportOffloadContext)->adapter, adapter);
+		assert_ptr_equal(((struct fake_object *)*block->MiniportOffloadContext)->adapter,
+				 adapter);
 	if (mp->verdict)
 		block->Status = mp->verdict(mp->verdict_ctx, op, block);
-	if (block->Status == NDIS_STATUS_SUCCESS || block->Status == NDIS_STATUS_OFFLOAD_PARTIAL_SUCCESS)
+	if (block->Status == NDIS_STATUS_SUCCESS ||
+	    block->Status == NDIS_STATUS_OFFLOAD_PARTIAL_SUCCESS)
 		apply(adapter, op, block);
 }
 
-static void answer_row(struct fake_adapter *adapter, enum fake_op op, NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *row,
-		       unsigned int depth)
+static void answer_row(struct fake_adapter *adapter, enum fake_op op,
+		       NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *row, unsigned int depth)
 {
 	assert_true(depth < LEVELS);
 	for (; row; row = row->NextBlock) {
@@ -90,7 +96,8 @@ static void answer_row(struct fake_adapter *adapter, enum fake_op op, NDIS_MINIP
 	}
 }
 
-void fake_adapter_answer(struct fake_adapter *adapter, enum fake_op op, NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *list)
+void fake_adapter_answer(struct fake_adapter *adapter, enum fake_op op,
+			 NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *list)
 {
 	answer_row(adapter, op, list, 0);
 }
@@ -118,7 +125,8 @@ static void state_call(NDIS_HANDLE context, enum fake_op op, NDIS_MINIPORT_OFFLO
 {
 	struct fake_adapter *adapter = context;
 
-	fake_log_add(adapter->mp->log, (struct fake_call){ .kind = FAKE_MP_INITIATE + op, .context = context,
+	fake_log_add(adapter->mp->log, (struct fake_call){ .kind = FAKE_MP_INITIATE + op,
+							   .context = context,
 							   .pointer = list });
 	adapter->open[op] = list;
 	if (adapter->mp->complete_inline)
@@ -150,12 +158,16 @@ static VOID query(NDIS_HANDLE context, PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST list)
 	state_call(context, FAKE_QUERY, list);
 }
 
-static NDIS_STATUS io_call(NDIS_HANDLE context, enum fake_io io, PVOID object, PNET_BUFFER_LIST nbl, ULONG flags)
+static NDIS_STATUS io_call(NDIS_HANDLE context, enum fake_io io, PVOID object, PNET_BUFFER_LIST nbl,
+			   ULONG flags)
 {
 	struct fake_adapter *adapter = context;
 
-	fake_log_add(adapter->mp->log, (struct fake_call){ .kind = FAKE_MP_SEND + io, .context = context,
-							   .object = object, .pointer = nbl, .value = flags });
+	fake_log_add(adapter->mp->log, (struct fake_call){ .kind = FAKE_MP_SEND + io,
+							   .context = context,
+							   .object = object,
+							   .pointer = nbl,
+							   .value = flags });
 	return NDIS_STATUS_PENDING;
 }
 
@@ -174,7 +186,8 @@ static NDIS_STATUS offload_forward(NDIS_HANDLE context, PVOID object, PNET_BUFFE
 	return io_call(context, FAKE_FORWARD, object, nbl, 0);
 }
 
-static NDIS_STATUS offload_disconnect(NDIS_HANDLE context, PVOID object, PNET_BUFFER_LIST nbl, ULONG flags)
+static NDIS_STATUS offload_disconnect(NDIS_HANDLE context, PVOID object, PNET_BUFFER_LIST nbl,
+				      ULONG flags)
 {
 	return io_call(context, FAKE_DISCONNECT, object, nbl, flags);
 }
@@ -183,7 +196,8 @@ static NDIS_STATUS receive_return(NDIS_HANDLE context, PNET_BUFFER_LIST nbl)
 {
 	struct fake_adapter *adapter = context;
 
-	fake_log_add(adapter->mp->log, (struct fake_call){ .kind = FAKE_MP_RECEIVE_RETURN, .context = context,
+	fake_log_add(adapter->mp->log, (struct fake_call){ .kind = FAKE_MP_RECEIVE_RETURN,
+							   .context = context,
 							   .pointer = nbl });
 	return NDIS_STATUS_SUCCESS;
 }
@@ -239,14 +253,16 @@ static NDIS_STATUS set_attributes(struct fake_adapter *adapter)
 	return NdisMSetMiniportAttributes(adapter->handle, &attributes);
 }
 
-static NDIS_STATUS initialize(NDIS_HANDLE handle, NDIS_HANDLE driver_context, PNDIS_MINIPORT_INIT_PARAMETERS params)
+static NDIS_STATUS initialize(NDIS_HANDLE handle, NDIS_HANDLE driver_context,
+			      PNDIS_MINIPORT_INIT_PARAMETERS params)
 {
 	struct fake_miniport *mp = driver_context;
 	struct fake_adapter *adapter;
 	NDIS_OFFLOAD_EVENT_HANDLERS *table = NULL;
 
 	(void)params;
-	fake_log_add(mp->log, (struct fake_call){ .kind = FAKE_MP_INITIALIZE, .context = driver_context });
+	fake_log_add(mp->log,
+		     (struct fake_call){ .kind = FAKE_MP_INITIALIZE, .context = driver_context });
 	if (mp->initialize_status != NDIS_STATUS_SUCCESS)
 		return mp->initialize_status;
 	assert_true(mp->adapter_count < FAKE_ADAPTERS);
@@ -256,7 +272,8 @@ static NDIS_STATUS initialize(NDIS_HANDLE handle, NDIS_HANDLE driver_context, PN
 	adapter->handle = handle;
 	adapter->attributes_status = set_attributes(adapter);
 	adapter->handlers_status = NdisMGetOffloadHandlers(handle, NdisTcpChimneyOffload, &table);
-	if (adapter->handlers_status == NDIS_STATUS_SUCCESS && table->Header.Size == sizeof(adapter->up))
+	if (adapter->handlers_status == NDIS_STATUS_SUCCESS &&
+	    table->Header.Size == sizeof(adapter->up))
 		adapter->up = *(NDIS_TCP_OFFLOAD_EVENT_HANDLERS *)table;
 	return adapter->attributes_status;
 }
@@ -266,7 +283,9 @@ static VOID halt(NDIS_HANDLE context, NDIS_HALT_ACTION action)
 	struct fake_adapter *adapter = context;
 
 	adapter->halted = true;
-	fake_log_add(adapter->mp->log, (struct fake_call){ .kind = FAKE_MP_HALT, .context = context, .value = action });
+	fake_log_add(
+		adapter->mp->log,
+		(struct fake_call){ .kind = FAKE_MP_HALT, .context = context, .value = action });
 }
 
 static NDIS_STATUS pause(NDIS_HANDLE context, PNDIS_MINIPORT_PAUSE_PARAMETERS params)
@@ -274,7 +293,8 @@ static NDIS_STATUS pause(NDIS_HANDLE context, PNDIS_MINIPORT_PAUSE_PARAMETERS pa
 	struct fake_adapter *adapter = context;
 
 	(void)params;
-	fake_log_add(adapter->mp->log, (struct fake_call){ .kind = FAKE_MP_PAUSE, .context = context });
+	fake_log_add(adapter->mp->log,
+		     (struct fake_call){ .kind = FAKE_MP_PAUSE, .context = context });
 	return adapter->mp->pause_status;
 }
 
@@ -283,7 +303,8 @@ static NDIS_STATUS restart(NDIS_HANDLE context, PNDIS_MINIPORT_RESTART_PARAMETER
 	struct fake_adapter *adapter = context;
 
 	(void)params;
-	fake_log_add(adapter->mp->log, (struct fake_call){ .kind = FAKE_MP_RESTART, .context = context });
+	fake_log_add(adapter->mp->log,
+		     (struct fake_call){ .kind = FAKE_MP_RESTART, .context = context });
 	return NDIS_STATUS_SUCCESS;
 }
 
@@ -291,9 +312,12 @@ static NDIS_STATUS oid_request(NDIS_HANDLE context, PNDIS_OID_REQUEST request)
 {
 	struct fake_adapter *adapter = context;
 
-	fake_log_add(adapter->mp->log, (struct fake_call){ .kind = FAKE_MP_OID, .context = context, .pointer = request,
-							   .value = request->DATA.QUERY_INFORMATION.Oid,
-							   .value2 = request->RequestType });
+	fake_log_add(adapter->mp->log,
+		     (struct fake_call){ .kind = FAKE_MP_OID,
+					 .context = context,
+					 .pointer = request,
+					 .value = request->DATA.QUERY_INFORMATION.Oid,
+					 .value2 = request->RequestType });
 	if (adapter->mp->oid_status == NDIS_STATUS_PENDING) {
 		assert_null(adapter->open_request); /* NDIS hands them over one at a time */
 		adapter->open_request = request;
@@ -310,21 +334,26 @@ void fake_adapter_complete_oid(struct fake_adapter *adapter, NDIS_STATUS status)
 	NdisMOidRequestComplete(adapter->handle, request, status);
 }
 
-static VOID send_plain(NDIS_HANDLE context, PNET_BUFFER_LIST nbl, NDIS_PORT_NUMBER port, ULONG flags)
+static VOID send_plain(NDIS_HANDLE context, PNET_BUFFER_LIST nbl, NDIS_PORT_NUMBER port,
+		       ULONG flags)
 {
 	struct fake_adapter *adapter = context;
 
 	(void)port;
-	fake_log_add(adapter->mp->log, (struct fake_call){ .kind = FAKE_MP_SEND_PLAIN, .context = context,
-							   .pointer = nbl, .value = flags });
+	fake_log_add(adapter->mp->log, (struct fake_call){ .kind = FAKE_MP_SEND_PLAIN,
+							   .context = context,
+							   .pointer = nbl,
+							   .value = flags });
 }
 
 static VOID return_plain(NDIS_HANDLE context, PNET_BUFFER_LIST nbl, ULONG flags)
 {
 	struct fake_adapter *adapter = context;
 
-	fake_log_add(adapter->mp->log, (struct fake_call){ .kind = FAKE_MP_RETURN_PLAIN, .context = context,
-							   .pointer = nbl, .value = flags });
+	fake_log_add(adapter->mp->log, (struct fake_call){ .kind = FAKE_MP_RETURN_PLAIN,
+							   .context = context,
+							   .pointer = nbl,
+							   .value = flags });
 }
 
 static NDIS_STATUS set_options(NDIS_HANDLE driver, NDIS_HANDLE context)
@@ -333,19 +362,21 @@ static NDIS_STATUS set_options(NDIS_HANDLE driver, NDIS_HANDLE context)
 
 	mp->set_options_handle = driver;
 	if (mp->with_generic)
-		mp->generic_status = NdisSetOptionalHandlers(driver, (PNDIS_DRIVER_OPTIONAL_HANDLERS)&mp->generic);
+		mp->generic_status = NdisSetOptionalHandlers(
+			driver, (PNDIS_DRIVER_OPTIONAL_HANDLERS)&mp->generic);
 	if (mp->generic_status != NDIS_STATUS_SUCCESS)
 		return mp->generic_status;
 	if (mp->with_tcp)
-		mp->tcp_status = NdisSetOptionalHandlers(driver, (PNDIS_DRIVER_OPTIONAL_HANDLERS)&mp->tcp);
+		mp->tcp_status =
+			NdisSetOptionalHandlers(driver, (PNDIS_DRIVER_OPTIONAL_HANDLERS)&mp->tcp);
 	return mp->tcp_status;
 }
 
 static void init_chimney(struct fake_miniport *mp)
 {
 	mp->generic = (NDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS){
-		.Header = { NDIS_OBJECT_TYPE_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS, NDIS_OBJECT_REVISION_1,
-			    sizeof(mp->generic) },
+		.Header = { NDIS_OBJECT_TYPE_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS,
+			    NDIS_OBJECT_REVISION_1, sizeof(mp->generic) },
 		.InitiateOffloadHandler = initiate,
 		.TerminateOffloadHandler = terminate,
 		.UpdateOffloadHandler = update,
@@ -353,8 +384,8 @@ static void init_chimney(struct fake_miniport *mp)
 		.QueryOffloadHandler = query,
 	};
 	mp->tcp = (NDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS){
-		.Header = { NDIS_OBJECT_TYPE_PROVIDER_CHIMNEY_OFFLOAD_CHARACTERISTICS, NDIS_OBJECT_REVISION_1,
-			    sizeof(mp->tcp) },
+		.Header = { NDIS_OBJECT_TYPE_PROVIDER_CHIMNEY_OFFLOAD_CHARACTERISTICS,
+			    NDIS_OBJECT_REVISION_1, sizeof(mp->tcp) },
 		.OffloadType = NdisTcpChimneyOffload,
 		.TcpOffloadSendHandler = offload_send,
 		.TcpOffloadReceiveHandler = offload_receive,

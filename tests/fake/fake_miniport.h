@@ -40,26 +40,28 @@ struct fake_adapter {
 	NDIS_STATUS handlers_status; /* of NdisMGetOffloadHandlers(NdisTcpChimneyOffload) */
 	NDIS_STATUS attributes_status;
 	NDIS_TCP_OFFLOAD_EVENT_HANDLERS up; /* the table as NDIS gave it */
-	NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *open[FAKE_OPS]; /* the latest operation of a kind that is not completed */
+	NDIS_MINIPORT_OFFLOAD_BLOCK_LIST
+		*open[FAKE_OPS]; /* the latest operation of a kind that is not completed */
 	NDIS_OID_REQUEST *open_request;
 	struct fake_object objects[FAKE_OBJECTS];
 	size_t object_count;
 };
 
 /* Status of a block that brings a new object, or that names one. Only blocks with SUCCESS or PARTIAL get an object. */
-typedef NDIS_STATUS fake_verdict_fn(void *ctx, enum fake_op op, const NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *block);
+typedef NDIS_STATUS fake_verdict_fn(void *ctx, enum fake_op op,
+				    const NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *block);
 
 struct fake_miniport {
 	struct fake_log *log;
 	/* Set between init and register. */
-	bool with_generic, with_tcp;  /* which chimney functions to register */
-	bool report_offload;          /* give offload attributes in MiniportInitializeEx */
+	bool with_generic, with_tcp; /* which chimney functions to register */
+	bool report_offload;         /* give offload attributes in MiniportInitializeEx */
 	NDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS generic;
 	NDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS tcp;
 	NDIS_TCP_CONNECTION_OFFLOAD current, hardware;
 	/* May change at any time. */
 	NDIS_STATUS initialize_status, pause_status, oid_status;
-	bool complete_inline; /* state operations are completed inside the handler */
+	bool complete_inline;     /* state operations are completed inside the handler */
 	fake_verdict_fn *verdict; /* NULL: success */
 	void *verdict_ctx;
 	/* Results. */
@@ -83,12 +85,14 @@ struct fake_adapter *fake_miniport_adapter(struct fake_miniport *mp, size_t inde
  * (fake_query_value()). fake_adapter_answer() does the first two alone.
  */
 void fake_adapter_complete(struct fake_adapter *adapter, enum fake_op op);
-void fake_adapter_answer(struct fake_adapter *adapter, enum fake_op op, NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *list);
+void fake_adapter_answer(struct fake_adapter *adapter, enum fake_op op,
+			 NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *list);
 
 /* What a query writes into SndUna (TCP) or NicReachabilityDelta (neighbor) of an object's delegated state. */
 uint32_t fake_query_value(const struct fake_object *object);
 
-void fake_adapter_complete_io(struct fake_adapter *adapter, enum fake_io io, NET_BUFFER_LIST *chain);
+void fake_adapter_complete_io(struct fake_adapter *adapter, enum fake_io io,
+			      NET_BUFFER_LIST *chain);
 void fake_adapter_complete_oid(struct fake_adapter *adapter, NDIS_STATUS status);
 
 /* fake_adapter_object() - the index-th object that was ever offloaded to the adapter; fails when there is none. */

@@ -11,11 +11,13 @@
 
 /* ---- Completions ------------------------------------------------------------------------------------------------------- */
 
-static void state_complete(NDIS_HANDLE context, enum fake_kind kind, NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list)
+static void state_complete(NDIS_HANDLE context, enum fake_kind kind,
+			   NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list)
 {
 	struct fake_binding *binding = context;
 
-	fake_log_add(binding->pr->log, (struct fake_call){ .kind = kind, .context = context, .pointer = list });
+	fake_log_add(binding->pr->log,
+		     (struct fake_call){ .kind = kind, .context = context, .pointer = list });
 	if (binding->pr->on_complete)
 		binding->pr->on_complete(binding, kind, list);
 }
@@ -49,7 +51,8 @@ static void io_complete(NDIS_HANDLE context, enum fake_kind kind, NET_BUFFER_LIS
 {
 	struct fake_binding *binding = context;
 
-	fake_log_add(binding->pr->log, (struct fake_call){ .kind = kind, .context = context, .pointer = nbl });
+	fake_log_add(binding->pr->log,
+		     (struct fake_call){ .kind = kind, .context = context, .pointer = nbl });
 }
 
 static VOID send_complete(NDIS_HANDLE context, PNET_BUFFER_LIST nbl)
@@ -82,14 +85,19 @@ static struct fake_protocol *indicated;
 
 static VOID tcp_event(PVOID offload_context, ULONG type, ULONG information)
 {
-	fake_log_add(indicated->log, (struct fake_call){ .kind = FAKE_PR_TCP_EVENT, .context = offload_context,
-							 .value = type, .value2 = information });
+	fake_log_add(indicated->log, (struct fake_call){ .kind = FAKE_PR_TCP_EVENT,
+							 .context = offload_context,
+							 .value = type,
+							 .value2 = information });
 }
 
-static NDIS_STATUS tcp_receive(PVOID offload_context, PNET_BUFFER_LIST nbl, NDIS_STATUS status, PULONG consumed)
+static NDIS_STATUS tcp_receive(PVOID offload_context, PNET_BUFFER_LIST nbl, NDIS_STATUS status,
+			       PULONG consumed)
 {
-	fake_log_add(indicated->log, (struct fake_call){ .kind = FAKE_PR_TCP_RECEIVE, .context = offload_context,
-							 .pointer = nbl, .value = (uint32_t)status });
+	fake_log_add(indicated->log, (struct fake_call){ .kind = FAKE_PR_TCP_RECEIVE,
+							 .context = offload_context,
+							 .pointer = nbl,
+							 .value = (uint32_t)status });
 	*consumed = indicated->receive_consumed;
 	return indicated->receive_answer;
 }
@@ -98,33 +106,41 @@ static VOID offload_event(NDIS_HANDLE context, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST
 {
 	struct fake_binding *binding = context;
 
-	fake_log_add(binding->pr->log, (struct fake_call){ .kind = FAKE_PR_OFFLOAD_EVENT, .context = context,
-							   .object = list ? list->OffloadHandle : NULL,
-							   .pointer = list, .value = code });
+	fake_log_add(binding->pr->log,
+		     (struct fake_call){ .kind = FAKE_PR_OFFLOAD_EVENT,
+					 .context = context,
+					 .object = list ? list->OffloadHandle : NULL,
+					 .pointer = list,
+					 .value = code });
 	if (list && code == NeighborReachabilityQuery)
-		((NEIGHBOR_OFFLOAD_STATE_CACHED *)NdisOffloadFirstState(list))->HostReachabilityDelta =
-			binding->pr->reachability;
+		((NEIGHBOR_OFFLOAD_STATE_CACHED *)NdisOffloadFirstState(list))
+			->HostReachabilityDelta = binding->pr->reachability;
 }
 
 static VOID status_ex(NDIS_HANDLE context, PNDIS_STATUS_INDICATION indication)
 {
 	struct fake_binding *binding = context;
 
-	fake_log_add(binding->pr->log, (struct fake_call){ .kind = FAKE_PR_STATUS, .context = context,
-							   .value = (uint32_t)indication->StatusCode,
-							   .value2 = indication->StatusBufferSize });
+	fake_log_add(binding->pr->log,
+		     (struct fake_call){ .kind = FAKE_PR_STATUS,
+					 .context = context,
+					 .value = (uint32_t)indication->StatusCode,
+					 .value2 = indication->StatusBufferSize });
 	assert_true(indication->StatusBufferSize <= FAKE_STATUS_BYTES);
 	memset(binding->status_buffer, 0, FAKE_STATUS_BYTES);
 	if (indication->StatusBufferSize)
-		memcpy(binding->status_buffer, indication->StatusBuffer, indication->StatusBufferSize);
+		memcpy(binding->status_buffer, indication->StatusBuffer,
+		       indication->StatusBufferSize);
 }
 
 static NDIS_STATUS pnp_event(NDIS_HANDLE context, PNET_PNP_EVENT_NOTIFICATION notification)
 {
 	struct fake_binding *binding = context;
 
-	fake_log_add(binding->pr->log, (struct fake_call){ .kind = FAKE_PR_PNP, .context = context,
-							   .value = notification->NetPnPEvent.NetEvent });
+	fake_log_add(binding->pr->log,
+		     (struct fake_call){ .kind = FAKE_PR_PNP,
+					 .context = context,
+					 .value = notification->NetPnPEvent.NetEvent });
 	if (binding->pr->pnp_status == NDIS_STATUS_PENDING)
 		binding->pnp_open = notification;
 	return binding->pr->pnp_status;
@@ -134,25 +150,33 @@ static VOID oid_complete(NDIS_HANDLE context, PNDIS_OID_REQUEST request, NDIS_ST
 {
 	struct fake_binding *binding = context;
 
-	fake_log_add(binding->pr->log, (struct fake_call){ .kind = FAKE_PR_OID_COMPLETE, .context = context,
-							   .pointer = request, .value = (uint32_t)status });
+	fake_log_add(binding->pr->log, (struct fake_call){ .kind = FAKE_PR_OID_COMPLETE,
+							   .context = context,
+							   .pointer = request,
+							   .value = (uint32_t)status });
 }
 
-static VOID receive_plain(NDIS_HANDLE context, PNET_BUFFER_LIST nbl, NDIS_PORT_NUMBER port, ULONG count, ULONG flags)
+static VOID receive_plain(NDIS_HANDLE context, PNET_BUFFER_LIST nbl, NDIS_PORT_NUMBER port,
+			  ULONG count, ULONG flags)
 {
 	struct fake_binding *binding = context;
 
 	(void)port;
-	fake_log_add(binding->pr->log, (struct fake_call){ .kind = FAKE_PR_RECEIVE_PLAIN, .context = context,
-							   .pointer = nbl, .value = count, .value2 = flags });
+	fake_log_add(binding->pr->log, (struct fake_call){ .kind = FAKE_PR_RECEIVE_PLAIN,
+							   .context = context,
+							   .pointer = nbl,
+							   .value = count,
+							   .value2 = flags });
 }
 
 static VOID send_plain_complete(NDIS_HANDLE context, PNET_BUFFER_LIST nbl, ULONG flags)
 {
 	struct fake_binding *binding = context;
 
-	fake_log_add(binding->pr->log, (struct fake_call){ .kind = FAKE_PR_SEND_PLAIN_COMPLETE, .context = context,
-							   .pointer = nbl, .value = flags });
+	fake_log_add(binding->pr->log, (struct fake_call){ .kind = FAKE_PR_SEND_PLAIN_COMPLETE,
+							   .context = context,
+							   .pointer = nbl,
+							   .value = flags });
 }
 
 /* ---- Life ------------------------------------------------------------------------------------------------------------------ */
@@ -170,15 +194,18 @@ static void copy_name(char *to, size_t size, const NDIS_STRING *name)
 static NDIS_STATUS register_chimney(struct fake_protocol *pr, NDIS_HANDLE handle)
 {
 	if (pr->with_generic)
-		pr->generic_status = NdisSetOptionalHandlers(handle, (PNDIS_DRIVER_OPTIONAL_HANDLERS)&pr->generic);
+		pr->generic_status = NdisSetOptionalHandlers(
+			handle, (PNDIS_DRIVER_OPTIONAL_HANDLERS)&pr->generic);
 	if (pr->generic_status != NDIS_STATUS_SUCCESS)
 		return pr->generic_status;
 	if (pr->with_tcp)
-		pr->tcp_status = NdisSetOptionalHandlers(handle, (PNDIS_DRIVER_OPTIONAL_HANDLERS)&pr->tcp);
+		pr->tcp_status =
+			NdisSetOptionalHandlers(handle, (PNDIS_DRIVER_OPTIONAL_HANDLERS)&pr->tcp);
 	return pr->tcp_status;
 }
 
-static NDIS_STATUS bind(NDIS_HANDLE driver_context, NDIS_HANDLE bind_context, PNDIS_BIND_PARAMETERS params)
+static NDIS_STATUS bind(NDIS_HANDLE driver_context, NDIS_HANDLE bind_context,
+			PNDIS_BIND_PARAMETERS params)
 {
 	struct fake_protocol *pr = driver_context;
 	NDIS_OPEN_PARAMETERS open = {
@@ -188,7 +215,8 @@ static NDIS_STATUS bind(NDIS_HANDLE driver_context, NDIS_HANDLE bind_context, PN
 	};
 	struct fake_binding *binding;
 
-	fake_log_add(pr->log, (struct fake_call){ .kind = FAKE_PR_BIND, .context = driver_context });
+	fake_log_add(pr->log,
+		     (struct fake_call){ .kind = FAKE_PR_BIND, .context = driver_context });
 	if (pr->bind_status != NDIS_STATUS_SUCCESS)
 		return pr->bind_status;
 	assert_true(pr->binding_count < FAKE_BINDINGS);
@@ -202,7 +230,8 @@ static NDIS_STATUS bind(NDIS_HANDLE driver_context, NDIS_HANDLE bind_context, PN
 	binding->has_hardware = params->TcpConnectionOffloadHardwareCapabilities;
 	if (binding->has_hardware)
 		binding->hardware = *params->TcpConnectionOffloadHardwareCapabilities;
-	binding->open_status = NdisOpenAdapterEx(pr->driver, binding, &open, bind_context, &binding->handle);
+	binding->open_status =
+		NdisOpenAdapterEx(pr->driver, binding, &open, bind_context, &binding->handle);
 	if (binding->open_status != NDIS_STATUS_SUCCESS)
 		return binding->open_status;
 	pr->binding_count++;
@@ -216,7 +245,8 @@ static NDIS_STATUS unbind(NDIS_HANDLE unbind_context, NDIS_HANDLE context)
 	struct fake_binding *binding = context;
 	NDIS_HANDLE handle = binding->handle;
 
-	fake_log_add(binding->pr->log, (struct fake_call){ .kind = FAKE_PR_UNBIND, .context = context });
+	fake_log_add(binding->pr->log,
+		     (struct fake_call){ .kind = FAKE_PR_UNBIND, .context = context });
 	binding->handle = NULL;
 	binding->unbind_context = unbind_context;
 	return NdisCloseAdapterEx(handle);
@@ -249,7 +279,8 @@ static void init_chimney(struct fake_protocol *pr)
 {
 	pr->generic = (NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS){
 		.Header = { NDIS_OBJECT_TYPE_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS,
-			    NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS_REVISION_1, sizeof(pr->generic) },
+			    NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS_REVISION_1,
+			    sizeof(pr->generic) },
 		.InitiateOffloadCompleteHandler = initiate_complete,
 		.TerminateOffloadCompleteHandler = terminate_complete,
 		.UpdateOffloadCompleteHandler = update_complete,
@@ -259,7 +290,8 @@ static void init_chimney(struct fake_protocol *pr)
 	};
 	pr->tcp = (NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS){
 		.Header = { NDIS_OBJECT_TYPE_CLIENT_CHIMNEY_OFFLOAD_CHARACTERISTICS,
-			    NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS_REVISION_1, sizeof(pr->tcp) },
+			    NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS_REVISION_1,
+			    sizeof(pr->tcp) },
 		.OffloadType = NdisTcpChimneyOffload,
 		.TcpOffloadSendCompleteHandler = send_complete,
 		.TcpOffloadReceiveCompleteHandler = receive_complete,
@@ -316,11 +348,13 @@ struct fake_binding *fake_protocol_binding(struct fake_protocol *pr, size_t inde
 	return &pr->bindings[index];
 }
 
-void fake_request_init(NDIS_OID_REQUEST *request, NDIS_REQUEST_TYPE type, NDIS_OID oid, void *buffer, UINT bytes)
+void fake_request_init(NDIS_OID_REQUEST *request, NDIS_REQUEST_TYPE type, NDIS_OID oid,
+		       void *buffer, UINT bytes)
 {
 	memset(request, 0, sizeof(*request));
-	request->Header = (NDIS_OBJECT_HEADER){ NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID_REQUEST_REVISION_1,
-						NDIS_SIZEOF_OID_REQUEST_REVISION_1 };
+	request->Header =
+		(NDIS_OBJECT_HEADER){ NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID_REQUEST_REVISION_1,
+				      NDIS_SIZEOF_OID_REQUEST_REVISION_1 };
 	request->RequestType = type;
 	request->DATA.QUERY_INFORMATION.Oid = oid;
 	request->DATA.QUERY_INFORMATION.InformationBuffer = buffer;

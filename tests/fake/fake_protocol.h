@@ -26,18 +26,18 @@ struct fake_binding {
 	NDIS_HANDLE handle; /* NdisBindingHandle; NULL: not bound (any more) */
 	char adapter_name[64];
 	NDIS_STATUS open_status, late_status; /* late: of register_at_bind */
-	bool has_current, has_hardware; /* copies of what NDIS_BIND_PARAMETERS said */
+	bool has_current, has_hardware;       /* copies of what NDIS_BIND_PARAMETERS said */
 	NDIS_TCP_CONNECTION_OFFLOAD current, hardware;
 	unsigned char status_buffer[FAKE_STATUS_BYTES]; /* of the latest status indication */
-	NDIS_HANDLE unbind_context; /* of an unbind that pends */
-	NET_PNP_EVENT_NOTIFICATION *pnp_open; /* event that pends */
+	NDIS_HANDLE unbind_context;                     /* of an unbind that pends */
+	NET_PNP_EVENT_NOTIFICATION *pnp_open;           /* event that pends */
 };
 
 struct fake_protocol {
 	struct fake_log *log;
 	/* Set between init and register. */
 	bool with_generic, with_tcp; /* which chimney functions to register */
-	bool register_at_bind;       /* not with the driver handle, but later with the binding handle */
+	bool register_at_bind; /* not with the driver handle, but later with the binding handle */
 	NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS generic;
 	NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS tcp;
 	/* May change at any time. */
@@ -47,7 +47,8 @@ struct fake_protocol {
 	ULONG receive_consumed;
 	ULONG reachability; /* answer to NeighborReachabilityQuery: HostReachabilityDelta */
 	/* Called at the end of ProtocolXxxOffloadComplete when not NULL; the log has the call already. */
-	void (*on_complete)(struct fake_binding *binding, enum fake_kind kind, NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list);
+	void (*on_complete)(struct fake_binding *binding, enum fake_kind kind,
+			    NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list);
 	void *ctx; /* of the test */
 	/* Results. */
 	NDIS_HANDLE driver; /* NULL: not registered */
@@ -65,6 +66,7 @@ void fake_protocol_deregister(struct fake_protocol *pr);
 struct fake_binding *fake_protocol_binding(struct fake_protocol *pr, size_t index);
 
 /* fake_request_init() - an OID request; buffer is borrowed. */
-void fake_request_init(NDIS_OID_REQUEST *request, NDIS_REQUEST_TYPE type, NDIS_OID oid, void *buffer, UINT bytes);
+void fake_request_init(NDIS_OID_REQUEST *request, NDIS_REQUEST_TYPE type, NDIS_OID oid,
+		       void *buffer, UINT bytes);
 
 #endif

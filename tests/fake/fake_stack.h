@@ -20,10 +20,10 @@ struct fake_stack {
 	struct fake_log log;
 	struct fake_miniport mp;
 	struct fake_protocol pr;
-	struct nrt_adapter *nrt;       /* of "tgt0" */
-	struct fake_adapter *adapter;  /* the fake behind it */
+	struct nrt_adapter *nrt;      /* of "tgt0" */
+	struct fake_adapter *adapter; /* the fake behind it */
 	struct fake_binding *binding;
-	struct fake_tree tree;         /* of fake_stack_offload() */
+	struct fake_tree tree; /* of fake_stack_offload() */
 };
 
 void fake_stack_init(struct fake_stack *stack);

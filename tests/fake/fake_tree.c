@@ -24,8 +24,8 @@ static void link_block(struct fake_tree *tree, struct fake_block *parent, struct
 	*last = block;
 }
 
-struct fake_block *fake_block_refer(struct fake_tree *tree, struct fake_block *parent, OFFLOAD_STATE_TYPE type,
-				    NDIS_OFFLOAD_HANDLE *handle)
+struct fake_block *fake_block_refer(struct fake_tree *tree, struct fake_block *parent,
+				    OFFLOAD_STATE_TYPE type, NDIS_OFFLOAD_HANDLE *handle)
 {
 	struct fake_block *block;
 
@@ -41,8 +41,8 @@ struct fake_block *fake_block_refer(struct fake_tree *tree, struct fake_block *p
 	return block;
 }
 
-struct fake_block *fake_block_add(struct fake_tree *tree, struct fake_block *parent, OFFLOAD_STATE_TYPE type,
-				  enum fake_block_kind kind)
+struct fake_block *fake_block_add(struct fake_tree *tree, struct fake_block *parent,
+				  OFFLOAD_STATE_TYPE type, enum fake_block_kind kind)
 {
 	struct fake_block *block = fake_block_refer(tree, parent, type, NULL);
 

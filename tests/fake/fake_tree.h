@@ -28,7 +28,8 @@ enum fake_block_kind {
 
 struct fake_block {
 	NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST list;
-	uint64_t state[FAKE_STATE_BYTES / sizeof(uint64_t)]; /* follows the list at a multiple of 8 */
+	uint64_t state[FAKE_STATE_BYTES /
+		       sizeof(uint64_t)]; /* follows the list at a multiple of 8 */
 	NDIS_OFFLOAD_HANDLE own_handle;
 	struct fake_block *last_child;
 };
@@ -42,12 +43,12 @@ struct fake_tree {
 void fake_tree_init(struct fake_tree *tree);
 
 /* fake_block_add() - parent NULL: a further root. All state is zero, its Lengths too. */
-struct fake_block *fake_block_add(struct fake_tree *tree, struct fake_block *parent, OFFLOAD_STATE_TYPE type,
-				  enum fake_block_kind kind);
+struct fake_block *fake_block_add(struct fake_tree *tree, struct fake_block *parent,
+				  OFFLOAD_STATE_TYPE type, enum fake_block_kind kind);
 
 /* fake_block_refer() - the same, but the block names an object by a handle that exists: a linker, or what a query is about. */
-struct fake_block *fake_block_refer(struct fake_tree *tree, struct fake_block *parent, OFFLOAD_STATE_TYPE type,
-				    NDIS_OFFLOAD_HANDLE *handle);
+struct fake_block *fake_block_refer(struct fake_tree *tree, struct fake_block *parent,
+				    OFFLOAD_STATE_TYPE type, NDIS_OFFLOAD_HANDLE *handle);
 
 /* fake_tree_connection() - neighbor -> path -> TCP, all new. Returns the root; the others are its first dependents. */
 struct fake_block *fake_tree_connection(struct fake_tree *tree);

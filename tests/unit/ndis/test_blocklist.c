@@ -160,7 +160,8 @@ static void test_too_deep(void **state)
 		if (tcp >= f.count || f.count == BLOCKS_MAX)
 			continue;
 		block = (union nrt_block *)block->protocol.DependentBlockList;
-		if (f.blocks[tcp].protocol.DependentBlockList == NULL || block->protocol.DependentBlockList)
+		if (f.blocks[tcp].protocol.DependentBlockList == NULL ||
+		    block->protocol.DependentBlockList)
 			continue;
 		block->protocol.DependentBlockList = &new_block(&f)->protocol;
 		memcpy(f.before, f.blocks, sizeof(f.before));
@@ -168,7 +169,8 @@ static void test_too_deep(void **state)
 		assert_int_equal(nrt_blocks_to_miniport(root, &f), -EINVAL);
 		for (i = 0; i < f.count; i++) {
 			assert_memory_equal(&f.before[i], &f.blocks[i], sizeof(f.before[i]));
-			assert_memory_equal(&f.handles_before[i], &f.handles[i], sizeof(f.handles[i]));
+			assert_memory_equal(&f.handles_before[i], &f.handles[i],
+					    sizeof(f.handles[i]));
 		}
 		refused++;
 	}
@@ -187,9 +189,9 @@ static void test_refuse(void **state)
 	for (seed = 1; seed <= 200; seed++) {
 		nrt_blocks_refuse(grow(&f, seed));
 		for (i = 0; i < f.count; i++)
-			right &= f.blocks[i].protocol.Status == (f.blocks[i].protocol.OffloadHandle ?
-									 NDIS_STATUS_FAILURE :
-									 NDIS_STATUS_SUCCESS);
+			right &= f.blocks[i].protocol.Status == (f.blocks[i].protocol.OffloadHandle
+									 ? NDIS_STATUS_FAILURE
+									 : NDIS_STATUS_SUCCESS);
 	}
 	assert_true(right);
 }
@@ -274,9 +276,12 @@ static void test_lengths_given(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_too_deep),
-		cmocka_unit_test(test_refuse),	      cmocka_unit_test(test_lengths),
-		cmocka_unit_test(test_lengths_only_of_new), cmocka_unit_test(test_lengths_given),
+		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_too_deep),
+		cmocka_unit_test(test_refuse),
+		cmocka_unit_test(test_lengths),
+		cmocka_unit_test(test_lengths_only_of_new),
+		cmocka_unit_test(test_lengths_given),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -57,20 +57,24 @@ static void test_bits_of_capabilities(void **state)
 static void test_block_lists_overlay(void **state)
 {
 	(void)state;
-#define SAME(member)                                                                                                \
-	(offsetof(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST, member) == offsetof(NDIS_MINIPORT_OFFLOAD_BLOCK_LIST, member))
-	REQ("BLK-18", sizeof(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST) == sizeof(NDIS_MINIPORT_OFFLOAD_BLOCK_LIST) &&
-			      SAME(Header) && SAME(NextBlock) && SAME(DependentBlockList) && SAME(Status) &&
-			      SAME(ProtocolReserved) && SAME(MiniportReserved) && SAME(ImReserved) && SAME(Scratch) &&
-			      SAME(SourceHandle) && SAME(PortNumber) && SAME(NetBufferListChain) &&
-			      offsetof(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST, NdisReserved[2]) ==
-				      offsetof(NDIS_MINIPORT_OFFLOAD_BLOCK_LIST, MiniportOffloadContext) &&
-			      offsetof(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST, OffloadHandle) ==
-				      offsetof(NDIS_MINIPORT_OFFLOAD_BLOCK_LIST, NdisOffloadHandle));
-	REQ("BLK-32", offsetof(NDIS_MINIPORT_OFFLOAD_BLOCK_LIST, PortNumber) >
-				      offsetof(NDIS_MINIPORT_OFFLOAD_BLOCK_LIST, SourceHandle) &&
-			      offsetof(NDIS_MINIPORT_OFFLOAD_BLOCK_LIST, PortNumber) <
-				      offsetof(NDIS_MINIPORT_OFFLOAD_BLOCK_LIST, NetBufferListChain));
+#define SAME(member)                                                                               \
+	(offsetof(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST, member) ==                                     \
+	 offsetof(NDIS_MINIPORT_OFFLOAD_BLOCK_LIST, member))
+	REQ("BLK-18",
+	    sizeof(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST) == sizeof(NDIS_MINIPORT_OFFLOAD_BLOCK_LIST) &&
+		    SAME(Header) && SAME(NextBlock) && SAME(DependentBlockList) && SAME(Status) &&
+		    SAME(ProtocolReserved) && SAME(MiniportReserved) && SAME(ImReserved) &&
+		    SAME(Scratch) && SAME(SourceHandle) && SAME(PortNumber) &&
+		    SAME(NetBufferListChain) &&
+		    offsetof(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST, NdisReserved[2]) ==
+			    offsetof(NDIS_MINIPORT_OFFLOAD_BLOCK_LIST, MiniportOffloadContext) &&
+		    offsetof(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST, OffloadHandle) ==
+			    offsetof(NDIS_MINIPORT_OFFLOAD_BLOCK_LIST, NdisOffloadHandle));
+	REQ("BLK-32",
+	    offsetof(NDIS_MINIPORT_OFFLOAD_BLOCK_LIST, PortNumber) >
+			    offsetof(NDIS_MINIPORT_OFFLOAD_BLOCK_LIST, SourceHandle) &&
+		    offsetof(NDIS_MINIPORT_OFFLOAD_BLOCK_LIST, PortNumber) <
+			    offsetof(NDIS_MINIPORT_OFFLOAD_BLOCK_LIST, NetBufferListChain));
 }
 
 static void test_names(void **state)
@@ -81,10 +85,12 @@ static void test_names(void **state)
 
 	(void)state;
 	/* The names and types compile; the members exist under the header's spelling. */
-	REQ("REG-21", query && !table.NdisTcpOffloadReceiveHandler && !table.NdisTcpOffloadEventHandler &&
-			      !table.NdisTcpOffloadSendComplete && !table.NdisTcpOffloadForwardComplete);
+	REQ("REG-21",
+	    query && !table.NdisTcpOffloadReceiveHandler && !table.NdisTcpOffloadEventHandler &&
+		    !table.NdisTcpOffloadSendComplete && !table.NdisTcpOffloadForwardComplete);
 	REQ("RCV-78", receive_return != NULL);
-	REQ("REG-19", NDIS_STATUS_SUCCESS == STATUS_SUCCESS && NDIS_STATUS_NOT_SUPPORTED == STATUS_NOT_SUPPORTED);
+	REQ("REG-19", NDIS_STATUS_SUCCESS == STATUS_SUCCESS &&
+			      NDIS_STATUS_NOT_SUPPORTED == STATUS_NOT_SUPPORTED);
 }
 
 /* Walking by Length: every state starts at a multiple of 8, whatever the sizes in front of it. */
@@ -106,8 +112,10 @@ static void test_state_walk(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_bits_of_state),	    cmocka_unit_test(test_bits_of_capabilities),
-		cmocka_unit_test(test_block_lists_overlay), cmocka_unit_test(test_names),
+		cmocka_unit_test(test_bits_of_state),
+		cmocka_unit_test(test_bits_of_capabilities),
+		cmocka_unit_test(test_block_lists_overlay),
+		cmocka_unit_test(test_names),
 		cmocka_unit_test(test_state_walk),
 	};
 

@@ -17,10 +17,10 @@
 
 #include "ndis/nrt.h"
 
-#define FLAT_BYTES  65536u
-#define PIECES_MAX  256u
-#define SEEDS       300u
-#define STEPS       60u
+#define FLAT_BYTES 65536u
+#define PIECES_MAX 256u
+#define SEEDS      300u
+#define STEPS      60u
 
 static uint64_t rng;
 
@@ -49,8 +49,9 @@ static NDIS_HANDLE pool_new(BOOLEAN with_buffer, USHORT context_bytes, ULONG dat
 
 struct model {
 	uint8_t flat[FLAT_BYTES];
-	uint32_t start, data, end;      /* places in flat: first byte of the first piece, of the data, end of the data */
-	uint32_t piece[PIECES_MAX];     /* bytes of each, first piece first */
+	uint32_t start, data,
+		end; /* places in flat: first byte of the first piece, of the data, end of the data */
+	uint32_t piece[PIECES_MAX]; /* bytes of each, first piece first */
 	size_t pieces;
 };
 
@@ -109,7 +110,8 @@ static void check_data(struct model *m, NET_BUFFER *nb)
 	if (!length)
 		return;
 	from = rnd(length);
-	bytes = 1 + rnd(length - from < sizeof(storage) ? length - from : (uint32_t)sizeof(storage));
+	bytes = 1 +
+		rnd(length - from < sizeof(storage) ? length - from : (uint32_t)sizeof(storage));
 	for (i = 0; i < bytes; i++)
 		assert_int_equal(*data_byte(nb, from + i), m->flat[m->data + from + i]);
 	bytes = length < sizeof(storage) ? length : (uint32_t)sizeof(storage);
@@ -152,7 +154,8 @@ static void step_retreat(struct model *m, NET_BUFFER *nb)
 		m->piece[0] = size;
 		m->pieces++;
 	}
-	assert_int_equal(NdisRetreatNetBufferDataStart(nb, delta, back_fill, allocate_mdl), NDIS_STATUS_SUCCESS);
+	assert_int_equal(NdisRetreatNetBufferDataStart(nb, delta, back_fill, allocate_mdl),
+			 NDIS_STATUS_SUCCESS);
 	m->data -= delta;
 	for (i = 0; i < delta; i++) {
 		m->flat[m->data + i] = (uint8_t)rnd(256);
@@ -201,7 +204,8 @@ static void run_data_seed(NDIS_HANDLE pool)
 
 	fill_chain(&m, chain);
 	m.data += rnd(m.end - m.data);
-	nbl = NdisAllocateNetBufferAndNetBufferList(pool, 0, 0, chain, m.data - m.start, m.end - m.data);
+	nbl = NdisAllocateNetBufferAndNetBufferList(pool, 0, 0, chain, m.data - m.start,
+						    m.end - m.data);
 	assert_non_null(nbl);
 	nb = nbl->FirstNetBuffer;
 	assert_null(nb->Next);
@@ -242,7 +246,8 @@ static void test_data_start_own_mdl(void **state)
 	NDIS_HANDLE pool = pool_new(TRUE, 0, 0);
 	uint8_t payload[10] = "0123456789", *header;
 	MDL *mdl = NdisAllocateMdl(NULL, payload, sizeof(payload));
-	NET_BUFFER_LIST *nbl = NdisAllocateNetBufferAndNetBufferList(pool, 0, 0, mdl, 0, sizeof(payload));
+	NET_BUFFER_LIST *nbl =
+		NdisAllocateNetBufferAndNetBufferList(pool, 0, 0, mdl, 0, sizeof(payload));
 	NET_BUFFER *nb = nbl->FirstNetBuffer;
 
 	(void)state;
@@ -254,7 +259,8 @@ static void test_data_start_own_mdl(void **state)
 	memset(header, 'h', 20);
 	assert_null(NdisGetDataBuffer(nb, 21, NULL, 1, 0)); /* spans two MDLs, no storage */
 	nrt_fail_alloc_after(0);
-	assert_int_equal(NdisRetreatNetBufferDataStart(nb, 12, 0, NULL), NDIS_STATUS_SUCCESS); /* fits the room */
+	assert_int_equal(NdisRetreatNetBufferDataStart(nb, 12, 0, NULL),
+			 NDIS_STATUS_SUCCESS); /* fits the room */
 	assert_int_equal(NdisRetreatNetBufferDataStart(nb, 1, 0, NULL), NDIS_STATUS_RESOURCES);
 	nrt_fail_alloc_after(-1);
 	assert_int_equal(nb->DataLength, 42);
@@ -339,7 +345,8 @@ static void context_push(struct context_model *m, NET_BUFFER_LIST *nbl)
 
 	if (m->depth == 64)
 		return;
-	assert_int_equal(NdisAllocateNetBufferListContext(nbl, bytes, (USHORT)rnd(64), 0), NDIS_STATUS_SUCCESS);
+	assert_int_equal(NdisAllocateNetBufferListContext(nbl, bytes, (USHORT)rnd(64), 0),
+			 NDIS_STATUS_SUCCESS);
 	m->bytes[m->depth] = bytes;
 	m->at[m->depth] = NET_BUFFER_LIST_CONTEXT_DATA_START(nbl);
 	assert_int_equal((uintptr_t)m->at[m->depth] % 16, 0);
@@ -386,7 +393,8 @@ static void test_contexts(void **state)
 				context_pop(&m, nbl);
 			context_check(&m);
 		}
-		while (rnd(8) && m.depth) /* sometimes the list is freed with context left: that frees it too */
+		while (rnd(8) &&
+		       m.depth) /* sometimes the list is freed with context left: that frees it too */
 			context_pop(&m, nbl);
 		if (!m.depth)
 			assert_null(nbl->Context);
@@ -418,7 +426,8 @@ static void test_failed_allocations(void **state)
 	nrt_fail_alloc_after(0);
 	assert_null(NdisAllocateMdl(NULL, &pool, sizeof(pool)));
 	nrt_fail_alloc_after(-1);
-	assert_int_equal(NdisAllocateNetBufferListContext(nbl, 65535, 65535, 0), NDIS_STATUS_RESOURCES);
+	assert_int_equal(NdisAllocateNetBufferListContext(nbl, 65535, 65535, 0),
+			 NDIS_STATUS_RESOURCES);
 	NdisFreeNetBufferList(nbl);
 	NdisFreeNetBufferListPool(pool);
 }

@@ -64,7 +64,7 @@ static void check(struct fixture *f)
 		assert_int_equal(nrt_nblq_empty(&f->queue[q]), f->model[q].count == 0);
 		i = 0;
 		NRT_NBL_FOREACH(nbl, nrt_nblq_first(&f->queue[q]))
-			assert_int_equal(nbl - f->lists, f->model[q].items[i++]);
+		assert_int_equal(nbl - f->lists, f->model[q].items[i++]);
 		if (i)
 			assert_ptr_equal(f->queue[q].tail, &f->lists[f->model[q].items[i - 1]]);
 	}
@@ -162,8 +162,9 @@ static void step_chain(struct fixture *f, size_t q)
 
 static void run_seed(uint64_t seed)
 {
-	static void (*const steps[])(struct fixture *, size_t) = { step_push,	step_push,   step_push, step_pop,
-								   step_remove, step_splice, step_chain };
+	static void (*const steps[])(struct fixture *,
+				     size_t) = { step_push,   step_push,   step_push, step_pop,
+						 step_remove, step_splice, step_chain };
 	struct fixture f = { .rng = seed };
 	unsigned int i;
 
@@ -188,8 +189,12 @@ static void test_queue_against_model(void **state)
 
 static void test_chain_helpers(void **state)
 {
-	NET_BUFFER nb[4] = { { .DataLength = 100 }, { .DataLength = 20 }, { .DataLength = 3 }, { .DataLength = 0 } };
-	NET_BUFFER_LIST a = { .FirstNetBuffer = &nb[0] }, b = { .FirstNetBuffer = &nb[2] }, c = { 0 };
+	NET_BUFFER nb[4] = { { .DataLength = 100 },
+			     { .DataLength = 20 },
+			     { .DataLength = 3 },
+			     { .DataLength = 0 } };
+	NET_BUFFER_LIST a = { .FirstNetBuffer = &nb[0] }, b = { .FirstNetBuffer = &nb[2] },
+			c = { 0 };
 
 	(void)state;
 	nb[0].Next = &nb[1];
@@ -215,7 +220,8 @@ static void test_walk_that_frees(void **state)
 	nrt_nblq_init(&queue);
 	for (i = 0; i < 5; i++)
 		nrt_nblq_push(&queue, &lists[i]);
-	NRT_NBL_FOREACH_SAFE(nbl, keep, nrt_nblq_take_all(&queue)) {
+	NRT_NBL_FOREACH_SAFE(nbl, keep, nrt_nblq_take_all(&queue))
+	{
 		assert_ptr_equal(nbl, &lists[seen++]);
 		memset(nbl, 0xA5, sizeof(*nbl));
 	}

@@ -71,22 +71,32 @@ static void test_unknown(void **state)
 	assert_int_equal(nrt_errno_from_status((NDIS_STATUS)0xC0FFEE00), -EIO);
 	assert_int_equal(nrt_status_from_errno(-99999), NDIS_STATUS_FAILURE);
 	assert_string_equal(nrt_status_name((NDIS_STATUS)0xC0FFEE00), "NDIS_STATUS_?");
-	assert_string_equal(nrt_status_name(NDIS_STATUS_OFFLOAD_PATH_MTU), "NDIS_STATUS_OFFLOAD_PATH_MTU");
+	assert_string_equal(nrt_status_name(NDIS_STATUS_OFFLOAD_PATH_MTU),
+			    "NDIS_STATUS_OFFLOAD_PATH_MTU");
 }
 
 /* Every status that a block or a list may end with has a name for messages and an errno that is not success. */
 static void test_offload_statuses(void **state)
 {
 	static const NDIS_STATUS refusals[] = {
-		NDIS_STATUS_OFFLOAD_TCP_ENTRIES,	 NDIS_STATUS_OFFLOAD_PATH_ENTRIES,
-		NDIS_STATUS_OFFLOAD_NEIGHBOR_ENTRIES,	 NDIS_STATUS_OFFLOAD_IP_ADDRESS_ENTRIES,
-		NDIS_STATUS_OFFLOAD_HW_ADDRESS_ENTRIES,	 NDIS_STATUS_OFFLOAD_VLAN_ENTRIES,
-		NDIS_STATUS_OFFLOAD_TCP_XMIT_BUFFER,	 NDIS_STATUS_OFFLOAD_TCP_RCV_BUFFER,
-		NDIS_STATUS_OFFLOAD_TCP_RCV_WINDOW,	 NDIS_STATUS_OFFLOAD_VLAN_MISMATCH,
-		NDIS_STATUS_OFFLOAD_CONNECTION_REJECTED, NDIS_STATUS_OFFLOAD_POLICY,
-		NDIS_STATUS_OFFLOAD_PATH_MTU,		 NDIS_STATUS_UPLOAD_IN_PROGRESS,
-		NDIS_STATUS_REQUEST_UPLOAD,		 NDIS_STATUS_UPLOAD_REQUESTED,
-		NDIS_STATUS_OFFLOAD_DATA_NOT_ACCEPTED,	 NDIS_STATUS_OFFLOAD_DATA_PARTIALLY_ACCEPTED,
+		NDIS_STATUS_OFFLOAD_TCP_ENTRIES,
+		NDIS_STATUS_OFFLOAD_PATH_ENTRIES,
+		NDIS_STATUS_OFFLOAD_NEIGHBOR_ENTRIES,
+		NDIS_STATUS_OFFLOAD_IP_ADDRESS_ENTRIES,
+		NDIS_STATUS_OFFLOAD_HW_ADDRESS_ENTRIES,
+		NDIS_STATUS_OFFLOAD_VLAN_ENTRIES,
+		NDIS_STATUS_OFFLOAD_TCP_XMIT_BUFFER,
+		NDIS_STATUS_OFFLOAD_TCP_RCV_BUFFER,
+		NDIS_STATUS_OFFLOAD_TCP_RCV_WINDOW,
+		NDIS_STATUS_OFFLOAD_VLAN_MISMATCH,
+		NDIS_STATUS_OFFLOAD_CONNECTION_REJECTED,
+		NDIS_STATUS_OFFLOAD_POLICY,
+		NDIS_STATUS_OFFLOAD_PATH_MTU,
+		NDIS_STATUS_UPLOAD_IN_PROGRESS,
+		NDIS_STATUS_REQUEST_UPLOAD,
+		NDIS_STATUS_UPLOAD_REQUESTED,
+		NDIS_STATUS_OFFLOAD_DATA_NOT_ACCEPTED,
+		NDIS_STATUS_OFFLOAD_DATA_PARTIALLY_ACCEPTED,
 	};
 	size_t i;
 
@@ -100,8 +110,10 @@ static void test_offload_statuses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_both_ways), cmocka_unit_test(test_every_errno),
-		cmocka_unit_test(test_information_is_no_error), cmocka_unit_test(test_unknown),
+		cmocka_unit_test(test_both_ways),
+		cmocka_unit_test(test_every_errno),
+		cmocka_unit_test(test_information_is_no_error),
+		cmocka_unit_test(test_unknown),
 		cmocka_unit_test(test_offload_statuses),
 	};
 
