@@ -217,7 +217,7 @@ void tgt_conn_set_mtu(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t pat
 	uint32_t old = tgt_conn_mss(conn);
 
 	conn->path_mtu_bytes = path_mtu_bytes;
-	if (!(conn->flags & TGT_CF_STARTED))
+	if (!(conn->flags & TGT_CF_STARTED) || conn->flags & TGT_CF_SUSPENDED)
 		return;
 	if (tgt_conn_mss(conn) < old && !(conn->flags & TGT_CF_PERSIST))
 		tgt_recovery_resend(conn);

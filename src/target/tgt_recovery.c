@@ -120,6 +120,7 @@ static void undo_timeout(struct tgt_conn *conn)
 {
 	conn->phase = TGT_REC_OPEN;
 	conn->snd_nxt = conn->snd_max;
+	conn->recover = conn->snd_una;
 	if (conn->undo_cwnd_bytes > conn->cwnd_bytes)
 		conn->cwnd_bytes = conn->undo_cwnd_bytes;
 	if (conn->undo_ssthresh_bytes > conn->ssthresh_bytes)

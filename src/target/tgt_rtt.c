@@ -48,7 +48,8 @@ void tgt_rtt_on_ack(const struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq 
 
 void tgt_rtt_on_send(struct tgt_conn *conn, tcp_seq end, uint64_t now_us)
 {
-	if (conn->flags & TGT_CF_RTT_TIMING)
+	/* In recovery the acknowledgment waits for what was lost before it. */
+	if (conn->flags & TGT_CF_RTT_TIMING || conn->phase != TGT_REC_OPEN)
 		return;
 	conn->flags |= TGT_CF_RTT_TIMING;
 	conn->rtt_seq = end;
