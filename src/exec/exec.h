@@ -63,7 +63,8 @@ void exec_allow_filters(struct exec_holders *h, unsigned int n);
 
 /*
  * exec_fetch() - the socket itself, into our process.
- * Context:   tracer thread; holders stopped or running.
+ * Context:   tracer thread; holders stopped or running. Best between exec_stop() and exec_resume():
+ *            while they run the numbers may be those of the last stop.
  * Ownership: the caller owns *fd_out (close-on-exec is set).
  * Returns:   0; -EBADF when the program has closed it meanwhile; -errno of pidfd_getfd.
  */

@@ -4,19 +4,25 @@
  *
  * It must be position independent without relocations, call nothing outside, use general registers
  * only (the thread's vector state is not saved), and live in section exec_blob; a test checks the
- * object. Its stack is the end of the data area, not the program's. All signals but SIGTRAP are
- * blocked by the tracer; no other thread of any holder runs meanwhile.
+ * object. Its stack is the end of the data area, not the program's. All signals are blocked by the
+ * tracer; no other thread of any holder runs meanwhile.
  *
  * How the new file gets in: the blob makes a socket pair and shows the numbers; the tracer takes its
  * end with pidfd_getfd, which needs the right to trace this program, and sends the file over it. So
  * the channel has no name, no other user can reach it, and the namespaces of the two do not matter.
  * Every descriptor made here is closed here: lowest-free-number allocation goes on as before.
+ *
+ * At the end the blob waits for the tracer, which stops the thread there and gives it its registers
+ * back. If the tracer has died nobody stops it: after a second it restores the registers itself, as
+ * the tracer has prepared them, and the program goes on. That is why it does not end in a breakpoint:
+ * without a tracer that would kill the program.
  */
 #include "exec/exec_blob.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -25,7 +31,9 @@
 
 #define BLOB_TEXT __attribute__((section("exec_blob")))
 #define BLOB_INLINE static inline __attribute__((always_inline))
-#define BLOB_PATIENCE_NS 200000000	/* then the tracer is taken for dead: give up */
+#define BLOB_PATIENCE_NS 800000000	/* then the tracer is taken for dead: give up */
+#define BLOB_SPINS 40
+#define BLOB_FAREWELL_S 1	/* likewise, at the end */
 #define STR2(x) #x
 #define STR(x) STR2(x)
 
@@ -41,6 +49,7 @@ __asm__(
 	".globl exec_blob_begin, exec_blob_stubs, exec_blob_stubs_end\n"
 	".hidden exec_blob_begin, exec_blob_stubs, exec_blob_stubs_end\n"
 	"exec_blob_begin:\n"
+	".Lexec_blob:\n"
 	"exec_blob_stubs:\n"
 	".rept " STR(EXEC_NSLOTS) "\n"
 	".balign " STR(EXEC_SLOT_BYTES) "\n"
@@ -71,6 +80,7 @@ __asm__(
 	".globl exec_blob_begin, exec_blob_stubs, exec_blob_stubs_end\n"
 	".hidden exec_blob_begin, exec_blob_stubs, exec_blob_stubs_end\n"
 	"exec_blob_begin:\n"
+	".Lexec_blob:\n"
 	"exec_blob_stubs:\n"
 	"exec_blob_stubs_end:\n"
 	".popsection\n");
@@ -92,7 +102,20 @@ BLOB_INLINE long sys6(long nr, long a, long b, long c, long d, long e, long f)
 			 : "rcx", "r11", "memory");
 	return ret;
 }
-#define BLOB_END() __asm__ volatile("int3" ::: "memory")
+#define LEAVE(n) ".Lexec_blob+" STR(EXEC_CODE_BYTES) "+" STR(EXEC_LEAVE_OFFSET) "+8*" #n "(%%rip)"
+/* The order is that of exec_regs_leave(). Never returns. */
+#define BLOB_LEAVE(a)                                                                              \
+	__asm__ volatile(                                                                          \
+		"mov " LEAVE(0) ", %%r15\n\tmov " LEAVE(1) ", %%r14\n\t"                             \
+		"mov " LEAVE(2) ", %%r13\n\tmov " LEAVE(3) ", %%r12\n\t"                             \
+		"mov " LEAVE(4) ", %%rbp\n\tmov " LEAVE(5) ", %%rbx\n\t"                             \
+		"mov " LEAVE(6) ", %%r11\n\tmov " LEAVE(7) ", %%r10\n\t"                             \
+		"mov " LEAVE(8) ", %%r9\n\tmov " LEAVE(9) ", %%r8\n\t"                               \
+		"mov " LEAVE(10) ", %%rax\n\tmov " LEAVE(11) ", %%rcx\n\t"                           \
+		"mov " LEAVE(12) ", %%rdx\n\tmov " LEAVE(13) ", %%rsi\n\t"                           \
+		"mov " LEAVE(14) ", %%rdi\n\tpushq " LEAVE(16) "\n\tpopfq\n\t"                      \
+		"mov " LEAVE(15) ", %%rsp\n\tjmp *" LEAVE(17)                                      \
+		:: "r"(a) : "memory")
 #else
 BLOB_INLINE long sys6(long nr, long a, long b, long c, long d, long e, long f)
 {
@@ -110,7 +133,20 @@ BLOB_INLINE long sys6(long nr, long a, long b, long c, long d, long e, long f)
 			 : "memory");
 	return x0;
 }
-#define BLOB_END() __asm__ volatile("brk #0" ::: "memory")
+/* The order is that of exec_regs_leave(). x17 is lost: the jump needs a register. Never returns. */
+#define BLOB_LEAVE(a)                                                                              \
+	__asm__ volatile("add x17, %0, #" STR(EXEC_LEAVE_OFFSET) "\n\t"                            \
+			 "ldr x0, [x17, #248]\n\tmov sp, x0\n\t"                                  \
+			 "ldp x0, x1, [x17, #0]\n\tldp x2, x3, [x17, #16]\n\t"                    \
+			 "ldp x4, x5, [x17, #32]\n\tldp x6, x7, [x17, #48]\n\t"                   \
+			 "ldp x8, x9, [x17, #64]\n\tldp x10, x11, [x17, #80]\n\t"                 \
+			 "ldp x12, x13, [x17, #96]\n\tldp x14, x15, [x17, #112]\n\t"              \
+			 "ldr x16, [x17, #128]\n\tldp x18, x19, [x17, #144]\n\t"                  \
+			 "ldp x20, x21, [x17, #160]\n\tldp x22, x23, [x17, #176]\n\t"             \
+			 "ldp x24, x25, [x17, #192]\n\tldp x26, x27, [x17, #208]\n\t"             \
+			 "ldp x28, x29, [x17, #224]\n\tldr x30, [x17, #240]\n\t"                  \
+			 "ldr x17, [x17, #256]\n\tbr x17"                                         \
+			 :: "r"(a) : "memory")
 #endif
 
 BLOB_INLINE long sys2(long nr, long a, long b)
@@ -147,15 +183,21 @@ BLOB_INLINE int blob_table(struct exec_blob_args *a)
 	return 0;
 }
 
-/* Spins first: the tracer answers within microseconds, a sleep and a wake cost more than that. */
-BLOB_INLINE long blob_recvmsg(int sock, struct msghdr *msg)
+/*
+ * The tracer answers within microseconds. On another CPU it is worth spinning for, as a sleep and a
+ * wake cost more; on its own CPU spinning would only keep it from answering.
+ */
+BLOB_INLINE long blob_recvmsg(const struct exec_blob_args *a, int sock, struct msghdr *msg)
 {
+	int i, spins = BLOB_SPINS;
 	struct timespec limit;
 	struct pollfd pfd;
+	unsigned int cpu;
 	long rc;
-	int i;
 
-	for (i = 0; i < 40; i++) {
+	if (sys3(SYS_getcpu, (long)&cpu, 0, 0) == 0 && cpu == a->tracer_cpu)
+		spins = 0;
+	for (i = 0; i < spins; i++) {
 		rc = sys3(SYS_recvmsg, sock, (long)msg, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 		if (rc != -EAGAIN)
 			return rc;
@@ -197,7 +239,7 @@ BLOB_INLINE int blob_receive(struct exec_blob_args *a)
 	msg.msg_control = &control;
 	msg.msg_controllen = sizeof(control);
 	msg.msg_flags = 0;
-	rc = blob_recvmsg(pair[0], &msg);
+	rc = blob_recvmsg(a, pair[0], &msg);
 	sys2(SYS_close, pair[0], 0);
 	sys2(SYS_close, pair[1], 0);
 	if (rc < 0)
@@ -298,9 +340,22 @@ BLOB_INLINE int blob_run(struct exec_blob_args *a)
 	return rc;
 }
 
+/* Nobody has stopped us: the program goes on by itself. The limit is kept when the kernel restarts. */
+BLOB_INLINE void blob_farewell(struct exec_blob_args *a)
+{
+	struct timespec limit;
+
+	__atomic_store_n(&a->done, 1, __ATOMIC_RELEASE);
+	limit.tv_sec = BLOB_FAREWELL_S;
+	limit.tv_nsec = 0;
+	(void)sys6(SYS_ppoll, 0, 0, (long)&limit, 0, 8, 0);
+	(void)sys4(SYS_rt_sigprocmask, SIG_SETMASK, (long)&a->leave_mask, 0, 8);
+}
+
 BLOB_TEXT void exec_blob_main(struct exec_blob_args *a)
 {
 	a->result = blob_run(a);
-	for (;;)
-		BLOB_END();
+	blob_farewell(a);
+	BLOB_LEAVE(a);
+	__builtin_unreachable();
 }

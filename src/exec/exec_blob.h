@@ -21,10 +21,13 @@
 #define EXEC_SLOT_OFFSET 8192	/* of the stub slots in the data area */
 #define EXEC_SLOT_BYTES 128 /* also of a stub */
 #define EXEC_NSLOTS 16
+#define EXEC_LEAVE_OFFSET 64	/* of the registers to leave with, in the data area */
+#define EXEC_NLEAVE 34
 #define EXEC_MAX_NUMBERS 64	/* descriptor numbers of one file in one table */
 #define EXEC_MAX_REGS 128	/* epoll registrations of one file in one table */
 
 #ifndef __ASSEMBLER__
+#include <stddef.h>
 #include <stdint.h>
 
 enum exec_blob_step {
@@ -65,8 +68,12 @@ struct exec_blob_args {
 	uint32_t open_count;	/* descriptors that must be open below scan_end */
 	uint32_t nnumbers;
 	uint32_t nregs;
-	uint32_t pad;
+	uint32_t tracer_cpu;
 	uint64_t ino;		/* of the present file */
+	uint32_t done;		/* out: 1 when all is finished and result valid */
+	uint32_t pad;
+	uint64_t leave_mask;	/* of signals */
+	uint64_t leave[EXEC_NLEAVE];	/* registers in the order of exec_regs_leave() */
 	struct exec_blob_number numbers[EXEC_MAX_NUMBERS];
 	struct exec_blob_reg regs[EXEC_MAX_REGS];
 };
@@ -85,6 +92,7 @@ struct exec_stub_slot {
 	uint64_t pad[8];
 };
 
+_Static_assert(offsetof(struct exec_blob_args, leave) == EXEC_LEAVE_OFFSET, "known to assembler");
 _Static_assert(sizeof(struct exec_blob_args) <= EXEC_SLOT_OFFSET, "arguments reach the slots");
 _Static_assert(sizeof(struct exec_stub_slot) == EXEC_SLOT_BYTES, "slot size is known to assembler");
 _Static_assert(EXEC_SLOT_OFFSET + EXEC_NSLOTS * EXEC_SLOT_BYTES + 4096 <= EXEC_DATA_BYTES,

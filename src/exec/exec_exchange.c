@@ -22,7 +22,7 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#define STOP_LIMIT_US 20e3
+#define STOP_LIMIT_US 50e3
 #define SCAN_LIMIT_FD 4096	/* larger tables are compared by their size only */
 
 static const char *const step_names[] = {
@@ -269,7 +269,10 @@ static int prepare_proc(struct exec_holders *h, struct exec_proc *p, char *why, 
 int exec_prepare(struct exec_holders *h, char *why, size_t why_len)
 {
 	size_t i;
-	int rc = claim_all(h, why, why_len);
+	int rc;
+
+	exec_pending();
+	rc = claim_all(h, why, why_len);
 
 	if (rc < 0)
 		return rc;
@@ -373,9 +376,12 @@ static int map_all(struct exec_holders *h, char *why, size_t why_len)
 	size_t i;
 	int rc = 0;
 
-	for (i = 0; rc == 0 && i < h->n; i++)
-		if (!h->v[i].proc->gone)
-			rc = exec_map(h->v[i].proc, why, why_len);
+	for (i = 0; rc == 0 && i < h->n; i++) {
+		if (h->v[i].proc->gone)
+			continue;
+		rc = exec_map(h->v[i].proc, why, why_len);
+		exec_proc_mend(h->v[i].proc);
+	}
 	return rc;
 }
 
@@ -396,6 +402,7 @@ int exec_stop(struct exec_holders *h, char *why, size_t why_len)
 
 	if (h->stopped)
 		return exec_say(why, why_len, -EALREADY, "already stopped");
+	exec_pending();
 	rc = before_stop(h, why, why_len);
 	if (rc == 0)
 		rc = claim_all(h, why, why_len);
@@ -456,8 +463,7 @@ static unsigned int table_size(const struct exec_proc *p)
 	return fstatat(p->dir_fd, "fd", &st, 0) < 0 ? 0 : (unsigned int)st.st_size;
 }
 
-static void fill_args(struct exec_holders *h, struct exec_holder *holder, struct exec_blob_args *a,
-		      uint64_t ino)
+static void fill_args(struct exec_holder *holder, struct exec_blob_args *a, uint64_t ino)
 {
 	unsigned int size = table_size(holder->proc);
 
@@ -471,8 +477,8 @@ static void fill_args(struct exec_holders *h, struct exec_holder *holder, struct
 	if (a->scan_end > SCAN_LIMIT_FD)
 		a->scan_end = 0;
 	memcpy(a->numbers, holder->numbers, holder->nnumbers * sizeof(a->numbers[0]));
-	memcpy(a->regs, holder->regs, holder->nregs * sizeof(a->regs[0]));
-	(void)h;
+	if (holder->nregs)
+		memcpy(a->regs, holder->regs, holder->nregs * sizeof(a->regs[0]));
 }
 
 static int exchange_one(struct exec_holders *h, struct exec_holder *holder, int fd, uint64_t ino)
@@ -482,7 +488,7 @@ static int exchange_one(struct exec_holders *h, struct exec_holder *holder, int 
 
 	if (holder->proc->gone || holder->nnumbers == 0)
 		return 0;
-	fill_args(h, holder, &args, ino);
+	fill_args(holder, &args, ino);
 	rc = exec_run(holder->proc, &args, fd);
 	if (rc < 0)
 		h->failed_step = args.step;

@@ -6,9 +6,10 @@
  * instruction of the vDSO (no text of the program is touched): anonymous memory, filled while it is
  * writable, then its first part is made executable and read-only. Forked children have it too.
  *
- * To run the blob a thread gets new registers and has all signals but SIGTRAP blocked: a breakpoint
- * while SIGTRAP is blocked or ignored would make the kernel reset the program's action for it. The
- * thread stays at the breakpoint until exec_proc_resume() puts its registers and its mask back.
+ * To run the blob a thread gets new registers and has all signals blocked. It says in its arguments
+ * when it is done and waits; then it is interrupted like any other thread and stays stopped until
+ * exec_proc_resume() puts its registers and its mask back. No breakpoint is used: the signal of one
+ * changes the program's action for SIGTRAP when that is blocked, and kills it when the tracer dies.
  */
 #include "exec/exec_int.h"
 #include "exec/exec_parse.h"
@@ -26,10 +27,9 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#define INJECT_LIMIT_US 1e6
+#define INJECT_LIMIT_US 3e6
 #define BLOB_BYTES ((size_t)(__stop_exec_blob - __start_exec_blob))
 
 static int mem_read(const struct exec_proc *p, uint64_t addr, void *buf, size_t len)
@@ -100,7 +100,7 @@ static struct exec_task *pick_task(struct exec_proc *p)
 
 static int mask_signals(struct exec_task *t)
 {
-	uint64_t mask = ~(uint64_t)0 & ~((uint64_t)1 << (SIGTRAP - 1));
+	uint64_t mask = ~(uint64_t)0;
 
 	if (t->masked)
 		return 0;
@@ -240,8 +240,7 @@ int exec_map(struct exec_proc *p, char *why, size_t why_len)
 	return 0;
 }
 
-/* Sends the file over the blob's socket as soon as the blob shows it. */
-static int deliver(struct exec_proc *p, struct exec_task *t, int send_fd)
+static int send_file(int sock, int fd)
 {
 	union {
 		struct cmsghdr hdr;
@@ -255,62 +254,96 @@ static int deliver(struct exec_proc *p, struct exec_task *t, int send_fd)
 			      .msg_iovlen = 1,
 			      .msg_control = &control,
 			      .msg_controllen = sizeof(control.bytes) };
+
+	memcpy(CMSG_DATA(&control.hdr), &fd, sizeof(fd));
+	return sendmsg(sock, &msg, MSG_NOSIGNAL) == 1 ? 0 : -errno;
+}
+
+/* A stop that we did not ask for: SIGSTOP cannot be blocked, a fault means that the blob is broken. */
+static int look_for_stop(struct exec_proc *p, struct exec_task *t)
+{
+	int sig, rc = exec_task_wait(p, t, &sig, 0);
+
+	if (rc == -ETIMEDOUT)
+		return 0;
+	if (rc < 0)
+		return rc;
+	if (sig == SIGSEGV || sig == SIGBUS || sig == SIGILL || sig == SIGTRAP)
+		return -EFAULT;
+	if (sig)
+		t->forward_sig = sig;
+	return ptrace(PTRACE_CONT, t->tid, NULL, NULL) < 0 ? -errno : 0;
+}
+
+/* Follows the blob until it is done; sends the file as soon as it shows its socket. */
+static int follow(struct exec_proc *p, struct exec_task *t, int send_fd)
+{
+	double deadline_us = exec_now_us() + INJECT_LIMIT_US;
 	struct exec_blob_args head;
-	size_t head_len = offsetof(struct exec_blob_args, numbers);
+	size_t head_len = offsetof(struct exec_blob_args, leave_mask);
 	struct iovec to = { .iov_base = &head, .iov_len = head_len };
 	struct iovec from = { .iov_base = (void *)(uintptr_t)(p->map + EXEC_CODE_BYTES),
 			      .iov_len = head_len };
-	siginfo_t si;
-	int sock, rc;
+	int sock = -1, sent = 0, rc = 0;
+	unsigned int i;
 
-	memcpy(CMSG_DATA(&control.hdr), &send_fd, sizeof(send_fd));
-	do {
-		if (process_vm_readv(p->pid, &to, 1, &from, 1, 0) != (ssize_t)head_len)
-			return -errno;
-		if (head.published)
+	for (i = 1; rc == 0; i++) {
+		if (process_vm_readv(p->pid, &to, 1, &from, 1, 0) != (ssize_t)head_len) {
+			rc = -errno;
 			break;
-		/* It may have ended without asking. */
-		si.si_pid = 0;
-		waitid(P_PID, (id_t)t->tid, &si,
-		       WSTOPPED | WEXITED | WNOHANG | WNOWAIT | __WALL | __WNOTHREAD);
-		if (si.si_pid)
-			return 0;
+		}
+		if (head.done)
+			break;
+		if (head.published && sock < 0 && sent == 0) {
+			sock = (int)syscall(SYS_pidfd_getfd, p->pidfd, head.pair[1], 0);
+			/* Without an answer the blob gives up after a while and puts all back. */
+			sent = sock < 0 ? -errno : send_file(sock, send_fd);
+			continue;
+		}
+		if (i % 16 == 0)
+			rc = look_for_stop(p, t);
+		if (exec_now_us() > deadline_us)
+			rc = -ETIMEDOUT;
 		sched_yield();
-	} while (1);
-	sock = (int)syscall(SYS_pidfd_getfd, p->pidfd, head.pair[1], 0);
-	if (sock < 0)
-		return -errno;
-	rc = sendmsg(sock, &msg, MSG_NOSIGNAL) == 1 ? 0 : -errno;
-	/* On failure the blob must not wait for ever: it gets a byte without a file. */
-	if (rc < 0 && send(sock, &byte, 1, MSG_NOSIGNAL) != 1)
-		rc = -errno;
-	close(sock);
-	return rc;
+	}
+	if (sock >= 0)
+		close(sock);
+	return rc < 0 ? rc : sent;
 }
 
-/* Waits for the breakpoint; other signals that cannot be blocked are kept for later. */
-static int wait_trap(struct exec_proc *p, struct exec_task *t)
+/* We came so late that the blob took us for dead and went back to the program: its registers count. */
+static void note_left(struct exec_proc *p, struct exec_task *t)
 {
 	struct exec_regs now;
+	unsigned int slot;
+	uint64_t pc;
+
+	if (exec_regs_get(t->tid, &now) < 0)
+		return;
+	pc = exec_regs_pc(&now);
+	if (pc >= p->map && pc < p->map + EXEC_CODE_BYTES && !exec_in_stub(p, pc, &slot))
+		return;
+	t->regs = now;
+	t->injected = t->masked = t->mended = false;
+}
+
+/* Stops the thread where it waits for us. */
+static int stop_again(struct exec_proc *p, struct exec_task *t)
+{
 	int rc, sig;
 
+	if (ptrace(PTRACE_INTERRUPT, t->tid, NULL, NULL) < 0)
+		return -errno;
 	for (;;) {
 		rc = exec_task_wait(p, t, &sig, exec_now_us() + INJECT_LIMIT_US);
-		if (rc < 0)
+		if (rc == 0 && sig == 0)
+			note_left(p, t);
+		if (rc < 0 || sig == 0)
 			return rc;
-		if (sig == SIGTRAP)
-			break;
-		if (sig == SIGSEGV || sig == SIGBUS || sig == SIGILL)
-			return -EFAULT;
-		if (sig)
-			t->forward_sig = sig;
+		t->forward_sig = sig;
 		if (ptrace(PTRACE_CONT, t->tid, NULL, NULL) < 0)
 			return -errno;
 	}
-	rc = exec_regs_get(t->tid, &now);
-	if (rc == 0 && !exec_regs_trapped(&now, p->map, p->map + EXEC_CODE_BYTES))
-		rc = -EFAULT;
-	return rc;
 }
 
 /* Runs the blob once in a stopped process; send_fd is the file that it asks for. */
@@ -319,13 +352,17 @@ int exec_run(struct exec_proc *p, struct exec_blob_args *args, int send_fd)
 	uint64_t data = p->map + EXEC_CODE_BYTES;
 	struct exec_task *t = pick_task(p);
 	struct exec_regs regs;
-	int rc, delivered;
+	int rc, sent;
 
 	if (!t)
 		return -ESRCH;
+	args->tracer_cpu = (uint32_t)sched_getcpu();
 	rc = mask_signals(t);
-	if (rc == 0)
-		rc = mem_write(p, data, args, sizeof(*args));
+	if (rc < 0)
+		return rc;
+	args->leave_mask = t->sigmask;
+	exec_regs_leave(&t->regs, args->leave);
+	rc = mem_write(p, data, args, sizeof(*args));
 	if (rc < 0)
 		return rc;
 	regs = t->regs;
@@ -338,14 +375,15 @@ int exec_run(struct exec_proc *p, struct exec_blob_args *args, int send_fd)
 	t->injected = true;
 	if (ptrace(PTRACE_CONT, t->tid, NULL, NULL) < 0)
 		return -errno;
-	delivered = deliver(p, t, send_fd);
-	rc = wait_trap(p, t);
+	sent = follow(p, t, send_fd);
+	rc = stop_again(p, t);
+	if (rc == 0)
+		rc = mem_read(p, data, args, sizeof(*args));
 	if (rc < 0)
 		return rc;
-	rc = mem_read(p, data, args, sizeof(*args));
-	if (rc < 0)
-		return rc;
-	return args->result == 0 || delivered == 0 ? args->result : delivered;
+	if (!args->done)
+		return sent < 0 ? sent : -EIO;
+	return args->result < 0 && sent < 0 ? sent : args->result;
 }
 
 bool exec_in_stub(const struct exec_proc *p, uint64_t pc, unsigned int *slot)

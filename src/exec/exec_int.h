@@ -29,6 +29,7 @@ struct exec_task {
 	uint8_t state;		/* enum exec_task_state */
 	bool injected;		/* regs must be written back before it runs on */
 	bool masked;		/* sigmask likewise */
+	bool mended;		/* its interrupted call will go on */
 	int forward_sig;	/* signal that came while our code ran */
 	uint64_t sigmask;
 	struct exec_regs regs;	/* of the program; valid while stopped */
@@ -93,6 +94,7 @@ int exec_kcmp(pid_t a, pid_t b, int type, unsigned long x, unsigned long y);
 
 /* exec_proc.c: the registry of traced processes */
 struct exec_proc *exec_proc_get(pid_t pid, char *why, size_t why_len, int *err);
+struct exec_proc *exec_proc_ref(struct exec_proc *p);
 void exec_proc_put(struct exec_proc *p);
 bool exec_proc_alive(const struct exec_proc *p);
 bool exec_proc_claim(struct exec_proc *p);
@@ -119,6 +121,7 @@ int exec_task_wait(struct exec_proc *p, struct exec_task *t, int *sig, double de
 int exec_tasks_list(struct exec_proc *p, size_t *added);
 int exec_proc_seize(struct exec_proc *p, char *why, size_t why_len);
 int exec_proc_wait_stopped(struct exec_proc *p, double deadline_us, char *why, size_t why_len);
+void exec_proc_mend(struct exec_proc *p);
 void exec_proc_resume(struct exec_proc *p);
 int exec_task_regs(struct exec_task *t);
 

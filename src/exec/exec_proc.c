@@ -177,6 +177,14 @@ struct exec_proc *exec_proc_get(pid_t pid, char *why, size_t why_len, int *err)
 	return p;
 }
 
+struct exec_proc *exec_proc_ref(struct exec_proc *p)
+{
+	pthread_mutex_lock(&lock);
+	p->refs++;
+	pthread_mutex_unlock(&lock);
+	return p;
+}
+
 void exec_proc_put(struct exec_proc *p)
 {
 	pthread_mutex_lock(&lock);

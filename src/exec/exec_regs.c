@@ -4,14 +4,19 @@
 
 #include <elf.h>
 #include <errno.h>
+#include <string.h>
 #include <sys/ptrace.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 
 #ifndef NT_ARM_SYSTEM_CALL
 #define NT_ARM_SYSTEM_CALL 0x404
 #endif
 
-#define KERNEL_ERESTARTNOHAND 514	/* restart unless a handler runs; not in any user header */
+/* Results that the kernel keeps to itself, unless a tracer looks; not in any user header. */
+#define KERNEL_ERESTARTSYS 512
+#define KERNEL_ERESTARTNOHAND 514	/* restart unless a handler runs */
+#define KERNEL_ERESTART_RESTARTBLOCK 516	/* restart by restart_syscall */
 
 int exec_regs_get(pid_t tid, struct exec_regs *regs)
 {
@@ -129,9 +134,23 @@ void exec_regs_syscall(struct exec_regs *regs, uint64_t insn, long nr, const uin
 	regs->r.eflags &= ~(unsigned long long)0x100;
 }
 
-bool exec_regs_trapped(const struct exec_regs *regs, uint64_t begin, uint64_t end)
+void exec_regs_leave(const struct exec_regs *regs, uint64_t *out)
 {
-	return regs->r.rip > begin && regs->r.rip <= end;
+	const struct user_regs_struct *r = &regs->r;
+	uint64_t order[] = { r->r15, r->r14, r->r13, r->r12, r->rbp, r->rbx, r->r11, r->r10, r->r9,
+			     r->r8, r->rax, r->rcx, r->rdx, r->rsi, r->rdi, r->rsp, r->eflags, r->rip };
+	long result = (long)r->rax;
+
+	memcpy(out, order, sizeof(order));
+	if ((long)r->orig_rax < 0)
+		return;
+	if (result == -KERNEL_ERESTART_RESTARTBLOCK)
+		out[10] = SYS_restart_syscall;
+	else if (result <= -KERNEL_ERESTARTSYS && result >= -KERNEL_ERESTARTNOHAND)
+		out[10] = r->orig_rax;
+	else
+		return;
+	out[17] -= EXEC_SYSCALL_INSN_BYTES;
 }
 
 #else /* aarch64 */
@@ -208,9 +227,11 @@ void exec_regs_syscall(struct exec_regs *regs, uint64_t insn, long nr, const uin
 	regs->r.regs[8] = (unsigned long long)nr;
 }
 
-bool exec_regs_trapped(const struct exec_regs *regs, uint64_t begin, uint64_t end)
+void exec_regs_leave(const struct exec_regs *regs, uint64_t *out)
 {
-	return regs->r.pc >= begin && regs->r.pc < end;
+	memcpy(out, regs->r.regs, sizeof(regs->r.regs));
+	out[31] = regs->r.sp;
+	out[32] = regs->r.pc;
 }
 
 #endif

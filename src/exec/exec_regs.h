@@ -45,8 +45,11 @@ void exec_regs_restart(struct exec_regs *regs, uint64_t arg0, uint64_t at);
 void exec_regs_enter(struct exec_regs *regs, uint64_t pc, uint64_t arg, uint64_t stack_end);
 void exec_regs_syscall(struct exec_regs *regs, uint64_t insn, long nr, const uint64_t args[6]);
 
-/* Is pc just behind, or on, the trap that ends our code? */
-bool exec_regs_trapped(const struct exec_regs *regs, uint64_t begin, uint64_t end);
+/*
+ * What a thread needs to go on without us, in the order in which the blob loads it: registers, stack,
+ * (flags,) pc. An interrupted call starts again.
+ */
+void exec_regs_leave(const struct exec_regs *regs, uint64_t *out);
 
 /* The instruction that enters the kernel. */
 #if defined(__x86_64__)

@@ -40,11 +40,11 @@
 
 #define SPIN_US 300.0		/* a stop usually comes within this; then sleep between looks */
 #define STOP_EVENT(status) ((status) >> 8)
-#define STOP_SIGNAL(status) ((status) & 0x7f)
 
 struct straggler {
 	struct straggler *next;
-	pid_t tid;
+	struct exec_proc *proc;
+	struct exec_task task;
 };
 
 /* ptrace binds them to the thread that seized them. */
@@ -191,10 +191,23 @@ static int yama_scope(void)
 	return scope;
 }
 
+static bool is_straggler(pid_t tid)
+{
+	const struct straggler *s;
+
+	for (s = stragglers; s; s = s->next)
+		if (s->task.tid == tid)
+			return true;
+	return false;
+}
+
 static int task_seize(struct exec_proc *p, struct exec_task *t, char *why, size_t why_len)
 {
 	int err;
 
+	if (is_straggler(t->tid))
+		return exec_say(why, why_len, -EAGAIN, "thread %d has not stopped yet since last time",
+				t->tid);
 	if (ptrace(PTRACE_SEIZE, t->tid, NULL, (void *)PTRACE_O_TRACESYSGOOD) == 0) {
 		t->state = EXEC_TASK_SEIZED;
 		return 0;
@@ -230,6 +243,44 @@ int exec_proc_seize(struct exec_proc *p, char *why, size_t why_len)
 		if (p->tasks[i].state == EXEC_TASK_SEIZED)
 			ptrace(PTRACE_INTERRUPT, p->tasks[i].tid, NULL, NULL);
 	return 0;
+}
+
+/* The program's registers, read once a stop. */
+int exec_task_regs(struct exec_task *t)
+{
+	int rc;
+
+	if (t->regs_valid)
+		return 0;
+	rc = exec_regs_get(t->tid, &t->regs);
+	t->regs_valid = rc == 0;
+	return rc;
+}
+
+static void task_mend(struct exec_proc *p, struct exec_task *t)
+{
+	struct exec_regs before;
+
+	if (t->state != EXEC_TASK_STOPPED || t->mended || exec_task_regs(t) < 0)
+		return;
+	t->mended = true;
+	before = t->regs;
+	exec_call_mend(p, t);
+	/* A thread that ran code for us gets its registers back later anyway. */
+	if (!t->injected && memcmp(&before, &t->regs, sizeof(before)) != 0)
+		exec_regs_set(t->tid, &t->regs);
+}
+
+/*
+ * As soon as all stand still and our code, with its stubs, is there; not when the threads run on: so
+ * they need nothing more from us and go on by themselves, without an EINTR, should we die meanwhile.
+ */
+void exec_proc_mend(struct exec_proc *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->ntasks; i++)
+		task_mend(p, &p->tasks[i]);
 }
 
 /* Signals go on to the program; the interrupt stays pending meanwhile. */
@@ -273,53 +324,36 @@ int exec_proc_wait_stopped(struct exec_proc *p, double deadline_us, char *why, s
 	return rc;
 }
 
-/* The program's registers, read once a stop. */
-int exec_task_regs(struct exec_task *t)
-{
-	int rc;
+static void task_resume(struct exec_proc *p, struct exec_task *t);
 
-	if (t->regs_valid)
-		return 0;
-	rc = exec_regs_get(t->tid, &t->regs);
-	t->regs_valid = rc == 0;
-	return rc;
-}
-
-static void task_straggle(struct exec_task *t)
+static void task_straggle(struct exec_proc *p, struct exec_task *t)
 {
 	struct straggler *s = malloc(sizeof(*s));
 
-	/* Without memory there is nothing better left than to wait for it. */
 	if (!s) {
-		while (ptrace(PTRACE_DETACH, t->tid, NULL, NULL) < 0 && errno == ESRCH &&
-		       kill(t->tid, 0) == 0)
-			sched_yield();
+		/* Without memory there is nothing left but to wait for it. */
+		while (task_settle(p, t, exec_now_us() + 1e6) == -ETIMEDOUT)
+			;
+		task_resume(p, t);
 		return;
 	}
-	s->tid = t->tid;
+	s->proc = exec_proc_ref(p);
+	s->task = *t;
 	s->next = stragglers;
 	stragglers = s;
 }
 
-/* Until the kernel restarts calls itself, every way out of a stop goes through here. */
 static void task_resume(struct exec_proc *p, struct exec_task *t)
 {
-	struct exec_regs before;
-
-	if (t->state == EXEC_TASK_SEIZED) {
-		if (task_settle(p, t, exec_now_us() + 1000) == -ETIMEDOUT) {
-			task_straggle(t);
-			return;
-		}
+	if (t->state == EXEC_TASK_SEIZED && task_settle(p, t, exec_now_us() + 1000) == -ETIMEDOUT) {
+		task_straggle(p, t);
+		return;
 	}
 	if (t->state != EXEC_TASK_STOPPED)
 		return;
-	if (exec_task_regs(t) == 0) {
-		before = t->regs;
-		exec_call_mend(p, t);
-		if (t->injected || memcmp(&before, &t->regs, sizeof(before)) != 0)
-			exec_regs_set(t->tid, &t->regs);
-	}
+	task_mend(p, t);
+	if (t->injected)
+		exec_regs_set(t->tid, &t->regs);
 	if (t->masked)
 		ptrace(PTRACE_SETSIGMASK, t->tid, (void *)sizeof(t->sigmask), &t->sigmask);
 	ptrace(PTRACE_DETACH, t->tid, NULL, (void *)(long)t->forward_sig);
@@ -334,20 +368,12 @@ void exec_proc_resume(struct exec_proc *p)
 	p->ntasks = 0;
 }
 
-/* True when it is finished with. Interrupted calls are mended by the kernel's rules only. */
-static bool straggler_done(pid_t tid)
+/* True when it is finished with: let go in the same way as all others, or ended. */
+static bool straggler_done(struct straggler *s)
 {
-	siginfo_t si;
-
-	si.si_pid = 0;
-	if (waitid(P_PID, (id_t)tid, &si, WSTOPPED | WEXITED | WNOHANG | __WALL | __WNOTHREAD) < 0)
-		return errno == ECHILD;
-	if (si.si_pid == 0)
+	if (task_settle(s->proc, &s->task, 0) == -ETIMEDOUT)
 		return false;
-	if (si.si_code != CLD_TRAPPED && si.si_code != CLD_STOPPED)
-		return true;
-	ptrace(PTRACE_DETACH, tid, NULL,
-	       (void *)(long)(STOP_EVENT(si.si_status) ? 0 : STOP_SIGNAL(si.si_status)));
+	task_resume(s->proc, &s->task);
 	return true;
 }
 
@@ -357,8 +383,9 @@ unsigned int exec_pending(void)
 	unsigned int left = 0;
 
 	while ((s = *pp)) {
-		if (straggler_done(s->tid)) {
+		if (straggler_done(s)) {
 			*pp = s->next;
+			exec_proc_put(s->proc);
 			free(s);
 		} else {
 			pp = &s->next;

@@ -178,9 +178,9 @@ void subject_out(struct subject *s)
 {
 	int v[2];
 
-	require_ok(s, "fetch", exec_fetch(s->holders, &s->kernel_fd));
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, v), 0);
 	subject_stop(s);
+	require_ok(s, "fetch", exec_fetch(s->holders, &s->kernel_fd));
 	require_ok(s, exec_failed_step(s->holders), exec_exchange(s->holders, v[1]));
 	exec_resume(s->holders);
 	close(v[1]);

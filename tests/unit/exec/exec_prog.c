@@ -10,8 +10,11 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -20,8 +23,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -30,7 +36,7 @@
 #define NTHREADS 8
 
 /* Shared by forked workers, hence in a mapping of its own only where that matters: see fork mode. */
-static atomic_int eintr, failed, odd;
+static atomic_int eintr, failed, odd, handled;
 static int conn, out;
 static const char *mode;
 
@@ -89,11 +95,29 @@ static void stat_line(void)
 	close(lowest);
 	getsockopt(conn, SOL_SOCKET, SO_RCVTIMEO, &tv, &len);
 	snprintf(buf, sizeof(buf),
-		 "eintr=%d failed=%d odd=%d fds=%d lowest=%d cloexec=%d%d nonblock=%d rcvtimeo=%ld\n",
+		 "eintr=%d failed=%d odd=%d fds=%d lowest=%d cloexec=%d%d nonblock=%d rcvtimeo=%ld "
+		 "handled=%d\n",
 		 atomic_load(&eintr), atomic_load(&failed), atomic_load(&odd), count_fds(), lowest,
 		 fcntl(conn, F_GETFD) & FD_CLOEXEC, fcntl(out, F_GETFD) & FD_CLOEXEC,
-		 !!(fcntl(conn, F_GETFL) & O_NONBLOCK), (long)tv.tv_sec);
+		 !!(fcntl(conn, F_GETFL) & O_NONBLOCK), (long)tv.tv_sec, atomic_load(&handled));
 	send_all(buf, strlen(buf));
+}
+
+/* Lines that make the program change what it holds; they are sent back like any other. */
+static void command(const char *line, size_t len)
+{
+	if (len == 5 && memcmp(line, "FORK\n", 5) == 0 && fork() == 0) {
+		for (;;)
+			pause();
+	}
+	if (len == 4 && memcmp(line, "DUP\n", 4) == 0 && dup(conn) < 0)
+		note(errno);
+	/* The child goes on, the parent keeps nothing but its place in the process tree. */
+	if (len == 9 && memcmp(line, "HANDOVER\n", 9) == 0 && fork() != 0) {
+		close(conn);
+		for (;;)
+			pause();
+	}
 }
 
 /* Takes what is there: false when nothing more is (EAGAIN or an interruption). */
@@ -116,8 +140,10 @@ static int take(void)
 
 		if (len == 5 && memcmp(line, "STAT\n", 5) == 0)
 			stat_line();
-		else
+		else {
+			command(line, len);
 			send_all(line, len);
+		}
 		memmove(line, nl + 1, have - len);
 		have -= len;
 	}
@@ -215,7 +241,7 @@ static void *run_epoll(void *arg)
 }
 
 /* Each thread sits in another kind of call that a stop could disturb. */
-static int quiet[2];
+static int quiet[2], quiet_ep;
 static sem_t never;
 
 static void *sit(void *arg)
@@ -225,7 +251,6 @@ static void *sit(void *arg)
 	struct epoll_event ev;
 	sigset_t all;
 	char byte;
-	int ep;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, NULL);
@@ -247,8 +272,7 @@ static void *sit(void *arg)
 			note(errno);
 		break;
 	case 4:
-		ep = epoll_create1(EPOLL_CLOEXEC);
-		if (epoll_wait(ep, &ev, 1, -1) < 0)
+		if (epoll_wait(quiet_ep, &ev, 1, -1) < 0)
 			note(errno);
 		break;
 	case 5:
@@ -273,6 +297,7 @@ static void run_threads(void)
 
 	if (pipe2(quiet, O_CLOEXEC) < 0 || sem_init(&never, 0, 0) < 0)
 		exit(2);
+	quiet_ep = epoll_create1(EPOLL_CLOEXEC);
 	for (i = 0; i < NTHREADS - 1; i++)
 		if (pthread_create(&tid, NULL, sit, (void *)i))
 			exit(2);
@@ -342,6 +367,56 @@ static void run_limit(void)
 	}
 }
 
+static void on_signal(int sig)
+{
+	(void)sig;
+	atomic_fetch_add(&handled, 1);
+}
+
+/* The handler is installed without SA_RESTART: EINTR is what the program asks for. */
+static void run_signals(void)
+{
+	struct sigaction sa = { .sa_handler = on_signal };
+
+	sigaction(SIGUSR1, &sa, NULL);
+	run_epoll(NULL);
+}
+
+static void *with_own_table(void *arg)
+{
+	(void)arg;
+	unshare(CLONE_FILES);
+	for (;;)
+		pause();
+	return NULL;
+}
+
+/* Programs that are to be refused. */
+static void run_refused(void)
+{
+	struct sock_filter allow = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	struct sock_fprog prog = { .len = 1, .filter = &allow };
+	char params[256] = { 0 };
+	pthread_t tid;
+
+	if (strcmp(mode, "seccomp") == 0 &&
+	    (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	     prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) < 0))
+		exit(2);
+	if (strcmp(mode, "io_uring") == 0 && syscall(SYS_io_uring_setup, 4, params) < 0)
+		exit(2);
+	if (strcmp(mode, "own-table") == 0)
+		pthread_create(&tid, NULL, with_own_table, NULL);
+	if (strcmp(mode, "traced") == 0 && fork() == 0) {
+		close(conn);
+		if (ptrace(PTRACE_SEIZE, getppid(), NULL, NULL) == 0)
+			for (;;)
+				pause();
+		exit(2);
+	}
+	run_epoll(NULL);
+}
+
 int main(int argc, char **argv)
 {
 	struct timeval tv = { .tv_sec = 3600 };
@@ -372,6 +447,10 @@ int main(int argc, char **argv)
 		run_writer();
 	} else if (strcmp(mode, "limit") == 0) {
 		run_limit();
+	} else if (strcmp(mode, "signals") == 0) {
+		run_signals();
+	} else {
+		run_refused();
 	}
 	return 2;
 }

@@ -11,6 +11,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -362,11 +363,186 @@ static void test_limit(void **state)
 		assert_int_equal(sscanf(line, "%lf %d", &ms, &result), 2);
 		print_message("400 ms wait, stopped %d times: %.1f ms\n", i, ms);
 		assert_int_equal(result, 0);
-		assert_true(i > 20);
-		assert_true(ms > 395 && ms < 480);
+		assert_true(i > 3);
+		/* Started anew each time it would never end while we stop it every few milliseconds. */
+		assert_true(ms > 395 && ms < 800);
 		assert_int_equal(send(s.tcp, "\n", 1, 0), 1);
 	}
 	subject_end_program(&s);
+}
+
+/* The tracer dies in the middle, with everything stopped: the program goes on, all its threads do. */
+static void tracer_dies(const char *mode, bool exchanged)
+{
+	char before[256], after[256];
+	struct subject s;
+	int status, v[2];
+	pid_t tracer;
+
+	subject_start(&s, mode);
+	subject_echo(&s, 0);
+	subject_stat(&s, before, sizeof(before));
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, v), 0);
+	tracer = fork();
+	assert_true(tracer >= 0);
+	if (tracer == 0) {
+		subject_find(&s);
+		subject_stop(&s);
+		if (exchanged && exec_exchange(s.holders, v[1]) != 0)
+			_exit(1);
+		kill(getpid(), SIGKILL);
+	}
+	assert_int_equal(waitpid(tracer, &status, 0), tracer);
+	assert_true(WIFSIGNALED(status));
+	close(v[1]);
+	if (exchanged)
+		s.stream = v[0];
+	else
+		close(v[0]);
+	subject_echo(&s, 1);
+	subject_stat(&s, after, sizeof(after));
+	assert_string_equal(before, after);
+	subject_end_program(&s);
+}
+
+static void test_tracer_dies(void **state)
+{
+	static const char *const modes[] = { "recv", "recv-limit", "poll", "epoll", "threads", "fork" };
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(modes) / sizeof(modes[0]); i++) {
+		tracer_dies(modes[i], false);
+		tracer_dies(modes[i], true);
+	}
+}
+
+/* A program that gets signals all the time: its handlers run, and only they interrupt its calls. */
+static void test_signals(void **state)
+{
+	struct subject s;
+	char line[256];
+	unsigned int i, sent = 0;
+	int handled;
+
+	(void)state;
+	subject_start(&s, "signals");
+	subject_echo(&s, 0);
+	subject_find(&s);
+	for (i = 0; i < ROUNDS; i++) {
+		assert_int_equal(kill(s.pid, SIGUSR1), 0);
+		sent++;
+		if (i & 1)
+			subject_back(&s);
+		else
+			subject_out(&s);
+		subject_echo(&s, i);
+	}
+	subject_stat(&s, line, sizeof(line));
+	assert_non_null(strstr(line, "failed=0 odd=0"));
+	assert_int_equal(sscanf(strstr(line, "handled="), "handled=%d", &handled), 1);
+	assert_int_equal(handled, sent);
+	subject_end_program(&s);
+}
+
+/* New holders since the find: the program has forked, and dup'ed its descriptor, by a command. */
+static void new_holder(const char *command, size_t processes, size_t numbers)
+{
+	size_t got_processes, got_numbers, registrations;
+	struct subject s;
+	char line[64];
+	unsigned int i;
+
+	subject_start(&s, "epoll");
+	subject_echo(&s, 0);
+	subject_find(&s);
+	for (i = 0; i < 10; i++) {
+		assert_int_equal(send(subject_end(&s), command, strlen(command), 0),
+				 (ssize_t)strlen(command));
+		subject_line(subject_end(&s), line, sizeof(line));
+		assert_string_equal(line, command);
+		if (i & 1)
+			subject_back(&s);
+		else
+			subject_out(&s);
+		exec_count(s.holders, &got_processes, &got_numbers, &registrations);
+		assert_int_equal(got_processes, 1 + (i + 1) * processes);
+		assert_int_equal(got_numbers, 1 + (i + 1) * numbers);
+		assert_int_equal(registrations, 1);
+		subject_echo(&s, i);
+	}
+	subject_end_program(&s);
+}
+
+static void test_new_child(void **state)
+{
+	(void)state;
+	new_holder("FORK\n", 1, 1);
+}
+
+static void test_new_number(void **state)
+{
+	(void)state;
+	new_holder("DUP\n", 0, 1);
+}
+
+/* The first of two processes closes its descriptor; the other goes on. */
+static void test_holder_left(void **state)
+{
+	size_t processes, numbers, registrations;
+	struct subject s;
+	char line[64];
+
+	(void)state;
+	subject_start(&s, "epoll");
+	subject_echo(&s, 0);
+	subject_find(&s);
+	assert_int_equal(send(s.tcp, "HANDOVER\n", 9, 0), 9);
+	subject_line(s.tcp, line, sizeof(line));
+	assert_string_equal(line, "HANDOVER\n");
+	subject_out(&s);
+	exec_count(s.holders, &processes, &numbers, &registrations);
+	assert_int_equal(processes, 1);
+	assert_int_equal(numbers, 1);
+	subject_echo(&s, 1);
+	subject_back(&s);
+	subject_echo(&s, 2);
+	subject_end_program(&s);
+}
+
+/* What we cannot follow is refused with a reason, and goes on untouched. */
+static void test_refused(void **state)
+{
+	static const struct {
+		const char *mode;
+		const char *reason;
+	} cases[] = {
+		{ "seccomp", "seccomp" },
+		{ "io_uring", "io_uring" },
+		{ "own-table", "descriptor table of its own" },
+		{ "traced", "traced by" },
+	};
+	struct subject s;
+	size_t i;
+	int rc;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		subject_start(&s, cases[i].mode);
+		subject_echo(&s, 0);
+		/* What makes it ineligible may take the program a moment to do. */
+		do {
+			exec_free(s.holders);
+			rc = exec_find(&s.holders, s.pid, s.fd_in_pid, s.why, sizeof(s.why));
+			if (rc == 0)
+				rc = exec_prepare(s.holders, s.why, sizeof(s.why));
+		} while (rc == 0 || rc == -EAGAIN);
+		if (!strstr(s.why, cases[i].reason))
+			fail_msg("%s: %s", cases[i].mode, s.why);
+		assert_true(rc == -ENOTSUP || rc == -EBUSY);
+		subject_echo(&s, 1);
+		subject_end_program(&s);
+	}
 }
 
 static void python(const char *script)
@@ -427,6 +603,12 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_no_room),
 		cmocka_unit_test(test_writer),
 		cmocka_unit_test(test_limit),
+		cmocka_unit_test(test_tracer_dies),
+		cmocka_unit_test(test_signals),
+		cmocka_unit_test(test_new_child),
+		cmocka_unit_test(test_new_number),
+		cmocka_unit_test(test_holder_left),
+		cmocka_unit_test(test_refused),
 		cmocka_unit_test(test_python_asyncio),
 		cmocka_unit_test(test_python_selectors),
 		cmocka_unit_test(test_python_threads),
