@@ -255,7 +255,7 @@ enum tgt_verdict {
  *
  * The engine calls the DDI side from inside tgt_input() and timers. There every function of the
  * first group may be called on the same connection (output is then put off until the event ends),
- * except tgt_conn_release().
+ * except tgt_input() and tgt_conn_release().
  */
 
 /* tgt_conn_init() - defaults of a zeroed connection: timers off, cc chosen, limiters open. Before
