@@ -9,9 +9,9 @@
  *	exec_stop -> exec_exchange -> exec_resume	any number of times, in any direction
  *	exec_free
  *
- * Everything here is called by one tracer thread per set of holders: ptrace binds a stopped thread to
- * the thread that stopped it. Calls are synchronous. While holders are stopped no other thread of
- * the calling process may wait for children without __WNOTHREAD, or it would take our events.
+ * Everything here is called by one tracer thread per set of holders: ptrace binds a stopped thread
+ * to the thread that stopped it. Calls are synchronous. While holders are stopped no other thread
+ * of the calling process may wait for children without __WNOTHREAD, or it would take our events.
  * Between exec_resume and the next exec_stop nothing here refers to the exchanged file, so a
  * close() by the program is seen by whoever holds the other end.
  *
@@ -31,7 +31,7 @@ struct exec_holders;
 /* What the last stop cost; all in microseconds of CLOCK_MONOTONIC. */
 struct exec_times {
 	double check_us;	/* looking at the threads before anything is interrupted */
-	double stop_us;		/* first interrupt until every thread stands still and was checked */
+	double stop_us; /* first interrupt until every thread stands still and was checked */
 	double exchange_us;
 	double resume_us;
 	double frozen_us;	/* first interrupt until the last thread was let go */
@@ -83,8 +83,8 @@ int exec_prepare(struct exec_holders *h, char *why, size_t why_len)
  * exec_stop() - stop all threads of all holders, with the set of holders brought up to date.
  * Context:   tracer thread.
  * Returns:   0, everything stands still until exec_resume(); on any error nothing is stopped:
- *            -EAGAIN a thread is in a transfer that cannot be continued unnoticed, or does not stop;
- *            -EBADF the program has closed the socket; -ESRCH all holders are gone; else as
+ *            -EAGAIN a thread is in a transfer that cannot be continued unnoticed, or does not
+ *            stop; -EBADF the program has closed the socket; -ESRCH all holders are gone; else as
  *            exec_find() and exec_prepare().
  */
 int exec_stop(struct exec_holders *h, char *why, size_t why_len)
@@ -109,7 +109,8 @@ void exec_resume(struct exec_holders *h);
 
 /*
  * exec_pending() - threads that did not stop in time and still have to be let go.
- * Context:   tracer thread that called exec_stop(); call it from the poll loop while it returns > 0.
+ * Context:   tracer thread that called exec_stop(), from its poll loop while the result is not 0.
+ * Returns:   how many are left.
  */
 unsigned int exec_pending(void);
 

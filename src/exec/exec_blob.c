@@ -7,15 +7,16 @@
  * object. Its stack is the end of the data area, not the program's. All signals are blocked by the
  * tracer; no other thread of any holder runs meanwhile.
  *
- * How the new file gets in: the blob makes a socket pair and shows the numbers; the tracer takes its
- * end with pidfd_getfd, which needs the right to trace this program, and sends the file over it. So
- * the channel has no name, no other user can reach it, and the namespaces of the two do not matter.
- * Every descriptor made here is closed here: lowest-free-number allocation goes on as before.
+ * How the new file gets in: the blob makes a socket pair and shows the numbers; the tracer takes
+ * its end with pidfd_getfd, which needs the right to trace this program, and sends the file over
+ * it. So the channel has no name, no other user can reach it, and the namespaces of the two do not
+ * matter. Every descriptor made here is closed here: lowest-free-number allocation goes on as
+ * before.
  *
  * At the end the blob waits for the tracer, which stops the thread there and gives it its registers
  * back. If the tracer has died nobody stops it: after a second it restores the registers itself, as
- * the tracer has prepared them, and the program goes on. That is why it does not end in a breakpoint:
- * without a tracer that would kill the program.
+ * the tracer has prepared them, and the program goes on. That is why it does not end in a
+ * breakpoint: without a tracer that would kill the program.
  */
 #include "exec/exec_blob.h"
 
@@ -38,8 +39,8 @@
 #define STR(x) STR2(x)
 
 /*
- * The stubs, one per slot, at the start of the section and as far apart as the slots: so the distance
- * from a stub to its slot is one constant.
+ * The stubs, one per slot, at the start of the section and as far apart as the slots: so the
+ * distance from a stub to its slot is one constant.
  * A failure after a part went through is a short count, as the kernel itself would report it.
  */
 #if defined(__x86_64__)
@@ -72,8 +73,8 @@ __asm__(
 	".popsection\n");
 #elif defined(__aarch64__)
 /*
- * No stubs: the way back would need a register, and a system call keeps all of them here. Calls that
- * would need one make exec_stop() answer -EAGAIN instead.
+ * No stubs: the way back would need a register, and a system call keeps all of them here. Calls
+ * that would need one make exec_stop() answer -EAGAIN instead.
  */
 __asm__(
 	".pushsection exec_blob, \"ax\", @progbits\n"
@@ -104,18 +105,25 @@ BLOB_INLINE long sys6(long nr, long a, long b, long c, long d, long e, long f)
 }
 #define LEAVE(n) ".Lexec_blob+" STR(EXEC_CODE_BYTES) "+" STR(EXEC_LEAVE_OFFSET) "+8*" #n "(%%rip)"
 /* The order is that of exec_regs_leave(). Never returns. */
-#define BLOB_LEAVE(a)                                                                              \
-	__asm__ volatile(                                                                          \
-		"mov " LEAVE(0) ", %%r15\n\tmov " LEAVE(1) ", %%r14\n\t"                             \
-		"mov " LEAVE(2) ", %%r13\n\tmov " LEAVE(3) ", %%r12\n\t"                             \
-		"mov " LEAVE(4) ", %%rbp\n\tmov " LEAVE(5) ", %%rbx\n\t"                             \
-		"mov " LEAVE(6) ", %%r11\n\tmov " LEAVE(7) ", %%r10\n\t"                             \
-		"mov " LEAVE(8) ", %%r9\n\tmov " LEAVE(9) ", %%r8\n\t"                               \
-		"mov " LEAVE(10) ", %%rax\n\tmov " LEAVE(11) ", %%rcx\n\t"                           \
-		"mov " LEAVE(12) ", %%rdx\n\tmov " LEAVE(13) ", %%rsi\n\t"                           \
-		"mov " LEAVE(14) ", %%rdi\n\tpushq " LEAVE(16) "\n\tpopfq\n\t"                      \
-		"mov " LEAVE(15) ", %%rsp\n\tjmp *" LEAVE(17)                                      \
-		:: "r"(a) : "memory")
+#define BLOB_LEAVE(a)									\
+	__asm__ volatile("mov " LEAVE(0) ", %%r15\n\t"					\
+			 "mov " LEAVE(1) ", %%r14\n\t"					\
+			 "mov " LEAVE(2) ", %%r13\n\t"					\
+			 "mov " LEAVE(3) ", %%r12\n\t"					\
+			 "mov " LEAVE(4) ", %%rbp\n\t"					\
+			 "mov " LEAVE(5) ", %%rbx\n\t"					\
+			 "mov " LEAVE(6) ", %%r11\n\t"					\
+			 "mov " LEAVE(7) ", %%r10\n\t"					\
+			 "mov " LEAVE(8) ", %%r9\n\t"					\
+			 "mov " LEAVE(9) ", %%r8\n\t"					\
+			 "mov " LEAVE(10) ", %%rax\n\t"					\
+			 "mov " LEAVE(11) ", %%rcx\n\t"					\
+			 "mov " LEAVE(12) ", %%rdx\n\t"					\
+			 "mov " LEAVE(13) ", %%rsi\n\t"					\
+			 "mov " LEAVE(14) ", %%rdi\n\t"					\
+			 "pushq " LEAVE(16) "\n\tpopfq\n\t"				\
+			 "mov " LEAVE(15) ", %%rsp\n\t"					\
+			 "jmp *" LEAVE(17) :: "r"(a) : "memory")
 #else
 BLOB_INLINE long sys6(long nr, long a, long b, long c, long d, long e, long f)
 {
@@ -340,7 +348,10 @@ BLOB_INLINE int blob_run(struct exec_blob_args *a)
 	return rc;
 }
 
-/* Nobody has stopped us: the program goes on by itself. The limit is kept when the kernel restarts. */
+/*
+ * Nobody has stopped us: the program goes on by itself. The limit is kept when the kernel
+ * restarts.
+ */
 BLOB_INLINE void blob_farewell(struct exec_blob_args *a)
 {
 	struct timespec limit;

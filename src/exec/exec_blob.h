@@ -2,8 +2,8 @@
 /*
  * exec_blob.h - what the tracer and the code that runs inside a program share.
  *
- * One mapping in the program: the code first, then a data area with the arguments, the stub slots and
- * a small stack. exec_blob.c is the code; exec_inject.c maps, fills and enters it.
+ * One mapping in the program: the code first, then a data area with the arguments, the stub slots
+ * and a small stack. exec_blob.c is the code; exec_inject.c maps, fills and enters it.
  */
 #ifndef CHIMNEY_EXEC_BLOB_H
 #define CHIMNEY_EXEC_BLOB_H

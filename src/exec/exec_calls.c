@@ -4,17 +4,19 @@
  *
  * Most calls need nothing (exec_stop.c). Three kinds do:
  *
- *   waits that end with EINTR at any stop (epoll_wait, semop, receive with a time limit): we ask the
- *	kernel for a restart. It would begin with the full time again, so a wait with a time limit
- *	continues in a stub with the time that is left. When it fell asleep is read from the scheduler's
- *	account; that runs on a clock of its CPU, which is set against CLOCK_MONOTONIC by going there;
- *   linear transfers (write, send, receive with MSG_WAITALL): what has been transferred stays, the rest
- *	is done in a stub, the program sees one count;
+ *   waits that end with EINTR at any stop (epoll_wait, semop, receive with a time limit): we ask
+ *	the kernel for a restart. It would begin with the full time again, so a wait with a time
+ *	limit continues in a stub with the time that is left. When it fell asleep is read from the
+ *	scheduler's account; that runs on a clock of its CPU, which is set against
+ *	CLOCK_MONOTONIC by going there;
+ *   linear transfers (write, send, receive with MSG_WAITALL): what has been transferred stays, the
+ *	rest is done in a stub, the program sees one count;
  *   transfers whose arguments are lists (writev, sendmsg, sendfile ...): the program is not
  *	interrupted; the caller comes again later.
  *
- * Where there is no stub (arm64, or all slots in use) linear transfers count as the third kind, and
- * waits start with their full time.
+ * On arm64, which has no stubs, linear transfers count as the third kind and waits start with their
+ * full time. With all slots in use (more than EXEC_NSLOTS threads at once) waits do the same, and a
+ * transfer shows the short count that a signal would also have caused.
  */
 #include "exec/exec_int.h"
 #include "exec/exec_parse.h"
@@ -211,8 +213,8 @@ static int check_task(struct exec_proc *p, struct exec_task *t, char *why, size_
 	info = call_info(line.nr);
 	kind = call_kind(info, line.args);
 	if (kind == CALL_WHOLE || (kind == CALL_LINEAR && !have_stubs))
-		return exec_say(why, why_len, -EAGAIN, "thread %d is inside system call %ld", t->tid,
-				line.nr);
+		return exec_say(why, why_len, -EAGAIN, "thread %d is inside system call %ld",
+				t->tid, line.nr);
 	if (have_stubs && has_limit(info, line.args))
 		note_sleep(p, t);
 	return 0;
@@ -284,7 +286,8 @@ static void mend_transfer(struct exec_proc *p, struct exec_task *t, long nr, uin
 }
 
 /* The limit of the call in microseconds as it stands in the registers, < 0 if it cannot be read. */
-static double limit_us(struct exec_proc *p, const struct call_info *info, const struct exec_regs *regs)
+static double limit_us(struct exec_proc *p, const struct call_info *info,
+		       const struct exec_regs *regs)
 {
 	uint64_t arg = exec_regs_arg(regs, info->limit_arg);
 	struct timespec ts;
@@ -325,7 +328,10 @@ static bool mend_limit(struct exec_proc *p, struct exec_task *t, const struct ca
 			return false;
 	total_us = limit_us(p, info, &t->regs);
 	left_us = total_us - (exec_now_us() - t->call_slept_us);
-	/* An account that says more than the whole limit passed, or less than nothing, is of no use. */
+	/*
+	 * An account that says more than the whole limit passed, or less than nothing, is of no
+	 * use.
+	 */
 	if (total_us < 0 || left_us < -20e3 || left_us > total_us)
 		return false;
 	if (left_us < 0)
@@ -353,7 +359,10 @@ static bool in_call(struct exec_proc *p, struct exec_task *t)
 	for (i = 1; i < 6; i++)
 		if (t->call_args[i] != exec_regs_arg(&t->regs, i))
 			return false;
-	/* We rewind it ourselves, so a handler would run and the call start again: leave EINTR then. */
+	/*
+	 * We rewind it ourselves, so a handler would run and the call start again: leave EINTR
+	 * then.
+	 */
 	snprintf(name, sizeof(name), "task/%d/status", t->tid);
 	return exec_proc_read(p, name, buf, sizeof(buf)) > 0 && exec_parse_status(buf, &st) == 0 &&
 	       st.sig_pending == 0;

@@ -2,10 +2,11 @@
 /*
  * exec_exchange.c - the operations of exec.h, put together from the other files.
  *
- * A stop, from the first interrupt on, is kept short: what may take long (reading descriptor tables,
- * looking at calls) happens just before, while the program runs, and what could have changed since is
- * verified cheaply inside: new processes by their numbers, the table by the blob itself (it counts
- * open descriptors and those of our file), epoll sets by reading them only inside.
+ * A stop, from the first interrupt on, is kept short: what may take long (reading descriptor
+ * tables, looking at calls) happens just before, while the program runs, and what could have
+ * changed since is verified cheaply inside: new processes by their numbers, the table by the blob
+ * itself (it counts open descriptors and those of our file), epoll sets by reading them only
+ * inside.
  */
 #include "exec/exec_int.h"
 #include "exec/exec_parse.h"
@@ -53,7 +54,8 @@ void exec_times(const struct exec_holders *h, struct exec_times *out)
 	*out = h->times;
 }
 
-void exec_count(const struct exec_holders *h, size_t *processes, size_t *numbers, size_t *registrations)
+void exec_count(const struct exec_holders *h, size_t *processes, size_t *numbers,
+		size_t *registrations)
 {
 	size_t i;
 
@@ -128,8 +130,9 @@ static int find_first(struct exec_holders *h, pid_t pid, int fd_in_pid, char *wh
 	rc = h->file_fd < 0 ? -errno : 0;
 	close(pidfd);
 	if (rc < 0)
-		return exec_say(why, why_len, rc, "descriptor %d of process %d cannot be fetched: %s",
-				fd_in_pid, pid, strerror(-rc));
+		return exec_say(why, why_len, rc,
+				"descriptor %d of process %d cannot be fetched: %s", fd_in_pid, pid,
+				strerror(-rc));
 	rc = exec_file_identity(h->file_fd, &h->ino, &h->cookie);
 	if (rc < 0)
 		return exec_say(why, why_len, rc, "descriptor %d of process %d is not a socket",
@@ -213,7 +216,8 @@ static int check_threads(struct exec_proc *p, char *why, size_t why_len)
 		if (p->tasks[i].tid != p->pid &&
 		    exec_kcmp(p->pid, p->tasks[i].tid, KCMP_FILES, 0, 0) > 0)
 			return exec_say(why, why_len, -ENOTSUP,
-					"thread %d has a descriptor table of its own", p->tasks[i].tid);
+					"thread %d has a descriptor table of its own",
+					p->tasks[i].tid);
 	return 0;
 }
 
@@ -295,8 +299,10 @@ static int before_stop(struct exec_holders *h, char *why, size_t why_len)
 		return rc;
 	rc = exec_fetch(h, &h->file_fd);
 	if (rc < 0)
-		return exec_say(why, why_len, rc, rc == -EBADF ? "the program has closed the socket" :
-				"the socket cannot be fetched: %s", strerror(-rc));
+		return exec_say(why, why_len, rc,
+				rc == -EBADF ? "the program has closed the socket"
+					     : "the socket cannot be fetched: %s",
+				strerror(-rc));
 	exec_scan_verify(h);
 	drop_empty(h);
 	exec_scan_aliases(h);
@@ -349,8 +355,8 @@ static int stop_new_holders(struct exec_holders *h, char *why, size_t why_len)
 		rc = exec_scan_new(h, &added, why, why_len);
 		for (i = before; i < h->n; i++)
 			if (!exec_proc_claim(h->v[i].proc) && rc == 0)
-				rc = exec_say(why, why_len, -EAGAIN, "process %d is being worked on",
-					      h->v[i].proc->pid);
+				rc = exec_say(why, why_len, -EAGAIN,
+					      "process %d is being worked on", h->v[i].proc->pid);
 		if (rc < 0 || h->n == before)
 			return rc;
 		for (i = before; rc == 0 && i < h->n; i++) {
@@ -455,7 +461,10 @@ static void dress(int old_fd, int new_fd)
 		fcntl(new_fd, F_SETFL, old_flags);
 }
 
-/* Open descriptors of the process, by the size of its directory (Linux 6.2); 0 where it is not told. */
+/*
+ * Open descriptors of the process, by the size of its directory (Linux 6.2); 0 where it is not
+ * told.
+ */
 static unsigned int table_size(const struct exec_proc *p)
 {
 	struct stat st;
@@ -472,7 +481,10 @@ static void fill_args(struct exec_holder *holder, struct exec_blob_args *a, uint
 	a->nnumbers = (uint32_t)holder->nnumbers;
 	a->nregs = (uint32_t)holder->nregs;
 	a->open_count = size ? size : holder->open_count;
-	/* Behind the highest number nothing is open if the sizes agree; else look a little further. */
+	/*
+	 * Behind the highest number nothing is open if the sizes agree; else look a little
+	 * further.
+	 */
 	a->scan_end = holder->highest_fd + 1 + (size ? 0 : 64);
 	if (a->scan_end > SCAN_LIMIT_FD)
 		a->scan_end = 0;

@@ -148,8 +148,8 @@ static long remote_syscall(struct exec_proc *p, struct exec_task *t, uint64_t in
 }
 
 /*
- * From the exit of a system call back to a stop of the kind that an interrupt makes: only from there
- * does the kernel look whether the program's own call is to be restarted.
+ * From the exit of a system call back to a stop of the kind that an interrupt makes: only from
+ * there does the kernel look whether the program's own call is to be restarted.
  */
 static int back_to_interrupt(struct exec_proc *p, struct exec_task *t)
 {
@@ -216,8 +216,8 @@ int exec_map(struct exec_proc *p, char *why, size_t why_len)
 		return 0;
 	rc = open_mem(p);
 	if (rc < 0)
-		return exec_say(why, why_len, rc, "memory of process %d cannot be opened: %s", p->pid,
-				strerror(-rc));
+		return exec_say(why, why_len, rc, "memory of process %d cannot be opened: %s",
+				p->pid, strerror(-rc));
 	p->map = exec_proc_map_hint(p);
 	if (exec_map_valid(p))
 		return 0;
@@ -235,8 +235,8 @@ int exec_map(struct exec_proc *p, char *why, size_t why_len)
 			rc = -EIO;
 	}
 	if (rc < 0)
-		return exec_say(why, why_len, rc, "our code cannot be put into process %d: %s", p->pid,
-				strerror(-rc));
+		return exec_say(why, why_len, rc, "our code cannot be put into process %d: %s",
+				p->pid, strerror(-rc));
 	return 0;
 }
 
@@ -259,7 +259,10 @@ static int send_file(int sock, int fd)
 	return sendmsg(sock, &msg, MSG_NOSIGNAL) == 1 ? 0 : -errno;
 }
 
-/* A stop that we did not ask for: SIGSTOP cannot be blocked, a fault means that the blob is broken. */
+/*
+ * A stop that we did not ask for: SIGSTOP cannot be blocked, a fault means that the blob is
+ * broken.
+ */
 static int look_for_stop(struct exec_proc *p, struct exec_task *t)
 {
 	int sig, rc = exec_task_wait(p, t, &sig, 0);
@@ -311,7 +314,10 @@ static int follow(struct exec_proc *p, struct exec_task *t, int send_fd)
 	return rc < 0 ? rc : sent;
 }
 
-/* We came so late that the blob took us for dead and went back to the program: its registers count. */
+/*
+ * We came so late that the blob took us for dead and went back to the program: its registers
+ * count.
+ */
 static void note_left(struct exec_proc *p, struct exec_task *t)
 {
 	struct exec_regs now;

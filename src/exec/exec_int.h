@@ -2,8 +2,8 @@
 /*
  * exec_int.h - what the files of this room share. Not for other rooms.
  *
- * struct exec_proc is a traced process and is shared by all sets of holders that mention it, so that
- * its code page is mapped once. struct exec_holder is one process inside one set.
+ * struct exec_proc is a traced process and is shared by all sets of holders that mention it, so
+ * that its code page is mapped once. struct exec_holder is one process inside one set.
  */
 #ifndef CHIMNEY_EXEC_INT_H
 #define CHIMNEY_EXEC_INT_H

@@ -94,7 +94,8 @@ int exec_parse_call(const char *text, struct exec_call_line *out)
 	}
 	if (strncmp(text, "-1 ", 3) == 0) {
 		out->nr = -1;
-		return sscanf(text + 3, "%" SCNx64 " %" SCNx64, &out->sp, &out->pc) == 2 ? 0 : -EINVAL;
+		return sscanf(text + 3, "%" SCNx64 " %" SCNx64, &out->sp, &out->pc) == 2 ? 0
+											 : -EINVAL;
 	}
 	return sscanf(text,
 		      "%ld %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64

@@ -2,8 +2,8 @@
 /*
  * exec_parse.h - readers of the /proc text formats that this room depends on.
  *
- * Pure functions on a terminated string, any thread; all return 0 or -EINVAL when a field is missing
- * or malformed.
+ * Pure functions on a terminated string, any thread; all return 0 or -EINVAL when a field is
+ * missing or malformed.
  */
 #ifndef CHIMNEY_EXEC_PARSE_H
 #define CHIMNEY_EXEC_PARSE_H

@@ -3,8 +3,8 @@
  * exec_proc.c - the registry of processes that we have to do with.
  *
  * Sets of holders share an entry, and an entry outlives them as long as its process lives: it
- * remembers where our code is mapped. The mutex guards the list and the flags busy and refs; the rest
- * of an entry belongs to the thread that has claimed it.
+ * remembers where our code is mapped. The mutex guards the list and the flags busy and refs; the
+ * rest of an entry belongs to the thread that has claimed it.
  */
 #include "exec/exec_int.h"
 #include "exec/exec_parse.h"
@@ -166,7 +166,8 @@ struct exec_proc *exec_proc_get(pid_t pid, char *why, size_t why_len, int *err)
 
 	*err = p ? proc_open(p) : -ENOMEM;
 	if (*err < 0) {
-		exec_say(why, why_len, *err, "process %d cannot be opened: %s", pid, strerror(-*err));
+		exec_say(why, why_len, *err, "process %d cannot be opened: %s", pid,
+			 strerror(-*err));
 		if (p)
 			proc_destroy(p);
 		return NULL;
@@ -241,7 +242,8 @@ int exec_proc_check(struct exec_proc *p, unsigned int filters, char *why, size_t
 
 	rc = exec_proc_read(p, "status", buf, sizeof(buf));
 	if (rc < 0)
-		return exec_say(why, why_len, rc == -ENOENT ? -ESRCH : rc, "process %d is gone", p->pid);
+		return exec_say(why, why_len, rc == -ENOENT ? -ESRCH : rc, "process %d is gone",
+				p->pid);
 	rc = exec_parse_status(buf, &st);
 	if (rc < 0)
 		return exec_say(why, why_len, rc, "process %d: status not understood", p->pid);
@@ -249,7 +251,7 @@ int exec_proc_check(struct exec_proc *p, unsigned int filters, char *why, size_t
 		return exec_say(why, why_len, st.tracer_pid == getpid() ? -EAGAIN : -EBUSY,
 				"process %d is traced by %d", p->pid, st.tracer_pid);
 	if (st.seccomp == 1 || st.seccomp_filters > filters)
-		return exec_say(why, why_len, -ENOTSUP, "process %d has a seccomp filter that is not ours",
-				p->pid);
+		return exec_say(why, why_len, -ENOTSUP,
+				"process %d has a seccomp filter that is not ours", p->pid);
 	return 0;
 }

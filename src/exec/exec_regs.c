@@ -137,8 +137,9 @@ void exec_regs_syscall(struct exec_regs *regs, uint64_t insn, long nr, const uin
 void exec_regs_leave(const struct exec_regs *regs, uint64_t *out)
 {
 	const struct user_regs_struct *r = &regs->r;
-	uint64_t order[] = { r->r15, r->r14, r->r13, r->r12, r->rbp, r->rbx, r->r11, r->r10, r->r9,
-			     r->r8, r->rax, r->rcx, r->rdx, r->rsi, r->rdi, r->rsp, r->eflags, r->rip };
+	uint64_t order[] = { r->r15, r->r14, r->r13, r->r12, r->rbp,	r->rbx,
+			     r->r11, r->r10, r->r9,  r->r8,  r->rax,	r->rcx,
+			     r->rdx, r->rsi, r->rdi, r->rsp, r->eflags, r->rip };
 	long result = (long)r->rax;
 
 	memcpy(out, order, sizeof(order));
@@ -182,7 +183,9 @@ uint64_t exec_regs_sp(const struct exec_regs *regs)
 	return regs->r.sp;
 }
 
-/* x8 still holds the number, but says nothing of whether a call was interrupted: see the callers. */
+/*
+ * x8 still holds the number, but says nothing of whether a call was interrupted: see the callers.
+ */
 long exec_regs_call(const struct exec_regs *regs)
 {
 	return (long)regs->r.regs[8];

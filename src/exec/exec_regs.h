@@ -3,9 +3,9 @@
  * exec_regs.h - the registers of a stopped thread, by meaning, for the two architectures.
  *
  * When does the kernel restart an interrupted call? x86-64 decides after our stop, from rax (an
- * -ERESTART code) and orig_rax: both must be back in place when the thread runs on, and orig_rax must
- * be -1 while our own code runs. arm64 decides before our stop: pc and x0 are already set for the new
- * start, and the call's number is forgotten; nothing needs to be kept but the registers.
+ * -ERESTART code) and orig_rax: both must be back in place when the thread runs on, and orig_rax
+ * must be -1 while our own code runs. arm64 decides before our stop: pc and x0 are already set for
+ * the new start, and the call's number is forgotten; nothing needs to be kept but the registers.
  */
 #ifndef CHIMNEY_EXEC_REGS_H
 #define CHIMNEY_EXEC_REGS_H
@@ -46,8 +46,8 @@ void exec_regs_enter(struct exec_regs *regs, uint64_t pc, uint64_t arg, uint64_t
 void exec_regs_syscall(struct exec_regs *regs, uint64_t insn, long nr, const uint64_t args[6]);
 
 /*
- * What a thread needs to go on without us, in the order in which the blob loads it: registers, stack,
- * (flags,) pc. An interrupted call starts again.
+ * What a thread needs to go on without us, in the order in which the blob loads it: registers,
+ * stack, (flags,) pc. An interrupted call starts again.
  */
 void exec_regs_leave(const struct exec_regs *regs, uint64_t *out);
 

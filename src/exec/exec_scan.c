@@ -46,7 +46,10 @@ void exec_holder_clear(struct exec_holder *holder)
 	holder->nnumbers = holder->nepfds = holder->nregs = 0;
 }
 
-/* Is there a descriptor of the socket in this table? 1, 0, or -errno if the table is closed to us. */
+/*
+ * Is there a descriptor of the socket in this table? 1, 0, or -errno if the table is closed to
+ * us.
+ */
 static int table_has(int proc_dir, uint64_t ino)
 {
 	int fd = openat(proc_dir, "fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -129,8 +132,8 @@ static int open_pid_dir(pid_t pid)
 }
 
 /*
- * A table that we may not read matters only where a holder could have handed the file on by fork: to
- * a child, or to a process of its session.
+ * A table that we may not read matters only where a holder could have handed the file on by fork:
+ * to a child, or to a process of its session.
  */
 static int closed_relative(const struct exec_holders *h, pid_t pid, int proc_dir, char *why,
 			   size_t why_len)
@@ -144,7 +147,8 @@ static int closed_relative(const struct exec_holders *h, pid_t pid, int proc_dir
 		if (st.ppid == h->v[i].proc->pid ||
 		    (peek_stat(h->v[i].proc->dir_fd, &mine) == 0 && mine.session == st.session))
 			return exec_say(why, why_len, -EACCES,
-					"process %d, related to %d, may hold the socket and cannot be read",
+					"process %d, related to %d, may hold the socket and cannot "
+					"be read",
 					pid, h->v[i].proc->pid);
 	return 0;
 }
@@ -270,14 +274,16 @@ static int table_entry(struct exec_holders *h, struct exec_holder *holder, int f
 	if (fd > holder->highest_fd)
 		holder->highest_fd = fd;
 	if (strcmp(link, "anon_inode:[io_uring]") == 0)
-		return exec_say(why, why_len, -ENOTSUP, "process %d uses io_uring", holder->proc->pid);
+		return exec_say(why, why_len, -ENOTSUP, "process %d uses io_uring",
+				holder->proc->pid);
 	if (strcmp(link, "anon_inode:[eventpoll]") == 0)
 		return epfd_add(holder, fd);
 	if (exec_parse_socket_link(link, &ino) < 0 || ino != h->ino)
 		return 0;
 	if (holder->nnumbers == EXEC_MAX_NUMBERS)
-		return exec_say(why, why_len, -E2BIG, "process %d holds the socket more than %d times",
-				holder->proc->pid, EXEC_MAX_NUMBERS);
+		return exec_say(why, why_len, -E2BIG,
+				"process %d holds the socket more than %d times", holder->proc->pid,
+				EXEC_MAX_NUMBERS);
 	return number_add(holder, fd);
 }
 
@@ -355,7 +361,8 @@ static bool same_epoll(const struct exec_holder *a, int a_fd, const struct exec_
 }
 
 /* Is the registration of number fd in this epoll set already somebody's task? */
-static bool reg_taken(const struct exec_holders *h, const struct exec_holder *holder, int epfd, int fd)
+static bool reg_taken(const struct exec_holders *h, const struct exec_holder *holder, int epfd,
+		      int fd)
 {
 	size_t i, k;
 
@@ -392,8 +399,8 @@ static bool has_number(const struct exec_holder *holder, int fd)
 }
 
 /* One line of one epoll descriptor; *orphans counts registrations this table cannot name. */
-static int epoll_line(struct exec_holders *h, struct exec_holder *holder, int epfd, const char *line,
-		      bool claim, size_t *orphans)
+static int epoll_line(struct exec_holders *h, struct exec_holder *holder, int epfd,
+		      const char *line, bool claim, size_t *orphans)
 {
 	struct exec_blob_reg reg;
 	uint64_t ino;
@@ -454,8 +461,9 @@ static int epoll_pass(struct exec_holders *h, bool claim, size_t *orphans)
 }
 
 /*
- * Finds all registrations of the file and gives each to one holder that can name it: an epoll set may
- * be shared by a parent and its children, and the registered number may be open in some of them only.
+ * Finds all registrations of the file and gives each to one holder that can name it: an epoll set
+ * may be shared by a parent and its children, and the registered number may be open in some of them
+ * only.
  */
 int exec_scan_epoll(struct exec_holders *h, char *why, size_t why_len)
 {
@@ -474,10 +482,12 @@ int exec_scan_epoll(struct exec_holders *h, char *why, size_t why_len)
 		rc = epoll_pass(h, false, &orphans);
 	}
 	if (rc < 0)
-		return exec_say(why, why_len, rc, "epoll registrations cannot be read: %s", strerror(-rc));
+		return exec_say(why, why_len, rc, "epoll registrations cannot be read: %s",
+				strerror(-rc));
 	if (orphans)
 		return exec_say(why, why_len, -ENOTSUP,
-				"the socket is registered with epoll under a number that was closed");
+				"the socket is registered with epoll under a number that was "
+				"closed");
 	return 0;
 }
 
@@ -513,8 +523,8 @@ static int flight_in(int proc_dir)
 }
 
 /*
- * A reference may be under way in a UNIX socket, where no table shows it. The kernel tells only that
- * descriptors are, not which: any in a process that we can see makes us wait.
+ * A reference may be under way in a UNIX socket, where no table shows it. The kernel tells only
+ * that descriptors are, not which: any in a process that we can see makes us wait.
  */
 int exec_scan_flight(struct exec_holders *h, char *why, size_t why_len)
 {

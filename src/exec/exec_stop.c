@@ -3,14 +3,15 @@
  * exec_stop.c - how the threads of a program are stopped and let go without the program noticing.
  *
  * Stop: every thread is seized (which changes nothing for it) and interrupted. It stops on its way
- * back to user mode, before any signal is taken: a call that it was blocked in has ended with one of
+ * back to user mode, before any signal is taken: a call that it was blocked in has ended with one
+ * of
  *
  *   an -ERESTART code	the kernel itself starts the call again when the thread runs on, with the
  *			remaining time; nothing to do as long as the registers come back unchanged;
- *   -EINTR		calls that the kernel does not restart (epoll_wait, sockets with a time limit):
- *			exec_calls.c turns it into a restart;
- *   a short count	a transfer that was under way: exec_calls.c has the rest done, or, where that
- *			cannot be, refused to stop the program at all.
+ *   -EINTR		calls that the kernel does not restart (epoll_wait, sockets with a time
+ *			limit): exec_calls.c turns it into a restart;
+ *   a short count	a transfer that was under way: exec_calls.c has the rest done, or, where
+ *			that cannot be, refused to stop the program at all.
  *
  * A thread that was just taking a signal reports that first (signal-delivery-stop): the signal goes
  * on and the interrupt, still pending, stops the thread at the first instruction of the handler.
@@ -51,8 +52,8 @@ struct straggler {
 static _Thread_local struct straggler *stragglers;
 
 /*
- * A thread of ours that ends is reaped here; a child of ours is left for its parent's own wait. A look
- * for ends also shows stops, whatever the flags say: so look first, take afterwards.
+ * A thread of ours that ends is reaped here; a child of ours is left for its parent's own wait. A
+ * look for ends also shows stops, whatever the flags say: so look first, take afterwards.
  */
 static bool task_ended(struct exec_proc *p, struct exec_task *t)
 {
@@ -80,8 +81,8 @@ static void wait_a_little(double since_us)
 }
 
 /*
- * Waits for one stop. *sig is the signal of a signal-delivery-stop, 0x80 | SIGTRAP of a call's entry
- * or exit, 0 for the stop that an interrupt asked for. -ESRCH when the thread has ended.
+ * Waits for one stop. *sig is the signal of a signal-delivery-stop, 0x80 | SIGTRAP of a call's
+ * entry or exit, 0 for the stop that an interrupt asked for. -ESRCH when the thread has ended.
  */
 int exec_task_wait(struct exec_proc *p, struct exec_task *t, int *sig, double deadline_us)
 {
@@ -90,7 +91,8 @@ int exec_task_wait(struct exec_proc *p, struct exec_task *t, int *sig, double de
 
 	for (;;) {
 		si.si_pid = 0;
-		if (waitid(P_PID, (id_t)t->tid, &si, WSTOPPED | WNOHANG | __WALL | __WNOTHREAD) < 0 &&
+		if (waitid(P_PID, (id_t)t->tid, &si, WSTOPPED | WNOHANG | __WALL | __WNOTHREAD) <
+			    0 &&
 		    errno != EINTR) {
 			t->state = EXEC_TASK_GONE;
 			return -ESRCH;
@@ -206,8 +208,8 @@ static int task_seize(struct exec_proc *p, struct exec_task *t, char *why, size_
 	int err;
 
 	if (is_straggler(t->tid))
-		return exec_say(why, why_len, -EAGAIN, "thread %d has not stopped yet since last time",
-				t->tid);
+		return exec_say(why, why_len, -EAGAIN,
+				"thread %d has not stopped yet since last time", t->tid);
 	if (ptrace(PTRACE_SEIZE, t->tid, NULL, (void *)PTRACE_O_TRACESYSGOOD) == 0) {
 		t->state = EXEC_TASK_SEIZED;
 		return 0;
@@ -219,12 +221,16 @@ static int task_seize(struct exec_proc *p, struct exec_task *t, char *why, size_
 	}
 	if (yama_scope() > 0)
 		return exec_say(why, why_len, -err,
-				"thread %d cannot be traced: %s (kernel.yama.ptrace_scope is %d)", t->tid,
-				strerror(err), yama_scope());
-	return exec_say(why, why_len, -err, "thread %d cannot be traced: %s", t->tid, strerror(err));
+				"thread %d cannot be traced: %s (kernel.yama.ptrace_scope is %d)",
+				t->tid, strerror(err), yama_scope());
+	return exec_say(why, why_len, -err, "thread %d cannot be traced: %s", t->tid,
+			strerror(err));
 }
 
-/* Seizes all threads that are only listed, then interrupts them: close together, so all stop soon. */
+/*
+ * Seizes all threads that are only listed, then interrupts them: close together, so all stop
+ * soon.
+ */
 int exec_proc_seize(struct exec_proc *p, char *why, size_t why_len)
 {
 	size_t i, first = p->ntasks;
@@ -272,8 +278,9 @@ static void task_mend(struct exec_proc *p, struct exec_task *t)
 }
 
 /*
- * As soon as all stand still and our code, with its stubs, is there; not when the threads run on: so
- * they need nothing more from us and go on by themselves, without an EINTR, should we die meanwhile.
+ * As soon as all stand still and our code, with its stubs, is there; not when the threads run on:
+ * so they need nothing more from us and go on by themselves, without an EINTR, should we die
+ * meanwhile.
  */
 void exec_proc_mend(struct exec_proc *p)
 {

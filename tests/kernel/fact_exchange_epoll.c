@@ -2,8 +2,8 @@
 /*
  * fact_exchange_epoll.c - an epoll registration belongs to the open file and the number together.
  *
- * 1. Exchange without EPOLL_CTL_DEL leaves the old file registered: its end is reported for a number
- *    that now means a healthy file, and the number can no longer be removed.
+ * 1. Exchange without EPOLL_CTL_DEL leaves the old file registered: its end is reported for a
+ *    number that now means a healthy file, and the number can no longer be removed.
  * 2. DEL, exchange, ADD gives events of the new file only.
  * 3. fdinfo lists number, events, data and inode of every registration.
  */
@@ -67,7 +67,8 @@ static int with_del(void)
 
 static int listed(void)
 {
-	struct epoll_event ev = { .events = EPOLLIN | EPOLLONESHOT, .data.u64 = 0xabcdef0123456789ull };
+	struct epoll_event ev = { .events = EPOLLIN | EPOLLONESHOT,
+				  .data.u64 = 0xabcdef0123456789ull };
 	int pair[2], ep = epoll_create1(0), tfd = -1;
 	unsigned long long data = 0;
 	unsigned int events = 0;

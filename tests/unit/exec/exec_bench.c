@@ -55,8 +55,10 @@ static void bench(const char *mode, int threads)
 		subject_echo(&s, i);
 	}
 	subject_end_program(&s);
-	print_message("%d thread%s, %u exchanges, median us: check %.1f, stop %.1f, exchange %.1f, resume %.1f, "
-		      "frozen %.1f\n", threads, threads > 1 ? "s" : "", n, median(v[0], n), median(v[1], n),
+	print_message("%d thread%s, %u exchanges, median us: check %.1f, stop %.1f, exchange %.1f, "
+		      "resume %.1f, "
+		      "frozen %.1f\n",
+		      threads, threads > 1 ? "s" : "", n, median(v[0], n), median(v[1], n),
 		      median(v[2], n), median(v[3], n), median(v[4], n));
 }
 
@@ -74,7 +76,8 @@ static void bench_eight(void **state)
 
 int main(int argc, char **argv)
 {
-	const struct CMUnitTest tests[] = { cmocka_unit_test(bench_one), cmocka_unit_test(bench_eight) };
+	const struct CMUnitTest tests[] = { cmocka_unit_test(bench_one),
+					    cmocka_unit_test(bench_eight) };
 
 	if (argc > 1)
 		nrounds = (unsigned int)strtoul(argv[1], NULL, 0);

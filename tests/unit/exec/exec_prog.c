@@ -5,8 +5,8 @@
  *	exec_prog MODE FD
  *
  * FD is a connected stream socket. Lines that come in are sent back; the line "STAT" is answered by
- * what the program has noticed: interrupted calls, failures, odd events, descriptors, flags. An empty
- * read ends the program.
+ * what the program has noticed: interrupted calls, failures, odd events, descriptors, flags. An
+ * empty read ends the program.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,7 +35,7 @@
 #define DATA_TAG 0x1122334455667788ull
 #define NTHREADS 8
 
-/* Shared by forked workers, hence in a mapping of its own only where that matters: see fork mode. */
+/* What this process has noticed. */
 static atomic_int eintr, failed, odd, handled;
 static int conn, out;
 static const char *mode;

@@ -218,7 +218,10 @@ static void test_under_load(void **state)
 		for (k = 0; k < sizeof(block); k++)
 			block[k] = (char)(k % 64 == 63 ? '\n' : 'a' + (k + i) % 26);
 		assert_int_equal(send(fd, block, sizeof(block), 0), sizeof(block));
-		/* The program works on it at this moment: what it answers comes by the old file or new. */
+		/*
+		 * The program works on it at this moment: what it answers comes by the old file
+		 * or new.
+		 */
 		while (have < sizeof(got)) {
 			n = recv(fd, got + have, sizeof(got) - have, 0);
 			assert_true(n > 0);
@@ -317,7 +320,8 @@ static void test_writer(void **state)
 		if (round)
 			subject_wait_blocked(s.pid, s.pid, SYS_write);
 		for (have = 0; have < len;) {
-			ssize_t n = recv(s.tcp, got + have, len - have < 100000 ? len - have : 100000, 0);
+			ssize_t n = recv(s.tcp, got + have,
+					 len - have < 100000 ? len - have : 100000, 0);
 
 			assert_true(n > 0);
 			have += (size_t)n;
@@ -364,14 +368,20 @@ static void test_limit(void **state)
 		print_message("400 ms wait, stopped %d times: %.1f ms\n", i, ms);
 		assert_int_equal(result, 0);
 		assert_true(i > 3);
-		/* Started anew each time it would never end while we stop it every few milliseconds. */
+		/*
+		 * Started anew each time it would never end while we stop it every few
+		 * milliseconds.
+		 */
 		assert_true(ms > 395 && ms < 800);
 		assert_int_equal(send(s.tcp, "\n", 1, 0), 1);
 	}
 	subject_end_program(&s);
 }
 
-/* The tracer dies in the middle, with everything stopped: the program goes on, all its threads do. */
+/*
+ * The tracer dies in the middle, with everything stopped: the program goes on, all its threads
+ * do.
+ */
 static void tracer_dies(const char *mode, bool exchanged)
 {
 	char before[256], after[256];
@@ -407,7 +417,8 @@ static void tracer_dies(const char *mode, bool exchanged)
 
 static void test_tracer_dies(void **state)
 {
-	static const char *const modes[] = { "recv", "recv-limit", "poll", "epoll", "threads", "fork" };
+	static const char *const modes[] = { "recv",  "recv-limit", "poll",
+					     "epoll", "threads",    "fork" };
 	size_t i;
 
 	(void)state;

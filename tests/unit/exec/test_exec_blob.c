@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * test_exec_blob.c - the blob as built: it fits, it starts where the tracer thinks, and the linked bytes
- * do not depend on where they are: no relocation, no call or jump out of the section, no instrumentation.
+ * test_exec_blob.c - the blob as built: it fits, it starts where the tracer thinks, and the linked
+ * bytes do not depend on where they are: no relocation, no call or jump out of the section, no
+ * instrumentation.
  */
 #include <elf.h>
 #include <setjmp.h>
@@ -78,7 +79,8 @@ static void test_no_other_content(void **state)
 
 		if ((sh->sh_flags & SHF_ALLOC) && sh->sh_size && sh->sh_type != SHT_NOTE &&
 		    strcmp(section_name(sh), "exec_blob") != 0)
-			fail_msg("section %s has %lu bytes", section_name(sh), (unsigned long)sh->sh_size);
+			fail_msg("section %s has %lu bytes", section_name(sh),
+				 (unsigned long)sh->sh_size);
 	}
 }
 

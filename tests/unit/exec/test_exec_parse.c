@@ -29,10 +29,11 @@ static void read_self(const char *path, char *buf, size_t len)
 
 static void test_status(void **state)
 {
-	static const char text[] =
-		"Name:\tevil State:\tZ\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t7\nPPid:\t3\nTracerPid:\t9\n"
-		"SigPnd:\t0000000000000200\nShdPnd:\t0000000000000800\nSigBlk:\t0000000000000200\n"
-		"Seccomp:\t2\nSeccomp_filters:\t4\n";
+	static const char text[] = "Name:\tevil State:\tZ\nUmask:\t0022\nState:\tS "
+				   "(sleeping)\nTgid:\t7\nPPid:\t3\nTracerPid:\t9\n"
+				   "SigPnd:\t0000000000000200\nShdPnd:\t0000000000000800\nSigBlk:"
+				   "\t0000000000000200\n"
+				   "Seccomp:\t2\nSeccomp_filters:\t4\n";
 	struct exec_status st;
 	char own[4096];
 
@@ -55,7 +56,8 @@ static void test_status(void **state)
 /* Kernels before 5.10 do not count the filters. */
 static void test_status_old(void **state)
 {
-	static const char text[] = "State:\tR (running)\nPPid:\t3\nTracerPid:\t0\nSigPnd:\t0\nShdPnd:\t0\n"
+	static const char text[] = "State:\tR "
+				   "(running)\nPPid:\t3\nTracerPid:\t0\nSigPnd:\t0\nShdPnd:\t0\n"
 				   "SigBlk:\t0\nSeccomp:\t2\n";
 	struct exec_status st;
 
@@ -66,9 +68,9 @@ static void test_status_old(void **state)
 
 static void test_stat(void **state)
 {
-	static const char text[] =
-		"42 (a) b) S (c) T 7 8 9 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 1 1 1 1 1 1 1 1 1 1 "
-		"1 1 1 1 1 17 3 0 0\n";
+	static const char text[] = "42 (a) b) S (c) T 7 8 9 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 "
+				   "123456 1 1 1 1 1 1 1 1 1 1 "
+				   "1 1 1 1 1 17 3 0 0\n";
 	struct exec_stat st;
 	char own[1024];
 
@@ -97,7 +99,9 @@ static void test_call(void **state)
 	assert_int_equal(exec_parse_call("-1 0x7ffe 0x4010\n", &line), 0);
 	assert_int_equal(line.nr, -1);
 	assert_true(line.sp == 0x7ffe && line.pc == 0x4010);
-	assert_int_equal(exec_parse_call("232 0x3 0x7f10 0x1 0xffffffffffffffff 0x0 0x8 0x7ffe 0x401\n", &line),
+	assert_int_equal(exec_parse_call("232 0x3 0x7f10 0x1 0xffffffffffffffff 0x0 0x8 0x7ffe "
+					 "0x401\n",
+					 &line),
 			 0);
 	assert_false(line.running);
 	assert_int_equal(line.nr, 232);
@@ -119,8 +123,11 @@ static void test_epoll(void **state)
 	uint64_t ino;
 
 	(void)state;
-	assert_int_equal(exec_parse_epoll("tfd:        5 events: 80002011 data: ffffffffffffffff  pos:0 "
-					  "ino:1f2e sdev:8\n", &reg, &ino), 0);
+	assert_int_equal(exec_parse_epoll("tfd:        5 events: 80002011 data: ffffffffffffffff  "
+					  "pos:0 "
+					  "ino:1f2e sdev:8\n",
+					  &reg, &ino),
+			 0);
 	assert_int_equal(reg.fd, 5);
 	assert_true(reg.events == 0x80002011u && reg.data == UINT64_MAX && ino == 0x1f2e);
 	assert_true(exec_parse_epoll("pos:\t0\n", &reg, &ino) < 0);
@@ -168,7 +175,8 @@ static void test_fdinfo(void **state)
 			      .msg_controllen = sizeof(control.bytes) };
 
 	(void)state;
-	assert_int_equal(exec_parse_fd_flags("pos:\t0\nflags:\t02004002\nmnt_id:\t10\n", &flags), 0);
+	assert_int_equal(exec_parse_fd_flags("pos:\t0\nflags:\t02004002\nmnt_id:\t10\n", &flags),
+			 0);
 	assert_true(flags == 02004002 && (flags & O_NONBLOCK));
 	assert_true(exec_parse_fd_flags("pos:\t0\n", &flags) < 0);
 
@@ -196,14 +204,20 @@ static void test_others(void **state)
 
 	(void)state;
 	assert_int_equal(exec_parse_sched_start("head (1, #threads: 1)\n---\n"
-						"se.exec_start                                :       "
-						"1614746.308022\nse.vruntime : 1.0\n", &ms), 0);
+						"se.exec_start                                :    "
+						"   "
+						"1614746.308022\nse.vruntime : 1.0\n",
+						&ms),
+			 0);
 	assert_true(ms > 1614746.30 && ms < 1614746.31);
 	assert_true(exec_parse_sched_start("se.vruntime : 1.0\n", &ms) < 0);
-	assert_int_equal(exec_parse_vdso("7ffd3b5f9000-7ffd3b5fb000 r-xp 00000000 00:00 0    [vdso]\n", &start),
+	assert_int_equal(exec_parse_vdso("7ffd3b5f9000-7ffd3b5fb000 r-xp 00000000 00:00 0    "
+					 "[vdso]\n",
+					 &start),
 			 0);
 	assert_true(start == 0x7ffd3b5f9000);
-	assert_true(exec_parse_vdso("7ffd3b5f9000-7ffd3b5fb000 r--p 00000000 00:00 0  [vvar]\n", &start) < 0);
+	assert_true(exec_parse_vdso("7ffd3b5f9000-7ffd3b5fb000 r--p 00000000 00:00 0  [vvar]\n",
+				    &start) < 0);
 	assert_int_equal(exec_parse_last_pid("0.20 0.18 0.12 1/80 11206\n", &pid), 0);
 	assert_int_equal(pid, 11206);
 	assert_true(exec_parse_last_pid("0.20 0.18\n", &pid) < 0);
