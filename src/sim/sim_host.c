@@ -624,7 +624,8 @@ int sim_host_destroy(struct sim_host *host)
 		if (host->bound[place] && nrt_unbind(host->protocol, binding->bind_name) != 0)
 			err = -EBUSY;
 	}
-	sim_im_remove(host->world);
+	if (sim_im_remove(host->world) != 0)
+		err = -EBUSY;
 	for (place = 0; place < SIM_PLACES; place++) {
 		if (host->adapters[place] && nrt_adapter_destroy(host->adapters[place]) != 0)
 			err = -EBUSY;

@@ -7,6 +7,7 @@
 
 /* sim_im_insert() - put count pass-through drivers above the binding's adapter; binding->bind_name is the top one. */
 int sim_im_insert(struct sim_world *world, struct sim_binding *binding, unsigned int count);
-void sim_im_remove(struct sim_world *world);
+/* sim_im_remove() - take them out again. -EBUSY when one could not go. */
+int sim_im_remove(struct sim_world *world);
 
 #endif

@@ -31,6 +31,7 @@ struct sim_sock;
 struct tgt_adapter;
 
 #define SIM_CONNS_MAX     4096
+#define SIM_IM_MAX        8
 #define SIM_PEER_PORT     20000 /* plus the number of the connection */
 #define SIM_HOST_PORT     443
 #define SIM_TICKS_PER_S   1000  /* default of TicksPerSecond */
@@ -120,7 +121,8 @@ struct sim_world {
 	struct sim_timer *timers; /* in the order of at_us */
 	struct sim_counts counts;
 	struct pcap_writer *pcap;
-	NDIS_HANDLE im[8];
+	unsigned int im_count;  /* intermediate drivers above the target */
+	bool im_registered;     /* by this world */
 	/* Looks at every frame on the wire after the trace: checks of tests. NULL: nobody. */
 	nic_sim_tap_fn *watch;
 	void *watch_ctx;

@@ -46,6 +46,11 @@ static void untrack_until(NET_BUFFER_LIST *chain, const NET_BUFFER_LIST *end)
 	}
 }
 
+void pt_untrack_chain(NET_BUFFER_LIST *chain)
+{
+	untrack_until(chain, NULL);
+}
+
 bool pt_track(struct pt_virtual *virtual, NET_BUFFER_LIST *chain)
 {
 	NET_BUFFER_LIST *nbl;

@@ -83,6 +83,48 @@ static bool make_entries(const union pt_block *block, struct pt_call *call)
 	return true;
 }
 
+/* ---- Send data that travels with the state
+ * ------------------------------------------------------------------------ */
+
+/*
+ * The chain of an initiate becomes send requests of the driver below, which complete one by one; so
+ * each list is marked as if it had been sent through us. What is not accepted, or comes back with a
+ * terminate, leaves us with the block.
+ */
+static bool is_new(const union pt_block *block)
+{
+	return block->miniport.MiniportOffloadContext && !*block->miniport.MiniportOffloadContext;
+}
+
+static void untrack_chains(union pt_block *block, const union pt_block *end)
+{
+	for (; block && block != end; block = (union pt_block *)block->miniport.NextBlock) {
+		if (is_new(block))
+			pt_untrack_chain(block->miniport.NetBufferListChain);
+		untrack_chains((union pt_block *)block->miniport.DependentBlockList, NULL);
+	}
+}
+
+/* Returns: false when memory is short; then no list is marked. */
+static bool track_chains(struct pt_virtual *virtual, union pt_block *row)
+{
+	union pt_block *block = row;
+
+	for (; block; block = (union pt_block *)block->miniport.NextBlock) {
+		if (is_new(block) && !pt_track(virtual, block->miniport.NetBufferListChain))
+			break;
+		if (!track_chains(virtual,
+				  (union pt_block *)block->miniport.DependentBlockList)) {
+			if (is_new(block))
+				pt_untrack_chain(block->miniport.NetBufferListChain);
+			break;
+		}
+	}
+	if (block)
+		untrack_chains(row, block);
+	return !block;
+}
+
 /* ---- Down
  * ---------------------------------------------------------------------------------------------------------
  */
@@ -121,7 +163,7 @@ static struct pt_call *call_begin(struct pt_virtual *virtual, enum pt_op op, uni
 		return NULL;
 	call->op = op;
 	call->virtual = virtual;
-	if (!make_entries(root, call)) {
+	if (!make_entries(root, call) || (op == PT_INITIATE && !track_chains(virtual, root))) {
 		free_entries(call->fresh);
 		nrt_free(call);
 		return NULL;
@@ -258,10 +300,15 @@ static void bury(struct pt_call *call, struct pt_entry *entry)
 }
 
 /* What a completed operation means for our entry of the object. */
-static void settle_entry(struct pt_call *call, struct pt_entry *entry, NDIS_STATUS status)
+static void settle_entry(struct pt_call *call, struct pt_entry *entry, NDIS_STATUS status,
+			 NET_BUFFER_LIST *chain)
 {
 	bool known = *entry->slot == entry;
 
+	if (call->op == PT_INITIATE && !known && !offloaded(status))
+		pt_untrack_chain(chain);
+	if (call->op == PT_TERMINATE && status == NDIS_STATUS_SUCCESS)
+		pt_untrack_chain(chain);
 	if (!known && call->op == PT_INITIATE && offloaded(status))
 		*entry->slot = entry;
 	else if (!known || (call->op == PT_TERMINATE && status == NDIS_STATUS_SUCCESS))
@@ -279,7 +326,7 @@ static void block_up(union pt_block *block, struct pt_call *call)
 	entry = entry_of(block->protocol.OffloadHandle);
 	block->miniport.NdisOffloadHandle = entry->upper;
 	block->miniport.MiniportOffloadContext = entry->slot;
-	settle_entry(call, entry, block->miniport.Status);
+	settle_entry(call, entry, block->miniport.Status, block->miniport.NetBufferListChain);
 }
 
 /* The virtual miniport is in the call entry: the binding context could not tell several of them
@@ -294,6 +341,7 @@ static void completed(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list)
 	root->miniport.ImReserved[1] = call->im_reserved[1];
 	root->miniport.SourceHandle = call->source_handle;
 	complete_up(call->virtual, call->op, root);
+	pt_list_done(call->virtual); /* lists may have left with the state */
 	free_entries(call->dead);
 	nrt_free(call);
 }

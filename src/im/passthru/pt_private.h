@@ -116,6 +116,9 @@ bool pt_track(struct pt_virtual *virtual, NET_BUFFER_LIST *chain);
  */
 struct pt_io pt_untrack(NET_BUFFER_LIST *nbl);
 
+/* pt_untrack_chain() - the same for all lists of a chain. */
+void pt_untrack_chain(NET_BUFFER_LIST *chain);
+
 /* pt_plain.c: handlers of the two edges that have nothing to do with chimney offload */
 NDIS_STATUS pt_oid_request(NDIS_HANDLE context, NDIS_OID_REQUEST *request);
 void pt_oid_request_complete(NDIS_HANDLE context, NDIS_OID_REQUEST *request, NDIS_STATUS status);
