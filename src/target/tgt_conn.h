@@ -320,7 +320,8 @@ bool tgt_timer_running(const struct tgt_conn *conn, enum tgt_timer which);
 void tgt_sendq_begin(struct tgt_conn *conn, tcp_seq seq);
 /*
  * tgt_sendq_append() - copy data behind the queue; push marks the end of a send request. Does not
- * send. Returns:   0; -ENOBUFS when limits.conn_send_bytes or the pool is reached (nothing was
+ * send.
+ * Returns:   0; -ENOBUFS when limits.conn_send_bytes or the pool is reached (nothing was
  * taken).
  */
 int tgt_sendq_append(struct tgt_adapter *a, struct tgt_conn *conn, const uint8_t *data,

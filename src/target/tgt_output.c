@@ -24,13 +24,13 @@
 #include "target/tgt_timer.h"
 #include "target/tgt_window.h"
 
-#define SUPER_FRAME_HEADERS                                                                        \
-	138u /* Ethernet with tag, IPv6, TCP with all options, and some to spare */
+/* Ethernet with tag, IPv6, TCP with all options, and some to spare */
+#define SUPER_FRAME_HEADERS 138u
 
 static unsigned int build_options(struct tgt_adapter *a, struct tgt_conn *conn, uint8_t *buf,
 				  bool with_sack)
 {
-	struct tgt_range blocks[TGT_OPT_SACK_MAX];
+	struct tgt_range blocks[TGT_OPT_SACK_MAX] = { 0 };
 	unsigned int count = 0;
 
 	if (with_sack && conn->options & TGT_OPT_SACK)

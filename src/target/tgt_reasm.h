@@ -17,7 +17,8 @@
 
 /*
  * tgt_reasm_insert() - keep [seq, seq + len), all of it beyond rcv_nxt and inside the window. What
- * is there already is reported to the peer as duplicate (D-SACK). data is borrowed. Returns:   0;
+ * is there already is reported to the peer as duplicate (D-SACK). data is borrowed.
+ * Returns:   0;
  * -ENOBUFS when a part found no room (dropped and counted).
  */
 int tgt_reasm_insert(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq seq, const uint8_t *data,

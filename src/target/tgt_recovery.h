@@ -43,7 +43,8 @@ uint32_t tgt_recovery_cwnd(const struct tgt_adapter *a, const struct tgt_conn *c
 /*
  * tgt_recovery_next() - in FAST: the next range to send again, at most one MSS.
  * last_resort is set when there is no new data to send: then holes not yet counted as lost qualify
- * as well. Returns:   false when there is nothing, or cwnd is full.
+ * as well.
+ * Returns:   false when there is nothing, or cwnd is full.
  */
 bool tgt_recovery_next(const struct tgt_adapter *a, struct tgt_conn *conn, bool last_resort,
 		       struct tgt_range *out);

@@ -16,7 +16,8 @@
 
 /*
  * tgt_sack_update() - take in the blocks of an acknowledgment. Blocks outside (snd_una, snd_max],
- * reversed ones and D-SACK below snd_una or inside what is known change nothing. Returns:   bytes
+ * reversed ones and D-SACK below snd_una or inside what is known change nothing.
+ * Returns:   bytes
  * reported for the first time.
  */
 uint32_t tgt_sack_update(struct tgt_adapter *a, struct tgt_conn *conn, const struct tgt_opts *opts);
@@ -27,7 +28,8 @@ void tgt_sack_clear(struct tgt_adapter *a, struct tgt_conn *conn);
 
 /*
  * tgt_sack_hole() - the first hole at or behind seq: *start and its *end (start of the next range,
- * or snd_max). Returns:   false when nothing below snd_max is missing from seq on.
+ * or snd_max).
+ * Returns:   false when nothing below snd_max is missing from seq on.
  */
 bool tgt_sack_hole(const struct tgt_adapter *a, const struct tgt_conn *conn, tcp_seq seq,
 		   tcp_seq *start, tcp_seq *end);
