@@ -2,9 +2,10 @@
 /*
  * ndis_layout_asserts.h - the published binary interface, checked by the compiler.
  *
- * Every value, size and offset that a driver built elsewhere relies on stands here once more, as a number, apart from
- * the declarations it checks. Including this file adds nothing to a program; a difference stops the build. Bit-fields
- * have no offset to ask for: the members behind them are checked here, the bits themselves by a test.
+ * Every value, size and offset that a driver built elsewhere relies on stands here once more, as a
+ * number, apart from the declarations it checks. Including this file adds nothing to a program; a
+ * difference stops the build. Bit-fields have no offset to ask for: the members behind them are
+ * checked here, the bits themselves by a test.
  *
  * All four versions of the interface are covered; NDIS_SUPPORTED_VERSION selects.
  */
@@ -22,14 +23,15 @@
 #define NDIS_ASSERT_OFFSET(type, member, bytes) \
 	NDIS_STATIC_ASSERT(offsetof(type, member) == (bytes), "offset of " #type "." #member)
 #define NDIS_ASSERT_VALUE(name, number)  NDIS_STATIC_ASSERT((name) == (number), "value of " #name)
-#define NDIS_ASSERT_STATUS(name, number) NDIS_STATIC_ASSERT((ULONG)(name) == (number), "value of " #name)
+#define NDIS_ASSERT_STATUS(name, number) \
+	NDIS_STATIC_ASSERT((ULONG)(name) == (number), "value of " #name)
 
 /* The two kinds of chimney table and of block list start alike: a row of them in one line. */
 #define NDIS_ASSERT_BLOCK_OFFSET(member, bytes)                             \
 	NDIS_ASSERT_OFFSET(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST, member, bytes); \
 	NDIS_ASSERT_OFFSET(NDIS_MINIPORT_OFFLOAD_BLOCK_LIST, member, bytes)
 
-/* ---- Base types ---------------------------------------------------------------------------------------------------- */
+/* ---- Base types ------------------------------------------------------------------------------ */
 
 NDIS_ASSERT_SIZE(UCHAR, 1);
 NDIS_ASSERT_SIZE(BOOLEAN, 1);
@@ -53,7 +55,7 @@ NDIS_STATIC_ASSERT((CSHORT)-1 < 0, "CSHORT is signed");
 NDIS_STATIC_ASSERT((LONG)-1 < 0, "LONG is signed");
 NDIS_ASSERT_VALUE(NDIS_DEFAULT_PORT_NUMBER, 0);
 
-/* ---- Status values ------------------------------------------------------------------------------------------------- */
+/* ---- Status values --------------------------------------------------------------------------- */
 
 NDIS_ASSERT_STATUS(NDIS_STATUS_SUCCESS, 0x00000000u);
 NDIS_ASSERT_STATUS(NDIS_STATUS_PENDING, 0x00000103u);
@@ -128,7 +130,7 @@ NDIS_ASSERT_STATUS(NDIS_STATUS_INTERFACE_NOT_FOUND, 0xC023002Bu);
 NDIS_ASSERT_STATUS(STATUS_SUCCESS, 0x00000000u);
 NDIS_ASSERT_STATUS(STATUS_NOT_SUPPORTED, 0xC00000BBu);
 
-/* ---- OIDs, power states, request types ------------------------------------------------------------------------------- */
+/* ---- OIDs, power states, request types ------------------------------------------------------- */
 
 NDIS_ASSERT_VALUE(OID_TCP_TASK_OFFLOAD, 0xFC010201u);
 NDIS_ASSERT_VALUE(OID_TCP4_OFFLOAD_STATS, 0xFC010207u);
@@ -171,7 +173,7 @@ NDIS_ASSERT_VALUE(NdisRequestGeneric1, 8);
 NDIS_ASSERT_VALUE(NdisRequestGeneric4, 11);
 NDIS_ASSERT_VALUE(NdisRequestMethod, 12);
 
-/* ---- Object types and revisions -------------------------------------------------------------------------------------- */
+/* ---- Object types and revisions -------------------------------------------------------------- */
 
 NDIS_ASSERT_VALUE(NDIS_OBJECT_TYPE_DEFAULT, 0x80);
 NDIS_ASSERT_VALUE(NDIS_OBJECT_TYPE_BIND_PARAMETERS, 0x86);
@@ -231,7 +233,7 @@ NDIS_ASSERT_VALUE(NDIS_SIZEOF_OFFLOAD_PARAMETERS_REVISION_2, 0x16);
 NDIS_ASSERT_VALUE(NDIS_SIZEOF_OFFLOAD_PARAMETERS_REVISION_3, 0x1A);
 #endif
 
-/* ---- Enumerations and flags ------------------------------------------------------------------------------------------ */
+/* ---- Enumerations and flags ------------------------------------------------------------------ */
 
 NDIS_ASSERT_VALUE(NeighborOffloadConstState, 0x01);
 NDIS_ASSERT_VALUE(NeighborOffloadCachedState, 0x02);
@@ -363,7 +365,7 @@ NDIS_ASSERT_VALUE(RscTcpTimestampDelta, 23);
 NDIS_ASSERT_VALUE(TcpSendOffloadsSupplementalNetBufferListInfo, 23);
 #endif
 
-/* ---- Headers, handles, block lists ------------------------------------------------------------------------------------- */
+/* ---- Headers, handles, block lists ----------------------------------------------------------- */
 
 NDIS_ASSERT_SIZE(NDIS_OBJECT_HEADER, 0x04);
 NDIS_ASSERT_OFFSET(NDIS_OBJECT_HEADER, Type, 0x00);
@@ -398,7 +400,7 @@ NDIS_ASSERT_BLOCK_OFFSET(SourceHandle, 0x80);
 NDIS_ASSERT_BLOCK_OFFSET(PortNumber, 0x88);
 NDIS_ASSERT_BLOCK_OFFSET(NetBufferListChain, 0x90);
 
-/* ---- State ------------------------------------------------------------------------------------------------------------- */
+/* ---- State ----------------------------------------------------------------------------------- */
 
 NDIS_ASSERT_SIZE(NEIGHBOR_OFFLOAD_STATE_CONST, 0x2C);
 NDIS_ASSERT_OFFSET(NEIGHBOR_OFFLOAD_STATE_CONST, Header, 0x00);
@@ -473,7 +475,7 @@ NDIS_ASSERT_OFFSET(TCP_OFFLOAD_STATE_DELEGATED, SendBacklogSize, 0x60);
 NDIS_ASSERT_OFFSET(TCP_OFFLOAD_STATE_DELEGATED, BufferedData, 0x70);
 NDIS_ASSERT_OFFSET(TCP_OFFLOAD_STATE_DELEGATED, ReceiveBacklogSize, 0x70);
 
-/* ---- Capabilities, parameters, statistics -------------------------------------------------------------------------------- */
+/* ---- Capabilities, parameters, statistics ---------------------------------------------------- */
 
 NDIS_ASSERT_SIZE(NDIS_OFFLOAD_ENCAPSULATION, 0x1C);
 NDIS_ASSERT_OFFSET(NDIS_OFFLOAD_ENCAPSULATION, IPv4.Enabled, 0x04);
@@ -495,7 +497,8 @@ NDIS_ASSERT_OFFSET(NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS, TicksPerSecond, 0x20)
 NDIS_ASSERT_OFFSET(NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS, TcpAckFrequency, 0x24);
 NDIS_ASSERT_OFFSET(NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS, TcpDelayedAckTicks, 0x25);
 NDIS_ASSERT_OFFSET(NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS, TcpMaximumRetransmissions, 0x26);
-NDIS_ASSERT_OFFSET(NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS, TcpDoubtReachabilityRetransmissions, 0x27);
+NDIS_ASSERT_OFFSET(NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS,
+		   TcpDoubtReachabilityRetransmissions, 0x27);
 NDIS_ASSERT_OFFSET(NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS, TcpSwsPreventionTicks, 0x28);
 NDIS_ASSERT_OFFSET(NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS, TcpDuplicateAckThreshold, 0x2C);
 NDIS_ASSERT_OFFSET(NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS, TcpPushTicks, 0x30);
@@ -534,8 +537,10 @@ NDIS_ASSERT_OFFSET(IP_OFFLOAD_STATS, OutNoRoutes, 0x38);
 NDIS_ASSERT_SIZE(NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES, 0x28);
 NDIS_ASSERT_OFFSET(NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES, DefaultOffloadConfiguration, 0x08);
 NDIS_ASSERT_OFFSET(NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES, HardwareOffloadCapabilities, 0x10);
-NDIS_ASSERT_OFFSET(NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES, DefaultTcpConnectionOffloadConfiguration, 0x18);
-NDIS_ASSERT_OFFSET(NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES, TcpConnectionOffloadHardwareCapabilities, 0x20);
+NDIS_ASSERT_OFFSET(NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES,
+		   DefaultTcpConnectionOffloadConfiguration, 0x18);
+NDIS_ASSERT_OFFSET(NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES,
+		   TcpConnectionOffloadHardwareCapabilities, 0x20);
 
 #if NDIS_SUPPORTED_VERSION >= NDIS_VERSION_630
 NDIS_ASSERT_SIZE(NDIS_OFFLOAD_PARAMETERS, 0x1C);
@@ -597,43 +602,63 @@ NDIS_ASSERT_OFFSET(NDIS_RECEIVE_SCALE_PARAMETERS, IndirectionTableOffset, 0x10);
 NDIS_ASSERT_OFFSET(NDIS_RECEIVE_SCALE_PARAMETERS, HashSecretKeySize, 0x14);
 NDIS_ASSERT_OFFSET(NDIS_RECEIVE_SCALE_PARAMETERS, HashSecretKeyOffset, 0x18);
 
-/* ---- Handler tables -------------------------------------------------------------------------------------------------------- */
+/* ---- Handler tables -------------------------------------------------------------------------- */
 
 NDIS_ASSERT_SIZE(NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS, 0x38);
 NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS, Flags, 0x04);
-NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS, InitiateOffloadCompleteHandler, 0x08);
-NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS, TerminateOffloadCompleteHandler, 0x10);
-NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS, UpdateOffloadCompleteHandler, 0x18);
-NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS, InvalidateOffloadCompleteHandler, 0x20);
-NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS, QueryOffloadCompleteHandler, 0x28);
-NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS, IndicateOffloadEventHandler, 0x30);
+NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS,
+		   InitiateOffloadCompleteHandler, 0x08);
+NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS,
+		   TerminateOffloadCompleteHandler, 0x10);
+NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS,
+		   UpdateOffloadCompleteHandler, 0x18);
+NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS,
+		   InvalidateOffloadCompleteHandler, 0x20);
+NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS,
+		   QueryOffloadCompleteHandler, 0x28);
+NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS,
+		   IndicateOffloadEventHandler, 0x30);
 
 NDIS_ASSERT_SIZE(NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS, 0x40);
 NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS, Flags, 0x04);
 NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS, OffloadType, 0x08);
-NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS, TcpOffloadSendCompleteHandler, 0x10);
-NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS, TcpOffloadReceiveCompleteHandler, 0x18);
-NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS, TcpOffloadDisconnectCompleteHandler, 0x20);
-NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS, TcpOffloadForwardCompleteHandler, 0x28);
+NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS,
+		   TcpOffloadSendCompleteHandler, 0x10);
+NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS,
+		   TcpOffloadReceiveCompleteHandler, 0x18);
+NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS,
+		   TcpOffloadDisconnectCompleteHandler, 0x20);
+NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS,
+		   TcpOffloadForwardCompleteHandler, 0x28);
 NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS, TcpOffloadEventHandler, 0x30);
-NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS, TcpOffloadReceiveIndicateHandler, 0x38);
+NDIS_ASSERT_OFFSET(NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS,
+		   TcpOffloadReceiveIndicateHandler, 0x38);
 
 NDIS_ASSERT_SIZE(NDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS, 0x30);
 NDIS_ASSERT_OFFSET(NDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS, Flags, 0x04);
-NDIS_ASSERT_OFFSET(NDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS, InitiateOffloadHandler, 0x08);
-NDIS_ASSERT_OFFSET(NDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS, TerminateOffloadHandler, 0x10);
-NDIS_ASSERT_OFFSET(NDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS, UpdateOffloadHandler, 0x18);
-NDIS_ASSERT_OFFSET(NDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS, InvalidateOffloadHandler, 0x20);
-NDIS_ASSERT_OFFSET(NDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS, QueryOffloadHandler, 0x28);
+NDIS_ASSERT_OFFSET(NDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS,
+		   InitiateOffloadHandler, 0x08);
+NDIS_ASSERT_OFFSET(NDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS,
+		   TerminateOffloadHandler, 0x10);
+NDIS_ASSERT_OFFSET(NDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS,
+		   UpdateOffloadHandler, 0x18);
+NDIS_ASSERT_OFFSET(NDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS,
+		   InvalidateOffloadHandler, 0x20);
+NDIS_ASSERT_OFFSET(NDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS,
+		   QueryOffloadHandler, 0x28);
 
 NDIS_ASSERT_SIZE(NDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS, 0x38);
 NDIS_ASSERT_OFFSET(NDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS, Flags, 0x04);
 NDIS_ASSERT_OFFSET(NDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS, OffloadType, 0x08);
 NDIS_ASSERT_OFFSET(NDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS, TcpOffloadSendHandler, 0x10);
-NDIS_ASSERT_OFFSET(NDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS, TcpOffloadReceiveHandler, 0x18);
-NDIS_ASSERT_OFFSET(NDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS, TcpOffloadDisconnectHandler, 0x20);
-NDIS_ASSERT_OFFSET(NDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS, TcpOffloadForwardHandler, 0x28);
-NDIS_ASSERT_OFFSET(NDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS, TcpOffloadReceiveReturnHandler, 0x30);
+NDIS_ASSERT_OFFSET(NDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS,
+		   TcpOffloadReceiveHandler, 0x18);
+NDIS_ASSERT_OFFSET(NDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS,
+		   TcpOffloadDisconnectHandler, 0x20);
+NDIS_ASSERT_OFFSET(NDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS,
+		   TcpOffloadForwardHandler, 0x28);
+NDIS_ASSERT_OFFSET(NDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS,
+		   TcpOffloadReceiveReturnHandler, 0x30);
 
 NDIS_ASSERT_SIZE(NDIS_TCP_OFFLOAD_EVENT_HANDLERS, 0x38);
 NDIS_ASSERT_OFFSET(NDIS_TCP_OFFLOAD_EVENT_HANDLERS, NdisTcpOffloadEventHandler, 0x08);
@@ -653,7 +678,7 @@ NDIS_ASSERT_OFFSET(NDIS_TCP_OFFLOAD_CLIENT_HANDLERS, TcpOffloadEventHandler, 0x2
 NDIS_ASSERT_OFFSET(NDIS_TCP_OFFLOAD_CLIENT_HANDLERS, TcpOffloadReceiveIndicateHandler, 0x30);
 NDIS_ASSERT_SIZE(NDIS_DRIVER_OPTIONAL_HANDLERS, 0x04);
 
-/* ---- NET_BUFFER_LIST, NET_BUFFER, MDL ---------------------------------------------------------------------------------------- */
+/* ---- NET_BUFFER_LIST, NET_BUFFER, MDL -------------------------------------------------------- */
 
 #if NDIS_SUPPORTED_VERSION >= NDIS_VERSION_630
 NDIS_ASSERT_VALUE(MaxNetBufferListInfo, 24);
@@ -725,7 +750,7 @@ NDIS_ASSERT_VALUE(MDL_PARTIAL, 0x0010);
 NDIS_ASSERT_VALUE(MDL_PARTIAL_HAS_BEEN_MAPPED, 0x0020);
 NDIS_ASSERT_VALUE(MDL_NETWORK_HEADER, 0x1000);
 
-/* ---- Status indications, requests, older structures ----------------------------------------------------------------------------- */
+/* ---- Status indications, requests, older structures ------------------------------------------ */
 
 NDIS_ASSERT_SIZE(NDIS_STATUS_INDICATION, 0x70);
 NDIS_ASSERT_OFFSET(NDIS_STATUS_INDICATION, Header, 0x00);

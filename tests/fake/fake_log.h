@@ -2,8 +2,9 @@
 /*
  * fake_log.h - what fake drivers were called with, in the order of the calls.
  *
- * One log may serve several fakes, then it also shows which driver was called first. A test looks for calls by kind;
- * fake_log_only() is the usual way: it fails the test unless there was exactly one.
+ * One log may serve several fakes, then it also shows which driver was called first. A test looks
+ * for calls by kind; fake_log_only() is the usual way: it fails the test unless there was exactly
+ * one.
  */
 #ifndef TESTS_FAKE_LOG_H
 #define TESTS_FAKE_LOG_H
@@ -26,7 +27,8 @@ enum fake_kind {
 	FAKE_MP_UPDATE,
 	FAKE_MP_INVALIDATE,
 	FAKE_MP_QUERY,
-	/* miniport: I/O, in the order of enum fake_io; object: MiniportOffloadContext, pointer: list, value: flags */
+	/* miniport: I/O, in the order of enum fake_io; object: MiniportOffloadContext, pointer:
+	   list, value: flags */
 	FAKE_MP_SEND,
 	FAKE_MP_RECEIVE,
 	FAKE_MP_FORWARD,
@@ -51,9 +53,10 @@ enum fake_kind {
 	FAKE_PR_FORWARD_COMPLETE,
 	FAKE_PR_DISCONNECT_COMPLETE,
 	/* protocol: indications; context: OffloadContext */
-	FAKE_PR_TCP_EVENT,   /* value: EventType, value2: information */
-	FAKE_PR_TCP_RECEIVE, /* pointer: list, value: Status */
-	FAKE_PR_OFFLOAD_EVENT, /* context: binding, pointer: block list, value: code, object: its OffloadHandle */
+	FAKE_PR_TCP_EVENT,     /* value: EventType, value2: information */
+	FAKE_PR_TCP_RECEIVE,   /* pointer: list, value: Status */
+	FAKE_PR_OFFLOAD_EVENT, /* context: binding, pointer: block list, value: code, object: its
+				  OffloadHandle */
 	FAKE_KINDS
 };
 
@@ -76,7 +79,8 @@ void fake_log_add(struct fake_log *log, struct fake_call call);
 void fake_log_clear(struct fake_log *log);
 size_t fake_log_count(const struct fake_log *log, enum fake_kind kind);
 
-/* fake_log_last() - NULL when there was none. fake_log_only() - fails the test unless there was one and no more. */
+/* fake_log_last() - NULL when there was none. fake_log_only() - fails the test unless there was one
+ * and no more. */
 const struct fake_call *fake_log_last(const struct fake_log *log, enum fake_kind kind);
 const struct fake_call *fake_log_only(const struct fake_log *log, enum fake_kind kind);
 

@@ -11,7 +11,7 @@
 
 #define LEVELS 3
 
-/* ---- Objects and the answer to an operation ------------------------------------------------------------------------- */
+/* ---- Objects and the answer to an operation -------------------------------------------------- */
 
 uint32_t fake_query_value(const struct fake_object *object)
 {
@@ -119,7 +119,7 @@ void fake_adapter_complete(struct fake_adapter *adapter, enum fake_op op)
 	complete[op](adapter->handle, list);
 }
 
-/* ---- Chimney handlers ---------------------------------------------------------------------------------------------------- */
+/* ---- Chimney handlers ------------------------------------------------------------------------ */
 
 static void state_call(NDIS_HANDLE context, enum fake_op op, NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *list)
 {
@@ -222,7 +222,7 @@ void fake_adapter_complete_io(struct fake_adapter *adapter, enum fake_io io, NET
 	}
 }
 
-/* ---- Life, requests, plain path ------------------------------------------------------------------------------------------ */
+/* ---- Life, requests, plain path -------------------------------------------------------------- */
 
 static NDIS_STATUS set_attributes(struct fake_adapter *adapter)
 {

@@ -9,7 +9,7 @@
 
 #include <ndis/ndisstatus.h>
 
-/* ---- Completions ------------------------------------------------------------------------------------------------------- */
+/* ---- Completions ----------------------------------------------------------------------------- */
 
 static void state_complete(NDIS_HANDLE context, enum fake_kind kind,
 			   NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list)
@@ -75,11 +75,11 @@ static VOID disconnect_complete(NDIS_HANDLE context, PNET_BUFFER_LIST nbl)
 	io_complete(context, FAKE_PR_DISCONNECT_COMPLETE, nbl);
 }
 
-/* ---- Indications --------------------------------------------------------------------------------------------------------- */
+/* ---- Indications ----------------------------------------------------------------------------- */
 
 /*
- * TCP events and receive indications come with nothing but an offload handle. A host finds its connection around it;
- * the fake has none, so the newest registered driver stands in.
+ * TCP events and receive indications come with nothing but an offload handle. A host finds its
+ * connection around it; the fake has none, so the newest registered driver stands in.
  */
 static struct fake_protocol *indicated;
 
@@ -179,7 +179,7 @@ static VOID send_plain_complete(NDIS_HANDLE context, PNET_BUFFER_LIST nbl, ULONG
 							   .value = flags });
 }
 
-/* ---- Life ------------------------------------------------------------------------------------------------------------------ */
+/* ---- Life ------------------------------------------------------------------------------------ */
 
 static void copy_name(char *to, size_t size, const NDIS_STRING *name)
 {

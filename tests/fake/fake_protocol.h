@@ -2,9 +2,9 @@
 /*
  * fake_protocol.h - a protocol driver that does nothing but remember: a host stack without a host.
  *
- *     fake_protocol_init(&pr, &log);     a chimney-capable driver; change members to make it less so
+ *     fake_protocol_init(&pr, &log);     a chimney-capable driver; its members make it less so
  *     fake_protocol_register(&pr);       NdisRegisterProtocolDriver
- *     nrt_bind(pr.driver, "tgt0");       one struct fake_binding each, fake_protocol_binding(&pr, 0)
+ *     nrt_bind(pr.driver, "tgt0");       one struct fake_binding each: fake_protocol_binding()
  */
 #ifndef TESTS_FAKE_PROTOCOL_H
 #define TESTS_FAKE_PROTOCOL_H
@@ -46,7 +46,8 @@ struct fake_protocol {
 	NDIS_STATUS receive_answer; /* of ProtocolTcpOffloadReceiveIndicate */
 	ULONG receive_consumed;
 	ULONG reachability; /* answer to NeighborReachabilityQuery: HostReachabilityDelta */
-	/* Called at the end of ProtocolXxxOffloadComplete when not NULL; the log has the call already. */
+	/* Called at the end of ProtocolXxxOffloadComplete when not NULL; the log has the call
+	 * already. */
 	void (*on_complete)(struct fake_binding *binding, enum fake_kind kind,
 			    NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list);
 	void *ctx; /* of the test */
@@ -62,7 +63,8 @@ void fake_protocol_init(struct fake_protocol *pr, struct fake_log *log);
 NDIS_STATUS fake_protocol_register(struct fake_protocol *pr);
 void fake_protocol_deregister(struct fake_protocol *pr);
 
-/* fake_protocol_binding() - the index-th binding that the driver ever had; fails the test when there is none. */
+/* fake_protocol_binding() - the index-th binding that the driver ever had; fails the test when
+ * there is none. */
 struct fake_binding *fake_protocol_binding(struct fake_protocol *pr, size_t index);
 
 /* fake_request_init() - an OID request; buffer is borrowed. */

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fake_stack.h - the usual arrangement: fake protocol, whatever a test puts in between, fake miniport "tgt0".
+ * fake_stack.h - the usual arrangement: fake protocol, whatever a test puts in between, fake
+ * miniport "tgt0".
  *
- *     fake_stack_init(&stack);             make the drivers less able here, if the test is about that
- *     fake_stack_start(&stack);            registers the miniport, makes the adapter
- *     fake_stack_bind(&stack, "tgt0");     registers the protocol, binds it to the top of the stack
+ *     fake_stack_init(&stack);          make the drivers less able here, if the test is about that
+ *     fake_stack_start(&stack);         registers the miniport, makes the adapter
+ *     fake_stack_bind(&stack, "tgt0");  registers the protocol, binds it to the top of the stack
  *     ...
- *     fake_stack_stop(&stack);             takes all of it apart and fails the test when something is left
+ *     fake_stack_stop(&stack);          takes all apart, fails the test when something is left
  */
 #ifndef TESTS_FAKE_STACK_H
 #define TESTS_FAKE_STACK_H
@@ -30,7 +31,8 @@ void fake_stack_init(struct fake_stack *stack);
 void fake_stack_start(struct fake_stack *stack);
 void fake_stack_bind(struct fake_stack *stack, const char *adapter_name);
 
-/* fake_stack_offload() - offload one connection and leave the log empty. Returns the root of the tree. */
+/* fake_stack_offload() - offload one connection and leave the log empty. Returns the root of the
+ * tree. */
 struct fake_block *fake_stack_offload(struct fake_stack *stack);
 
 /* fake_stack_unbind() - the protocol's end alone. fake_stack_stop() - everything. */

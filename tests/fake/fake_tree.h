@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fake_tree.h - block-list trees for tests: blocks with room for state behind them, and the handles that they point to.
+ * fake_tree.h - block-list trees for tests: blocks with room for state behind them, and the handles
+ * that they point to.
  *
  *     struct fake_block *n = fake_block_add(&tree, NULL, NeighborOffloadState, FAKE_NEW);
  *     struct fake_block *p = fake_block_add(&tree, n, Ip4OffloadState, FAKE_NEW);
@@ -46,11 +47,13 @@ void fake_tree_init(struct fake_tree *tree);
 struct fake_block *fake_block_add(struct fake_tree *tree, struct fake_block *parent,
 				  OFFLOAD_STATE_TYPE type, enum fake_block_kind kind);
 
-/* fake_block_refer() - the same, but the block names an object by a handle that exists: a linker, or what a query is about. */
+/* fake_block_refer() - the same, but the block names an object by a handle that exists: a linker,
+ * or what a query is about. */
 struct fake_block *fake_block_refer(struct fake_tree *tree, struct fake_block *parent,
 				    OFFLOAD_STATE_TYPE type, NDIS_OFFLOAD_HANDLE *handle);
 
-/* fake_tree_connection() - neighbor -> path -> TCP, all new. Returns the root; the others are its first dependents. */
+/* fake_tree_connection() - neighbor -> path -> TCP, all new. Returns the root; the others are its
+ * first dependents. */
 struct fake_block *fake_tree_connection(struct fake_tree *tree);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A stack of fake protocol, N pass-through drivers and fake miniport, for N = 0, 1 and 3: seen from both ends the
- * drivers in between must not be there. Every test runs once per N.
+ * A stack of fake protocol, N pass-through drivers and fake miniport, for N = 0, 1 and 3: seen from
+ * both ends the drivers in between must not be there. Every test runs once per N.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -113,7 +113,7 @@ static void at_each_depth(void (*test)(void))
 		at_each_depth(do_##name);                                                          \
 	}
 
-/* ---- State operations -------------------------------------------------------------------------------------------- */
+/* ---- State operations ------------------------------------------------------------------------ */
 
 /* The IM offload entries between our handle and the target's object, from the top down. */
 static void check_entry(const struct fake_block *block, const struct fake_object *object)
@@ -167,7 +167,8 @@ static void do_initiate(void)
 		object = fake_adapter_object(stack.adapter, i);
 		assert_int_equal(block->list.Status, NDIS_STATUS_SUCCESS);
 		assert_ptr_equal(block->list.OffloadHandle, &block->own_handle);
-		/* Our context is the entry of the driver below us: the target's own only when there is none between. */
+		/* Our context is the entry of the driver below us: the target's own only when there
+		 * is none between. */
 		REQ("IMD-08",
 		    block->own_handle.MiniportOffloadContext &&
 			    (block->own_handle.MiniportOffloadContext == object) == (depth == 0));
@@ -186,7 +187,8 @@ static const struct op_case {
 	[FAKE_TERMINATE] = { NdisTerminateOffload, TcpOffloadDelegatedState },
 };
 
-/* A tree as it is used after the initiate: the objects are named from the leaf up to placeholders or real parents. */
+/* A tree as it is used after the initiate: the objects are named from the leaf up to placeholders
+ * or real parents. */
 static struct fake_block *refer_all(struct fake_tree *tree, OFFLOAD_STATE_TYPE tcp_type)
 {
 	struct fake_block *neighbor, *path;
@@ -244,7 +246,8 @@ static void do_operations(void)
 }
 AT_EACH_DEPTH(operations)
 
-/* Two operations of one object in flight, completed in the other order: each finds its own call entry. */
+/* Two operations of one object in flight, completed in the other order: each finds its own call
+ * entry. */
 static void do_overlap(void)
 {
 	static struct fake_tree query_tree, update_tree;
@@ -269,7 +272,7 @@ static void do_overlap(void)
 }
 AT_EACH_DEPTH(overlap)
 
-/* ---- Random forests ------------------------------------------------------------------------------------------------ */
+/* ---- Random forests -------------------------------------------------------------------------- */
 
 static uint64_t rng;
 
@@ -279,7 +282,8 @@ static uint32_t rnd(uint32_t below)
 	return (uint32_t)(rng >> 33) % below;
 }
 
-/* By the PortNumber alone, so that the same forest gets the same answers whatever lies in between. */
+/* By the PortNumber alone, so that the same forest gets the same answers whatever lies in between.
+ */
 static NDIS_STATUS random_verdict(void *ctx, enum fake_op op,
 				  const NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *block)
 {
@@ -358,7 +362,7 @@ static void do_forests(void)
 }
 AT_EACH_DEPTH(forests)
 
-/* ---- I/O ---------------------------------------------------------------------------------------------------------------- */
+/* ---- I/O ------------------------------------------------------------------------------------- */
 
 static NET_BUFFER_LIST *chain_new(size_t count)
 {
@@ -472,7 +476,7 @@ static void do_receive_return(void)
 }
 AT_EACH_DEPTH(receive_return)
 
-/* ---- Indications ---------------------------------------------------------------------------------------------------------- */
+/* ---- Indications ----------------------------------------------------------------------------- */
 
 static void do_events(void)
 {
@@ -561,7 +565,7 @@ static void do_neighbor_event(void)
 }
 AT_EACH_DEPTH(neighbor_event)
 
-/* ---- Capabilities, requests, status ------------------------------------------------------------------------------------------ */
+/* ---- Capabilities, requests, status ---------------------------------------------------------- */
 
 static NDIS_STATUS request(NDIS_REQUEST_TYPE type, NDIS_OID oid, void *buffer, UINT bytes)
 {
@@ -658,7 +662,7 @@ static void do_plain_path(void)
 }
 AT_EACH_DEPTH(plain_path)
 
-/* ---- Registration -------------------------------------------------------------------------------------------------------------- */
+/* ---- Registration ---------------------------------------------------------------------------- */
 
 static void test_registration(void **state)
 {
@@ -686,7 +690,7 @@ static void test_registration(void **state)
 	tear_down();
 }
 
-/* ---- Memory that is not there ----------------------------------------------------------------------------------------------------- */
+/* ---- Memory that is not there ---------------------------------------------------------------- */
 
 static void check_refused(size_t live_before)
 {
@@ -703,7 +707,8 @@ static void check_refused(size_t live_before)
 	assert_int_equal(fake_adapter_live(stack.adapter), live_before);
 }
 
-/* Each allocation of an initiate through three drivers fails once: nothing is offloaded, nothing half done or lost. */
+/* Each allocation of an initiate through three drivers fails once: nothing is offloaded, nothing
+ * half done or lost. */
 static void test_initiate_no_memory(void **state)
 {
 	struct fake_block *root;
@@ -814,7 +819,7 @@ static void test_insert_no_memory(void **state)
 	fake_stack_stop(&stack);
 }
 
-/* ---- Several virtual miniports above one adapter ------------------------------------------------------------------------------------- */
+/* ---- Several virtual miniports above one adapter --------------------------------------------- */
 
 /* The driver below completes the lists of both in one chain; each protocol gets its own. */
 static void test_two_above_one(void **state)
@@ -860,9 +865,10 @@ static void test_two_above_one(void **state)
 	tear_down();
 }
 
-/* ---- Taking apart from below ---------------------------------------------------------------------------------------------------------- */
+/* ---- Taking apart from below ----------------------------------------------------------------- */
 
-/* The adapter goes with a stack of three above it, while an operation is open: everything waits, then goes. */
+/* The adapter goes with a stack of three above it, while an operation is open: everything waits,
+ * then goes. */
 static void test_destroy_from_below(void **state)
 {
 	static struct fake_tree tree;

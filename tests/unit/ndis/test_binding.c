@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Adapters and bindings: making, what a protocol learns, who may offload, taking apart when drivers take their time. */
+/* Adapters and bindings: making, what a protocol learns, who may offload, taking apart when drivers
+ * take their time. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -113,7 +114,7 @@ static void test_announce(void **state)
 	fake_stack_stop(&stack);
 }
 
-/* ---- Who can offload ---------------------------------------------------------------------------------------------------- */
+/* ---- Who can offload ------------------------------------------------------------------------- */
 
 /* One operation through the binding, which must fail without reaching the miniport. */
 static bool offload_is_blocked(struct fake_binding *binding)
@@ -138,7 +139,8 @@ static bool blocked_below(struct fake_binding *binding)
 	       !nrt_adapter_offload(stack.nrt, true);
 }
 
-/* No chimney functions at the miniport edge: capabilities that it passes up all the same do not count. */
+/* No chimney functions at the miniport edge: capabilities that it passes up all the same do not
+ * count. */
 static void test_miniport_without_functions(void **state)
 {
 	unsigned int missing;
@@ -155,7 +157,8 @@ static void test_miniport_without_functions(void **state)
 	}
 }
 
-/* A protocol that registered none, or half of them, has nothing by which it could be told of a completion. */
+/* A protocol that registered none, or half of them, has nothing by which it could be told of a
+ * completion. */
 static void test_protocol_without_functions(void **state)
 {
 	static struct fake_tree tree;
@@ -192,7 +195,8 @@ static void test_nothing_reported(void **state)
 	fake_stack_stop(&stack);
 }
 
-/* Client functions registered from the bind handler, with the binding handle, work like the others. */
+/* Client functions registered from the bind handler, with the binding handle, work like the others.
+ */
 static void test_late_registration(void **state)
 {
 	(void)state;
@@ -228,7 +232,7 @@ static void test_only_one_user(void **state)
 	fake_stack_stop(&stack);
 }
 
-/* ---- Ends that have to wait ---------------------------------------------------------------------------------------------- */
+/* ---- Ends that have to wait ------------------------------------------------------------------ */
 
 static void test_unbind_waits_for_operation(void **state)
 {
@@ -277,9 +281,10 @@ static void test_destroy_waits(void **state)
 	fake_miniport_deregister(&stack.mp);
 }
 
-/* ---- Memory that is not there --------------------------------------------------------------------------------------------- */
+/* ---- Memory that is not there ---------------------------------------------------------------- */
 
-/* The whole life once for every allocation in it, with that one failing. Nothing may leak or be left behind. */
+/* The whole life once for every allocation in it, with that one failing. Nothing may leak or be
+ * left behind. */
 static int life(long n)
 {
 	struct nrt_keyword keywords[] = { { "*TCPConnectionOffloadIPv4", 1 }, { "VlanId", 5 } };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Conversion of block lists, as a property of random forests: what a block says after the conversion is what its kind
- * demands, nothing else of it changed, and the way back restores every byte.
+ * Conversion of block lists, as a property of random forests: what a block says after the
+ * conversion is what its kind demands, nothing else of it changed, and the way back restores every
+ * byte.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -141,7 +142,8 @@ static void test_round_trip(void **state)
 	REQ("BLK-14", down && up); /* NDIS wrote to no member but its own */
 }
 
-/* A fourth level does not exist: the tree is refused as a whole, before the first word of it is written. */
+/* A fourth level does not exist: the tree is refused as a whole, before the first word of it is
+ * written. */
 static void test_too_deep(void **state)
 {
 	static struct forest f;
@@ -177,7 +179,8 @@ static void test_too_deep(void **state)
 	assert_true(refused > 20);
 }
 
-/* Where an operation does not reach a miniport: placeholders succeed as always, everything else fails. */
+/* Where an operation does not reach a miniport: placeholders succeed as always, everything else
+ * fails. */
 static void test_refuse(void **state)
 {
 	static struct forest f;
@@ -244,7 +247,8 @@ static void test_lengths(void **state)
 	}
 }
 
-/* Only a new offload has state behind it: what follows a placeholder or linker may be anybody's memory. */
+/* Only a new offload has state behind it: what follows a placeholder or linker may be anybody's
+ * memory. */
 static void test_lengths_only_of_new(void **state)
 {
 	struct full_block full = { .block.protocol.Header.Type = TcpOffloadState };

@@ -45,7 +45,8 @@ static void test_set_options_inside(void **state)
 	(void)state;
 	assert_int_equal(fake_miniport_register(&stack.mp), NDIS_STATUS_SUCCESS);
 	assert_int_equal(fake_protocol_register(&stack.pr), NDIS_STATUS_SUCCESS);
-	/* The callback ran before the registration returned, and its handle is the one that came out. */
+	/* The callback ran before the registration returned, and its handle is the one that came
+	 * out. */
 	REQ("REG-08",
 	    stack.mp.set_options_handle && stack.mp.set_options_handle == stack.mp.driver &&
 		    stack.pr.set_options_handle && stack.pr.set_options_handle == stack.pr.driver);
@@ -185,7 +186,8 @@ static void test_bad_driver_characteristics(void **state)
 	assert_null(handle);
 }
 
-/* Every allocation of a registration fails once; each time nothing is registered, and nothing leaks. */
+/* Every allocation of a registration fails once; each time nothing is registered, and nothing
+ * leaks. */
 static void test_no_memory(void **state)
 {
 	NDIS_STATUS mp, pr;
@@ -211,7 +213,7 @@ static void test_no_memory(void **state)
 	REQ("REG-10", optional_refused);
 }
 
-/* ---- NdisMGetOffloadHandlers ------------------------------------------------------------------------------------------ */
+/* ---- NdisMGetOffloadHandlers ----------------------------------------------------------------- */
 
 static void test_offload_handlers(void **state)
 {

@@ -39,7 +39,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* ---- Status ------------------------------------------------------------------------------------------------------------- */
+/* ---- Status ---------------------------------------------------------------------------------- */
 
 static void test_everybody_hears(void **state)
 {
@@ -115,9 +115,10 @@ static void test_one_destination(void **state)
 	assert_ptr_equal(fake_log_only(&stack.log, FAKE_PR_STATUS)->context, other);
 }
 
-/* ---- Plain path ------------------------------------------------------------------------------------------------------------ */
+/* ---- Plain path ------------------------------------------------------------------------------ */
 
-/* The miniport mixes the lists of two protocols in one completion; each protocol gets its own, in order. */
+/* The miniport mixes the lists of two protocols in one completion; each protocol gets its own, in
+ * order. */
 static void test_send(void **state)
 {
 	NET_BUFFER_LIST nbl[4] = {

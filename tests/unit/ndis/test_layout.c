@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What static assertions cannot ask: on which bits the bit-fields lie, and that the names of functions are those of
- * the published header.
+ * What static assertions cannot ask: on which bits the bit-fields lie, and that the names of
+ * functions are those of the published header.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -53,7 +53,8 @@ static void test_bits_of_capabilities(void **state)
 	assert_int_equal(word_at(&congestion, 8), 0xF00);
 }
 
-/* The shared members are the ones that both structures name; the rest is the pair of words at 0x30 and 0x38. */
+/* The shared members are the ones that both structures name; the rest is the pair of words at 0x30
+ * and 0x38. */
 static void test_block_lists_overlay(void **state)
 {
 	(void)state;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * NET_BUFFER_LISTs against slow models. Data: one flat array of bytes, of which the pieces (MDLs) are known; moving the
- * start of the data is arithmetic there. Context space: a stack of sizes, each filled with its own byte.
+ * NET_BUFFER_LISTs against slow models. Data: one flat array of bytes, of which the pieces (MDLs)
+ * are known; moving the start of the data is arithmetic there. Context space: a stack of sizes,
+ * each filled with its own byte.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -45,12 +46,12 @@ static NDIS_HANDLE pool_new(BOOLEAN with_buffer, USHORT context_bytes, ULONG dat
 	return NdisAllocateNetBufferListPool(NULL, &params);
 }
 
-/* ---- Start of the data ------------------------------------------------------------------------------------------------- */
+/* ---- Start of the data ----------------------------------------------------------------------- */
 
 struct model {
 	uint8_t flat[FLAT_BYTES];
-	uint32_t start, data,
-		end; /* places in flat: first byte of the first piece, of the data, end of the data */
+	uint32_t start, data, end;  /* places in flat: first byte of the first piece, of the data,
+				       end of the data */
 	uint32_t piece[PIECES_MAX]; /* bytes of each, first piece first */
 	size_t pieces;
 };
@@ -272,7 +273,7 @@ static void test_data_start_own_mdl(void **state)
 	NdisFreeNetBufferListPool(pool);
 }
 
-/* ---- Pools --------------------------------------------------------------------------------------------------------------- */
+/* ---- Pools ----------------------------------------------------------------------------------- */
 
 static void test_pool_kinds(void **state)
 {
@@ -331,7 +332,7 @@ static void test_pool_reuse(void **state)
 	NdisFreeNetBufferListPool(pool);
 }
 
-/* ---- Context space ---------------------------------------------------------------------------------------------------------- */
+/* ---- Context space --------------------------------------------------------------------------- */
 
 struct context_model {
 	uint16_t bytes[64];
@@ -393,8 +394,8 @@ static void test_contexts(void **state)
 				context_pop(&m, nbl);
 			context_check(&m);
 		}
-		while (rnd(8) &&
-		       m.depth) /* sometimes the list is freed with context left: that frees it too */
+		while (rnd(8) && m.depth) /* sometimes the list is freed with context left: that
+					     frees it too */
 			context_pop(&m, nbl);
 		if (!m.depth)
 			assert_null(nbl->Context);
@@ -403,7 +404,7 @@ static void test_contexts(void **state)
 	NdisFreeNetBufferListPool(pool);
 }
 
-/* ---- Memory that is not there -------------------------------------------------------------------------------------------------- */
+/* ---- Memory that is not there ---------------------------------------------------------------- */
 
 static void test_failed_allocations(void **state)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * NET_BUFFER_LIST queues against a slow model: an array of element numbers. Random operations on two queues; after
- * each one the queues must hold exactly what the arrays say, in that order.
+ * NET_BUFFER_LIST queues against a slow model: an array of element numbers. Random operations on
+ * two queues; after each one the queues must hold exactly what the arrays say, in that order.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -134,7 +134,8 @@ static void step_splice(struct fixture *f, size_t q)
 		model_insert(&f->model[q], f->model[q].count, model_take(&f->model[1 - q], 0));
 }
 
-/* Take everything out as a chain, cut it anywhere, put the halves back in either order, in front or behind. */
+/* Take everything out as a chain, cut it anywhere, put the halves back in either order, in front or
+ * behind. */
 static void step_chain(struct fixture *f, size_t q)
 {
 	NET_BUFFER_LIST *chain = nrt_nblq_take_all(&f->queue[q]), *rest = NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * State operations, I/O and indications between one protocol and one miniport, through the public functions. What
- * happens with drivers in between is in tests/unit/im.
+ * State operations, I/O and indications between one protocol and one miniport, through the public
+ * functions. What happens with drivers in between is in tests/unit/im.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,7 +34,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* ---- State operations -------------------------------------------------------------------------------------------------- */
+/* ---- State operations ------------------------------------------------------------------------ */
 
 static void test_initiate(void **state)
 {
@@ -46,7 +46,8 @@ static void test_initiate(void **state)
 	(void)state;
 	NdisInitiateOffload(stack.binding->handle, &root->list);
 	call = fake_log_only(&stack.log, FAKE_MP_INITIATE);
-	/* Handed over and not over: the miniport kept the pointer, the protocol knows nothing yet. */
+	/* Handed over and not over: the miniport kept the pointer, the protocol knows nothing yet.
+	 */
 	REQ("OFF-01", call->context == stack.adapter && call->pointer == root &&
 			      !fake_log_count(&stack.log, FAKE_PR_INITIATE_COMPLETE));
 	for (i = 0; i < 3; i++) {
@@ -73,7 +74,8 @@ static void test_initiate(void **state)
 	assert_int_equal(fake_adapter_object(stack.adapter, 2)->type, TcpOffloadState);
 }
 
-/* What is nobody's but the protocol's survives the journey; NDIS keeps to NdisReserved and SourceHandle. */
+/* What is nobody's but the protocol's survives the journey; NDIS keeps to NdisReserved and
+ * SourceHandle. */
 static void test_reserved_members(void **state)
 {
 	struct fake_block *root = fake_tree_connection(&stack.tree), *block;
@@ -205,7 +207,8 @@ static void test_statuses(void **state)
 	assert_null(stack.tree.blocks[2].own_handle.MiniportOffloadContext);
 }
 
-/* A linker names an object that exists: the target sees it as such, and what hangs below it is new. */
+/* A linker names an object that exists: the target sees it as such, and what hangs below it is new.
+ */
 static void test_linker(void **state)
 {
 	struct fake_tree tree;
@@ -226,7 +229,8 @@ static void test_linker(void **state)
 	assert_int_equal(fake_adapter_live(stack.adapter), 4);
 }
 
-/* A target may complete inside the call; the protocol may go on from inside its completion handler. */
+/* A target may complete inside the call; the protocol may go on from inside its completion handler.
+ */
 static struct fake_tree second_tree;
 
 static void offload_again(struct fake_binding *binding, enum fake_kind kind,
@@ -267,7 +271,7 @@ static void test_too_deep_tree(void **state)
 	assert_null(deep->own_handle.MiniportOffloadContext);
 }
 
-/* ---- I/O ------------------------------------------------------------------------------------------------------------------ */
+/* ---- I/O ------------------------------------------------------------------------------------- */
 
 static void check_io(enum fake_io io, NDIS_STATUS (*call)(PNDIS_OFFLOAD_HANDLE, PNET_BUFFER_LIST),
 		     const char *id)
@@ -341,7 +345,7 @@ static void test_receive_return(void **state)
 	    down->context == stack.adapter && down->pointer == &nbl && stack.log.count == 1);
 }
 
-/* ---- Indications -------------------------------------------------------------------------------------------------------- */
+/* ---- Indications ----------------------------------------------------------------------------- */
 
 static void test_tcp_events(void **state)
 {
@@ -445,9 +449,10 @@ static void test_event_without_block(void **state)
 	assert_ptr_equal(call->context, stack.binding);
 }
 
-/* ---- Several adapters and protocols -------------------------------------------------------------------------------------- */
+/* ---- Several adapters and protocols ---------------------------------------------------------- */
 
-/* Two adapters of one driver: every completion and indication finds the binding of its own adapter. */
+/* Two adapters of one driver: every completion and indication finds the binding of its own adapter.
+ */
 static void test_two_adapters(void **state)
 {
 	struct nrt_adapter_params params = { .name = "tgt1" };

@@ -69,7 +69,7 @@ static NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS tcp_params(ULONG enabled)
 	return params;
 }
 
-/* ---- Connection offload: configuration and capabilities ------------------------------------------------------------------ */
+/* ---- Connection offload: configuration and capabilities -------------------------------------- */
 
 static void test_capabilities(void **state)
 {
@@ -116,7 +116,7 @@ static void test_capabilities_cannot_be_set(void **state)
 			      !fake_log_count(&stack.log, FAKE_MP_OID));
 }
 
-/* ---- Connection offload: parameters -------------------------------------------------------------------------------------- */
+/* ---- Connection offload: parameters ---------------------------------------------------------- */
 
 static void test_parameters(void **state)
 {
@@ -168,7 +168,7 @@ static void test_legacy_query(void **state)
 	    query(OID_TCP_TASK_OFFLOAD, &header, sizeof(header)) == NDIS_STATUS_NOT_SUPPORTED);
 }
 
-/* ---- One protocol at a time ------------------------------------------------------------------------------------------------ */
+/* ---- One protocol at a time ------------------------------------------------------------------ */
 
 static NDIS_STATUS set_through(struct fake_binding *binding, ULONG enabled)
 {
@@ -203,9 +203,10 @@ static void test_one_protocol_enables(void **state)
 	fake_protocol_deregister(&second);
 }
 
-/* ---- To the miniport ------------------------------------------------------------------------------------------------------- */
+/* ---- To the miniport ------------------------------------------------------------------------- */
 
-/* The miniport has one request at a time; others wait in their order, and all are completed with their own status. */
+/* The miniport has one request at a time; others wait in their order, and all are completed with
+ * their own status. */
 static void test_one_at_a_time(void **state)
 {
 	NDIS_OID_REQUEST requests[4];
@@ -272,7 +273,7 @@ static void test_unbind_waits_for_request(void **state)
 	assert_int_equal(nrt_unbind(stack.pr.driver, "tgt0"), -ENOENT);
 }
 
-/* ---- The administrator -------------------------------------------------------------------------------------------------------- */
+/* ---- The administrator ----------------------------------------------------------------------- */
 
 struct done {
 	unsigned int count;
@@ -377,7 +378,7 @@ static void test_admin_query(void **state)
 	assert_int_equal(fake_log_count(&stack.log, FAKE_MP_OID), 0);
 }
 
-/* ---- Power --------------------------------------------------------------------------------------------------------------------- */
+/* ---- Power ----------------------------------------------------------------------------------- */
 
 /* Going to sleep: the protocol first, and the miniport only when the protocol is done. */
 static void test_power_down(void **state)

@@ -38,7 +38,8 @@ static void test_both_ways(void **state)
 	}
 }
 
-/* Whatever errno goes in: the status that comes out stands for the same errno again, and never for success. */
+/* Whatever errno goes in: the status that comes out stands for the same errno again, and never for
+ * success. */
 static void test_every_errno(void **state)
 {
 	NDIS_STATUS status;
@@ -75,7 +76,8 @@ static void test_unknown(void **state)
 			    "NDIS_STATUS_OFFLOAD_PATH_MTU");
 }
 
-/* Every status that a block or a list may end with has a name for messages and an errno that is not success. */
+/* Every status that a block or a list may end with has a name for messages and an errno that is not
+ * success. */
 static void test_offload_statuses(void **state)
 {
 	static const NDIS_STATUS refusals[] = {
