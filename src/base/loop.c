@@ -2,6 +2,7 @@
 #include "base/loop.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -15,6 +16,7 @@
 struct loop {
 	int epoll_fd;
 	bool stop;
+	bool coarse; /* the kernel has no epoll_pwait2() */
 	uint64_t now_us;
 	struct loop_timer *timers; /* sorted by deadline: a worker has a handful, the engine's are in its own wheel */
 	struct loop_hook *hooks;
@@ -132,20 +134,36 @@ static uint64_t next_deadline(struct loop *loop)
 	return next;
 }
 
+/* Before Linux 5.11 there are only milliseconds; rounded up, so that no round comes too early. */
+static int wait_ms(struct loop *loop, uint64_t wait_us)
+{
+	uint64_t ms = wait_us / 1000 + !!(wait_us % 1000);
+
+	return epoll_wait(loop->epoll_fd, loop->events, LOOP_EVENTS_MAX,
+			  wait_us == UINT64_MAX ? -1 : ms < INT_MAX ? (int)ms : INT_MAX);
+}
+
+static int wait_us(struct loop *loop, uint64_t us)
+{
+	struct timespec ts = { .tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000 };
+	int n;
+
+	if (loop->coarse)
+		return wait_ms(loop, us);
+	n = epoll_pwait2(loop->epoll_fd, loop->events, LOOP_EVENTS_MAX, us == UINT64_MAX ? NULL : &ts, NULL);
+	if (n >= 0 || errno != ENOSYS)
+		return n;
+	loop->coarse = true;
+	return wait_ms(loop, us);
+}
+
 static int wait_events(struct loop *loop, uint64_t max_wait_us)
 {
-	uint64_t deadline = next_deadline(loop);
-	uint64_t now = clock_monotonic_us();
-	uint64_t wait_us = deadline <= now ? 0 : deadline - now;
-	struct timespec ts, *tsp = &ts;
+	uint64_t deadline = next_deadline(loop), now = clock_monotonic_us(), us = UINT64_MAX;
 
-	if (wait_us > max_wait_us)
-		wait_us = max_wait_us;
-	ts.tv_sec = (time_t)(wait_us / 1000000);
-	ts.tv_nsec = (long)(wait_us % 1000000) * 1000;
-	if (deadline == UINT64_MAX && max_wait_us == UINT64_MAX)
-		tsp = NULL;
-	return epoll_pwait2(loop->epoll_fd, loop->events, LOOP_EVENTS_MAX, tsp, NULL);
+	if (deadline != UINT64_MAX)
+		us = deadline <= now ? 0 : deadline - now;
+	return wait_us(loop, us < max_wait_us ? us : max_wait_us);
 }
 
 static void fire_timers(struct loop *loop)
