@@ -362,10 +362,10 @@ static NDIS_STATUS introduce(struct tgt_adapter *a)
 
 	if (status == NDIS_STATUS_SUCCESS)
 		status = get_handlers(a->ddi);
-	if (status != NDIS_STATUS_SUCCESS)
-		return status;
-	tgt_keywords_read(a);
-	status = set_general(a);
+	if (status == NDIS_STATUS_SUCCESS)
+		status = tgt_keywords_read(a);
+	if (status == NDIS_STATUS_SUCCESS)
+		status = set_general(a);
 	return status == NDIS_STATUS_SUCCESS ? set_offload(a) : status;
 }
 

@@ -49,7 +49,8 @@ void tgt_capabilities(const struct tgt_adapter *a, bool hardware, NDIS_TCP_CONNE
 
 /* ---- keywords ---- */
 
-static bool read_keyword(NDIS_HANDLE config, const char *name, uint32_t *value)
+/* A keyword that is not set leaves *value as it is. */
+static NDIS_STATUS read_keyword(NDIS_HANDLE config, const char *name, uint32_t *value)
 {
 	WCHAR wide[64];
 	NDIS_STRING keyword = { 0, sizeof(wide), wide };
@@ -61,10 +62,9 @@ static bool read_keyword(NDIS_HANDLE config, const char *name, uint32_t *value)
 		wide[i] = (WCHAR)name[i];
 	keyword.Length = (USHORT)(n * sizeof(*wide));
 	NdisReadConfiguration(&status, &parameter, config, &keyword, NdisParameterInteger);
-	if (status != NDIS_STATUS_SUCCESS || !parameter)
-		return false;
-	*value = parameter->ParameterData.IntegerData;
-	return true;
+	if (status == NDIS_STATUS_SUCCESS)
+		*value = parameter->ParameterData.IntegerData;
+	return status == NDIS_STATUS_RESOURCES ? status : NDIS_STATUS_SUCCESS;
 }
 
 static void set_interface_vlan(struct tgt_ddi *d, uint32_t id)
@@ -74,7 +74,7 @@ static void set_interface_vlan(struct tgt_ddi *d, uint32_t id)
 }
 
 /* The VLAN id is zero first, then what is configured (VLN-04); connection offload is on by default (ADM-01, ADM-02). */
-void tgt_keywords_read(struct tgt_adapter *a)
+NDIS_STATUS tgt_keywords_read(struct tgt_adapter *a)
 {
 	NDIS_CONFIGURATION_OBJECT object = {
 		.Header = { NDIS_OBJECT_TYPE_DEFAULT, NDIS_CONFIGURATION_OBJECT_REVISION_1,
@@ -84,17 +84,21 @@ void tgt_keywords_read(struct tgt_adapter *a)
 	struct tgt_ddi *d = a->ddi;
 	uint32_t v4 = 1, v6 = 1, vlan = 0;
 	NDIS_HANDLE config;
+	NDIS_STATUS status = NdisOpenConfigurationEx(&object, &config);
 
-	if (NdisOpenConfigurationEx(&object, &config) == NDIS_STATUS_SUCCESS) {
-		read_keyword(config, "*TCPConnectionOffloadIPv4", &v4);
-		read_keyword(config, "*TCPConnectionOffloadIPv6", &v6);
-		read_keyword(config, "VlanId", &vlan);
-		NdisCloseConfiguration(config);
-	}
+	if (status != NDIS_STATUS_SUCCESS)
+		return status;
+	status = read_keyword(config, "*TCPConnectionOffloadIPv4", &v4);
+	if (status == NDIS_STATUS_SUCCESS)
+		status = read_keyword(config, "*TCPConnectionOffloadIPv6", &v6);
+	if (status == NDIS_STATUS_SUCCESS)
+		status = read_keyword(config, "VlanId", &vlan);
+	NdisCloseConfiguration(config);
 	d->offload_v4 = v4 != 0;
 	d->offload_v6 = v6 != 0;
 	d->used_v4 = d->used_v6 = true; /* until the host stack chooses */
 	set_interface_vlan(d, vlan);
+	return status;
 }
 
 /* ---- setting ---- */

@@ -17,8 +17,8 @@ void tgt_params_default(struct tgt_params *params);
 /* tgt_oid_request() - MiniportOidRequest. */
 NDIS_STATUS tgt_oid_request(struct tgt_adapter *a, NDIS_OID_REQUEST *request);
 
-/* tgt_keywords_read() - *TCPConnectionOffloadIPv4, *TCPConnectionOffloadIPv6 and VlanId. */
-void tgt_keywords_read(struct tgt_adapter *a);
+/* tgt_keywords_read() - *TCPConnectionOffloadIPv4, *TCPConnectionOffloadIPv6 and VlanId; an unread keyword is an error. */
+NDIS_STATUS tgt_keywords_read(struct tgt_adapter *a);
 
 /* tgt_capabilities() - all that the target can do, or what is switched on now. */
 void tgt_capabilities(const struct tgt_adapter *a, bool hardware, NDIS_TCP_CONNECTION_OFFLOAD *to);
