@@ -618,8 +618,12 @@ int sim_host_destroy(struct sim_host *host)
 		if (binding->adapter) {
 			tgt_adapter_usage(binding->adapter, &usage);
 			if (usage.connections || usage.paths || usage.neighbors || usage.indicated_nbls ||
-			    usage.chunks_used || usage.caught_frames)
+			    usage.chunks_used || usage.caught_frames) {
+				sim_note(host->world, "%s keeps %u connections %u paths %u neighbors %u lists %u chunks %u frames",
+					 sim_place_name(binding->place), usage.connections, usage.paths, usage.neighbors,
+					 usage.indicated_nbls, usage.chunks_used, usage.caught_frames);
 				err = -EBUSY;
+			}
 		}
 		if (host->bound[place] && nrt_unbind(host->protocol, binding->bind_name) != 0)
 			err = -EBUSY;
@@ -629,6 +633,11 @@ int sim_host_destroy(struct sim_host *host)
 	for (place = 0; place < SIM_PLACES; place++) {
 		if (host->adapters[place] && nrt_adapter_destroy(host->adapters[place]) != 0)
 			err = -EBUSY;
+	}
+	if (err) {
+		/* Some driver still owns something of ours; what it may touch is left alone. */
+		sim_note(host->world, "adapters cannot be destroyed");
+		return err;
 	}
 	if (host->pool)
 		NdisFreeNetBufferListPool(host->pool);

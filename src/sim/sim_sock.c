@@ -212,6 +212,7 @@ static void stopped(struct sim_op *op)
 		 sim_tcp_state_name(delegated->State), delegated->SndUna, delegated->SndNxt, delegated->SndMax,
 		 delegated->RcvNxt, delegated->RcvWnd);
 	learn(sock, delegated);
+	sim_recv_give_back(sock); /* what was indicated between the order and the stop; it outlives the connection */
 	sock->phase = SIM_MOVING;
 	sim_send_recover(sock, op->tcp->list.NetBufferListChain, delegated);
 	sim_recv_recover(sock, delegated->BufferedData, delegated);

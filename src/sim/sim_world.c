@@ -169,7 +169,8 @@ static void count_segment(struct sim_world *world, bool at_peer, enum nic_sim_fa
 	}
 	if (!nic_sim_view(packet->data, packet->len, &view))
 		return;
-	if (at_peer && (view.flags & NIC_SIM_RST)) {
+	/* A flipped bit makes no reset. */
+	if (at_peer && (view.flags & NIC_SIM_RST) && nic_sim_csum_ok(packet->data, &view)) {
 		if (fate == NIC_SIM_SENT)
 			world->counts.resets_from_peer++;
 		else
@@ -452,6 +453,8 @@ int sim_world_destroy(struct sim_world *world)
 
 	if (world->host)
 		err = sim_host_destroy(world->host);
+	if (err)
+		return err; /* a driver may still call into what we would free */
 	nic_sim_link_clear(&world->up);
 	nic_sim_link_clear(&world->down);
 	for (place = 0; place < SIM_PLACES; place++) {

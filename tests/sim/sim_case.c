@@ -174,6 +174,8 @@ uint64_t case_end(struct sim_case *c)
 	snprintf(failure, sizeof(failure), "world did not come apart cleanly, seed %llu", (unsigned long long)c->seed);
 	c->world = NULL;
 	if (err)
+		sim_trace_dump(&world->trace, stderr, TRACE_LINES); /* still there, as it could not be freed */
+	if (err)
 		fail_msg("%s: %d", failure, err);
 	return hash;
 }
