@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The delivery algorithm. Three events start it: requests posted, a segment (or handed-over data) in order, the push
- * timer. Each event changes the state and then runs one loop, deliver(), until nothing more can be done:
+ * The delivery algorithm. Three events start it: requests posted, a segment (or handed-over data)
+ * in order, the push timer. Each event changes the state and then runs one loop, deliver(), until
+ * nothing more can be done:
  *
  *     rcvq   [ placed in requests | not placed ]         requests are filled in posting order
  *              ^ leave the queue    ^ placed next, or indicated when there are no requests
@@ -9,18 +10,23 @@
  *                is completed
  *
  *     1  Fill requests from the unplaced bytes.
- *     2  Complete in one call what is full, and a partly filled push-mode request when its last byte was pushed and
- *        nothing is left to place. Something completed: stop the push timer, start over.
- *     3  Nothing left: a partly filled push-mode request gets the push timer (restarted when bytes were added); end.
- *     4  Bytes left, so no requests: held (refused before, or handed over) -> they wait for a post; end.
- *     5  Indicate. Taken -> start over. Refused, also in part -> held, start over: requests may have come meanwhile.
+ *     2  Complete in one call what is full, and a partly filled push-mode request when its last
+ *        byte was pushed and nothing is left to place. Something completed: stop the push timer,
+ *        start over.
+ *     3  Nothing left: a partly filled push-mode request gets the push timer (restarted when bytes
+ *        were added); end.
+ *     4  Bytes left, so no requests: held (refused before, or handed over): wait for a post; end.
+ *     5  Indicate. Taken: start over. Refused, also in part: held, and start over, as requests may
+ *        have come meanwhile.
  *
- * While a completion or indication of the connection is in progress, events only change the state; the loop that
- * made the call goes on with it (one call at a time, RCV-15, RCV-45, RCV-48, RCV-60). A zero-byte request ends the
- * holding without taking bytes. The peer's FIN counts as a push and is told when the queue is empty.
+ * While a completion or indication of the connection is in progress, events only change the state;
+ * the loop that made the call goes on with it (one call at a time, RCV-15, RCV-45, RCV-48, RCV-60).
+ * A zero-byte request ends the holding without taking bytes. The peer's FIN counts as a push and is
+ * told when the queue is empty.
  *
- * The case that almost goes wrong: a refusal while the host posts from inside the indication. The post sees a call
- * in progress and only queues; the loop then finds the request in step 1, before it can hold or indicate again.
+ * The case that almost goes wrong: a refusal while the host posts from inside the indication. The
+ * post sees a call in progress and only queues; the loop then finds the request in step 1, before
+ * it can hold or indicate again.
  */
 #include "target/tgt_deliver.h"
 
@@ -164,15 +170,16 @@ static void drop_bytes(struct tgt_adapter *a, struct tgt_conn_io *io, uint32_t n
 }
 
 /*
- * The bytes that a request holds, without those that were the host's before. They leave the queue when the call
- * that hands the request over is back.
+ * The bytes that a request holds, without those that were the host's before. They leave the queue
+ * when the call that hands the request over is back.
  */
 static uint32_t bytes_from_queue(const NET_BUFFER_LIST *post)
 {
 	return filled(post) - prefilled(post);
 }
 
-static void call_complete(struct tgt_adapter *a, struct tgt_conn_io *io, NET_BUFFER_LIST *chain, uint32_t from_queue)
+static void call_complete(struct tgt_adapter *a, struct tgt_conn_io *io, NET_BUFFER_LIST *chain,
+			  uint32_t from_queue)
 {
 	io->in_call_up = true;
 	a->ddi->up.NdisTcpOffloadReceiveComplete(a->ddi->miniport, chain);
@@ -219,7 +226,8 @@ static void keep_partial(struct tgt_adapter *a, struct tgt_conn_io *io, uint32_t
 /* ---- indicating ---- */
 
 /*
- * Step 5. The list and what it describes go to the host; *BytesConsumed says how much is the host's from then on.
+ * Step 5. The list and what it describes go to the host; *BytesConsumed says how much is the host's
+ * from then on.
  * Returns:   false when there is nothing to indicate with.
  */
 static bool indicate(struct tgt_adapter *a, struct tgt_conn_io *io)
@@ -238,8 +246,8 @@ static bool indicate(struct tgt_adapter *a, struct tgt_conn_io *io)
 	list->out = true;
 	a->ddi->rx_out++;
 	io->in_call_up = true;
-	status = a->ddi->up.NdisTcpOffloadReceiveHandler(io->object.ndis_handle, list->nbl, NDIS_STATUS_SUCCESS,
-							 &consumed);
+	status = a->ddi->up.NdisTcpOffloadReceiveHandler(io->object.ndis_handle, list->nbl,
+							 NDIS_STATUS_SUCCESS, &consumed);
 	io->in_call_up = false;
 	if (status == NDIS_STATUS_SUCCESS) {
 		drop_bytes(a, io, bytes);
@@ -276,8 +284,8 @@ static void complete_all(struct tgt_adapter *a, struct tgt_conn_io *io, NDIS_STA
 }
 
 /*
- * FIN: nothing more will come, so what requests hold is complete, and those that hold nothing end too. Told when the
- * application has everything (DIS-23).
+ * FIN: nothing more will come, so what requests hold is complete, and those that hold nothing end
+ * too. Told when the application has everything (DIS-23).
  */
 static void check_fin(struct tgt_adapter *a, struct tgt_conn_io *io)
 {
@@ -365,15 +373,17 @@ void tgt_deliver_work(struct tgt_adapter *a, struct tgt_conn_io *io)
 {
 	refuse_posts(a, io);
 	if (io->aborted || io->stopped)
-		tgt_deliver_end_posts(a, io, io->aborted ? NDIS_STATUS_REQUEST_ABORTED
-							 : NDIS_STATUS_UPLOAD_IN_PROGRESS);
+		tgt_deliver_end_posts(a, io,
+				      io->aborted ? NDIS_STATUS_REQUEST_ABORTED
+						  : NDIS_STATUS_UPLOAD_IN_PROGRESS);
 	else
 		deliver(a, io);
 }
 
 /*
- * The engine advertises no window that the pool cannot hold, so this does not fail in a sound system. If it does,
- * the bytes were not acknowledged yet: RcvNxt steps back and the peer sends them again.
+ * The engine advertises no window that the pool cannot hold, so this does not fail in a sound
+ * system. If it does, the bytes were not acknowledged yet: RcvNxt steps back and the peer sends
+ * them again.
  */
 static void store_failed(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t len)
 {
@@ -381,7 +391,8 @@ static void store_failed(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t 
 	tgt_drop(a, TGT_DROP_NO_CHUNK);
 }
 
-void tgt_deliver_data(struct tgt_adapter *a, struct tgt_conn *conn, const uint8_t *data, uint32_t len, bool psh)
+void tgt_deliver_data(struct tgt_adapter *a, struct tgt_conn *conn, const uint8_t *data,
+		      uint32_t len, bool psh)
 {
 	struct tgt_conn_io *io = tgt_io(a, conn);
 	struct tgt_deliver_io *d = &io->deliver;
@@ -412,7 +423,10 @@ uint32_t tgt_deliver_buffered_bytes(const struct tgt_adapter *a, const struct tg
 	return conn->rcvq.bytes - tgt_io(a, conn)->deliver.placed_bytes;
 }
 
-/* The third event: a partly filled push-mode request goes up as it is; anything else is a legal race. */
+/*
+ * The third event: a partly filled push-mode request goes up as it is; anything else is a legal
+ * race.
+ */
 void tgt_deliver_push_expired(struct tgt_adapter *a, struct tgt_conn *conn)
 {
 	struct tgt_conn_io *io = tgt_io(a, conn);
@@ -429,8 +443,12 @@ void tgt_deliver_push_expired(struct tgt_adapter *a, struct tgt_conn *conn)
 
 /* ---- hand-over ---- */
 
-/* Handed-over data waits for a post like refused data (BUF-32); the push timer starts with the first request. */
-int tgt_deliver_hand_over(struct tgt_adapter *a, struct tgt_conn_io *io, const NET_BUFFER_LIST *chain)
+/*
+ * Handed-over data waits for a post like refused data (BUF-32); the push timer starts with the
+ * first request.
+ */
+int tgt_deliver_hand_over(struct tgt_adapter *a, struct tgt_conn_io *io,
+			  const NET_BUFFER_LIST *chain)
 {
 	struct tgt_conn *conn = tgt_io_conn(io);
 

@@ -2,8 +2,9 @@
 /*
  * The target as a miniport driver: registration, an adapter's life, its work list and its run.
  *
- * One run: receive a batch of frames, expire timers, do what connections were asked for, carry out state operations,
- * raise what is due; again while something new came up, but not for ever: the caller has other work.
+ * One run: receive a batch of frames, expire timers, do what connections were asked for, carry out
+ * state operations, raise what is due; again while something new came up, but not for ever: the
+ * caller has other work.
  */
 #include "target/tgt_driver.h"
 
@@ -50,7 +51,10 @@ void tgt_work_add(struct tgt_adapter *a, struct tgt_conn_io *io, uint32_t work)
 	d->work_tail = io->object.slot;
 }
 
-/* A connection that is not live yet keeps its work: the completion of its offload has to return first. */
+/*
+ * A connection that is not live yet keeps its work: the completion of its offload has to return
+ * first.
+ */
 static void work_one(struct tgt_adapter *a, struct tgt_conn_io *io)
 {
 	uint32_t work = io->work;
@@ -105,8 +109,9 @@ static bool work_waits(const struct tgt_adapter *a)
 {
 	const struct tgt_ddi *d = a->ddi;
 
-	return d->work_head != TGT_NO_SLOT || d->due_neighbors != TGT_NO_SLOT || d->sends_done.first ||
-	       (d->rx_starved && d->rx_free) || tgt_status_waiting(a) || tgt_ops_waiting(a);
+	return d->work_head != TGT_NO_SLOT || d->due_neighbors != TGT_NO_SLOT ||
+	       d->sends_done.first || (d->rx_starved && d->rx_free) || tgt_status_waiting(a) ||
+	       tgt_ops_waiting(a);
 }
 
 static void run_requests(struct tgt_adapter *a)
@@ -160,7 +165,9 @@ static void indicate_caught(void *ctx, const struct nic_rx_frame *frame)
 	tgt_indicate_frame(ctx, frame);
 }
 
-/* Frames of a connection that waits for its upload stay caught: they go up when it is terminated. */
+/*
+ * Frames of a connection that waits for its upload stay caught: they go up when it is terminated.
+ */
 void tgt_flow_unexpect(struct tgt_adapter *a, const struct tgt_tuple *tuple)
 {
 	struct tgt_flow *flow = tgt_flow_find(a->flows, tuple);
@@ -190,12 +197,14 @@ void tgt_limits_default(struct tgt_limits *limits)
 	};
 }
 
-static void merge_limits(struct tgt_limits *to, const struct tgt_limits *wish, const struct nic_info *info)
+static void merge_limits(struct tgt_limits *to, const struct tgt_limits *wish,
+			 const struct nic_info *info)
 {
 	const uint32_t *from = (const uint32_t *)wish;
 	uint32_t *limit = (uint32_t *)to;
 
-	_Static_assert(sizeof(*to) % sizeof(uint32_t) == 0, "limits are an array of 32-bit numbers");
+	_Static_assert(sizeof(*to) % sizeof(uint32_t) == 0,
+		       "limits are an array of 32-bit numbers");
 	tgt_limits_default(to);
 	for (size_t i = 0; i < sizeof(*to) / sizeof(uint32_t); i++)
 		if (from[i])
@@ -248,15 +257,17 @@ static int make_tables(struct tgt_adapter *a, const struct tgt_adapter_config *c
 	if (!err)
 		err = wheel_create(&a->wheel, a->limits.tcp_entries, config->now_us);
 	if (!err)
-		err = tgt_flow_table_create(&a->flows, 2 * a->limits.tcp_entries, a->limits.flow_catch_frames,
-					    frame_bytes, config->hash_key);
+		err = tgt_flow_table_create(&a->flows, 2 * a->limits.tcp_entries,
+					    a->limits.flow_catch_frames, frame_bytes,
+					    config->hash_key);
 	if (!err)
 		err = tgt_objects_create(a);
 	a->ddi->gather = malloc(TGT_FORWARD_MAX_BYTES);
 	return err ? err : a->ddi->gather ? 0 : -ENOMEM;
 }
 
-static struct tgt_adapter *adapter_alloc(const struct tgt_adapter_config *config, NDIS_HANDLE miniport)
+static struct tgt_adapter *adapter_alloc(const struct tgt_adapter_config *config,
+					 NDIS_HANDLE miniport)
 {
 	struct tgt_adapter *a = calloc(1, sizeof(*a));
 
@@ -286,7 +297,10 @@ fail:
 	return NULL;
 }
 
-/* REG-11..15: the table is NDIS's; its entry points are copied when its revision is one that is known here. */
+/*
+ * REG-11..15: the table is NDIS's; its entry points are copied when its revision is one that is
+ * known here.
+ */
 static NDIS_STATUS get_handlers(struct tgt_ddi *d)
 {
 	NDIS_OFFLOAD_EVENT_HANDLERS *table = NULL;
@@ -294,7 +308,8 @@ static NDIS_STATUS get_handlers(struct tgt_ddi *d)
 
 	if (status != NDIS_STATUS_SUCCESS)
 		return status;
-	if (table->Header.Type != NdisTcpChimneyOffload || table->Header.Revision < NDIS_OBJECT_TCP_OFFLOAD_REVISION_1 ||
+	if (table->Header.Type != NdisTcpChimneyOffload ||
+	    table->Header.Revision < NDIS_OBJECT_TCP_OFFLOAD_REVISION_1 ||
 	    table->Header.Size < sizeof(d->up))
 		return NDIS_STATUS_BAD_VERSION;
 	memcpy(&d->up, table, sizeof(d->up));
@@ -317,9 +332,16 @@ static NDIS_STATUS set_registration(struct tgt_adapter *a)
 static NDIS_STATUS set_general(struct tgt_adapter *a)
 {
 	static NDIS_OID oids[] = {
-		OID_TCP_CONNECTION_OFFLOAD_PARAMETERS, OID_TCP_OFFLOAD_PARAMETERS, OID_TCP4_OFFLOAD_STATS,
-		OID_TCP6_OFFLOAD_STATS, OID_IP4_OFFLOAD_STATS, OID_IP6_OFFLOAD_STATS,
-		OID_GEN_CURRENT_PACKET_FILTER, OID_GEN_VLAN_ID, OID_PNP_SET_POWER, OID_PNP_QUERY_POWER,
+		OID_TCP_CONNECTION_OFFLOAD_PARAMETERS,
+		OID_TCP_OFFLOAD_PARAMETERS,
+		OID_TCP4_OFFLOAD_STATS,
+		OID_TCP6_OFFLOAD_STATS,
+		OID_IP4_OFFLOAD_STATS,
+		OID_IP6_OFFLOAD_STATS,
+		OID_GEN_CURRENT_PACKET_FILTER,
+		OID_GEN_VLAN_ID,
+		OID_PNP_SET_POWER,
+		OID_PNP_QUERY_POWER,
 	};
 	NDIS_MINIPORT_ADAPTER_ATTRIBUTES attributes = { 0 };
 	NDIS_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES *g = &attributes.GeneralAttributes;
@@ -369,7 +391,8 @@ static NDIS_STATUS introduce(struct tgt_adapter *a)
 	return status == NDIS_STATUS_SUCCESS ? set_offload(a) : status;
 }
 
-static NDIS_STATUS tgt_initialize(NDIS_HANDLE miniport, NDIS_HANDLE driver_context, NDIS_MINIPORT_INIT_PARAMETERS *params)
+static NDIS_STATUS tgt_initialize(NDIS_HANDLE miniport, NDIS_HANDLE driver_context,
+				  NDIS_MINIPORT_INIT_PARAMETERS *params)
 {
 	const struct tgt_adapter_config *config = params->MiniportAddDeviceContext;
 	struct tgt_adapter *a;
@@ -405,7 +428,10 @@ static NDIS_STATUS tgt_restart(NDIS_HANDLE context, NDIS_MINIPORT_RESTART_PARAME
 	return NDIS_STATUS_SUCCESS;
 }
 
-/* RCV-44: the pause is over when every indicated list came back; tgt_rx_lists_return() then says so. */
+/*
+ * RCV-44: the pause is over when every indicated list came back; tgt_rx_lists_return() then says
+ * so.
+ */
 static NDIS_STATUS tgt_pause(NDIS_HANDLE context, NDIS_MINIPORT_PAUSE_PARAMETERS *params)
 {
 	struct tgt_adapter *a = context;
@@ -428,7 +454,10 @@ static void unlink_adapter(const struct tgt_adapter *a)
 		*link = a->ddi->next;
 }
 
-/* A host in order has terminated everything; what it forgot ends here with its requests, not with leaked memory. */
+/*
+ * A host in order has terminated everything; what it forgot ends here with its requests, not with
+ * leaked memory.
+ */
 static void tgt_halt(NDIS_HANDLE context, NDIS_HALT_ACTION action)
 {
 	struct tgt_adapter *a = context;
@@ -497,10 +526,12 @@ static NDIS_STATUS tgt_set_options(NDIS_HANDLE driver, NDIS_HANDLE context)
 	NDIS_STATUS status;
 
 	(void)context;
-	status = NdisSetOptionalHandlers(driver, (NDIS_DRIVER_OPTIONAL_HANDLERS *)&tgt_generic_characteristics);
+	status = NdisSetOptionalHandlers(
+		driver, (NDIS_DRIVER_OPTIONAL_HANDLERS *)&tgt_generic_characteristics);
 	if (status != NDIS_STATUS_SUCCESS)
 		return status;
-	return NdisSetOptionalHandlers(driver, (NDIS_DRIVER_OPTIONAL_HANDLERS *)&tgt_tcp_characteristics);
+	return NdisSetOptionalHandlers(driver,
+				       (NDIS_DRIVER_OPTIONAL_HANDLERS *)&tgt_tcp_characteristics);
 }
 
 int tgt_driver_register(NDIS_HANDLE *driver)

@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tgt_driver.h - the offload target as a miniport driver, and the few calls that do not go through NDIS.
+ * tgt_driver.h - the offload target as a miniport driver, and the few calls that do not go through
+ * NDIS.
  *
  *     tgt_driver_register(&driver)                          once a process
  *     nrt_adapter_create(driver, { .add_device_context = &config, ... })
  *     a = tgt_adapter_find(name)
- *     loop: tgt_adapter_run(a, now_us), sleep until tgt_adapter_next_deadline_us(a) or nic_fd() is readable
+ *     loop: tgt_adapter_run(a, now_us), sleep until tgt_adapter_next_deadline_us(a) or until
+ *           nic_fd() is readable
  *
- * A call from above (MiniportXxx handlers) only takes notes: the work, and every call up, happens in
- * tgt_adapter_run(). Whoever called down therefore runs the adapter before it sleeps; the next deadline says "now"
- * as long as something waits. A connection whose host is frozen meanwhile waits no longer than that.
+ * A call from above (MiniportXxx handlers) only takes notes: the work, and every call up, happens
+ * in tgt_adapter_run(). Whoever called down therefore runs the adapter before it sleeps; the next
+ * deadline says "now" as long as something waits. A connection whose host is frozen meanwhile waits
+ * no longer than that.
  *
  * Context:   the worker that owns the adapter.
  */
@@ -26,18 +29,18 @@
 struct nic;
 
 /*
- * MiniportAddDeviceContext of an adapter. Borrowed for the time of MiniportInitializeEx, the nic until the adapter
- * is halted. Zero in limits means the default of tgt_limits_default().
+ * MiniportAddDeviceContext of an adapter. Borrowed for the time of MiniportInitializeEx, the nic
+ * until the adapter is halted. Zero in limits means the default of tgt_limits_default().
  */
 struct tgt_adapter_config {
-	const char *name;        /* for tgt_adapter_find(); copied */
+	const char *name; /* for tgt_adapter_find(); copied */
 	struct nic *nic;
 	struct tgt_limits limits;
-	const char *cc_name;     /* congestion control, NULL: "cubic" */
-	uint64_t hash_key;       /* makes the flow table unpredictable; a constant in simulations */
-	uint64_t now_us;         /* time of creation */
+	const char *cc_name; /* congestion control, NULL: "cubic" */
+	uint64_t hash_key;   /* makes the flow table unpredictable; a constant in simulations */
+	uint64_t now_us;     /* time of creation */
 	bool no_configurable_macs; /* refuse DlSourceAddress */
-	bool drop_corrupt;       /* drop and count corrupt frames of offloaded traffic, do not indicate them */
+	bool drop_corrupt;         /* drop and count corrupt frames instead of indicating them */
 };
 
 void tgt_limits_default(struct tgt_limits *limits);
@@ -51,22 +54,29 @@ void tgt_driver_deregister(NDIS_HANDLE driver);
 
 struct tgt_adapter *tgt_adapter_find(const char *name);
 
-/* tgt_adapter_set_now() - time for calls from above that come outside tgt_adapter_run(). Monotonic. */
+/*
+ * tgt_adapter_set_now() - time for calls from above that come outside tgt_adapter_run(). Monotonic.
+ */
 void tgt_adapter_set_now(struct tgt_adapter *a, uint64_t now_us);
 
 /*
- * tgt_adapter_run() - receive, expire timers, do what calls from above asked for, indicate and complete.
+ * tgt_adapter_run() - receive, expire timers, do what calls from above asked for, indicate and
+ * complete.
  * Returns:   true when more can be done at once (frames or requests wait).
  */
 bool tgt_adapter_run(struct tgt_adapter *a, uint64_t now_us);
 
-/* tgt_adapter_next_deadline_us() - when to run next if no frame arrives; now_us when something waits, UINT64_MAX never. */
+/*
+ * tgt_adapter_next_deadline_us() - when to run next if no frame arrives; now_us when something
+ * waits, UINT64_MAX never.
+ */
 uint64_t tgt_adapter_next_deadline_us(const struct tgt_adapter *a);
 
 /*
- * tgt_flow_expect() - the host is about to steer the flow here. Its frames are caught from now on while it is not
- * offloaded; when it is offloaded the engine gets them first. May also be called before a connection is terminated:
- * then its frames are caught once the state is back, until tgt_flow_unexpect().
+ * tgt_flow_expect() - the host is about to steer the flow here. Its frames are caught from now on
+ * while it is not offloaded; when it is offloaded the engine gets them first. May also be called
+ * before a connection is terminated: then its frames are caught once the state is back, until
+ * tgt_flow_unexpect().
  * tgt_flow_unexpect() - what was caught and is not offloaded goes to the host, as do later frames.
  * Returns:   0 or -ENOSPC.
  */
@@ -88,14 +98,14 @@ struct tgt_adapter_usage {
 	uint32_t caught_frames;
 };
 void tgt_adapter_usage(const struct tgt_adapter *a, struct tgt_adapter_usage *usage);
-const char *tgt_drop_name(unsigned int reason);  /* "SEQ_WINDOW" */
+const char *tgt_drop_name(unsigned int reason); /* "SEQ_WINDOW" */
 const char *tgt_drop_text(unsigned int reason);
 
 /*
- * For tests. tgt_hook_corrupt(): the connection's state counts as corrupt hardware from now on: the next query,
- * invalidate or terminate of it fails with the sequence that the interface prescribes.
- * tgt_hook_urgent(): treat the connection's buffered data as urgent. tgt_hook_check(): NULL, or the first broken
- * invariant of any connection or table.
+ * For tests. tgt_hook_corrupt(): the connection's state counts as corrupt hardware from now on: the
+ * next query, invalidate or terminate of it fails with the sequence that the interface prescribes.
+ * tgt_hook_urgent(): treat the connection's buffered data as urgent. tgt_hook_check(): NULL, or the
+ * first broken invariant of any connection or table.
  */
 int tgt_hook_corrupt(struct tgt_adapter *a, const struct tgt_tuple *tuple);
 int tgt_hook_urgent(struct tgt_adapter *a, const struct tgt_tuple *tuple);

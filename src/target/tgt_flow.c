@@ -42,7 +42,8 @@ static uint32_t hash_tuple(const struct tgt_flow_table *t, const struct tgt_tupl
 	memcpy(&word[2], tuple->remote, 16);
 	for (unsigned int i = 0; i < 4; i++)
 		h = mix(h, word[i]);
-	h = mix(h, (uint64_t)tuple->local_port_be << 32 | (uint64_t)tuple->remote_port_be << 8 | tuple->v6);
+	h = mix(h, (uint64_t)tuple->local_port_be << 32 | (uint64_t)tuple->remote_port_be << 8 |
+			   tuple->v6);
 	h = mix(h, t->key >> 32 | t->key << 32);
 	return (uint32_t)(h ^ (h >> 32));
 }
@@ -50,7 +51,8 @@ static uint32_t hash_tuple(const struct tgt_flow_table *t, const struct tgt_tupl
 static bool same_tuple(const struct tgt_tuple *x, const struct tgt_tuple *y)
 {
 	return x->local_port_be == y->local_port_be && x->remote_port_be == y->remote_port_be &&
-	       x->v6 == y->v6 && !memcmp(x->remote, y->remote, 16) && !memcmp(x->local, y->local, 16);
+	       x->v6 == y->v6 && !memcmp(x->remote, y->remote, 16) &&
+	       !memcmp(x->local, y->local, 16);
 }
 
 static uint32_t power_of_two_at_least(uint32_t n)
@@ -133,7 +135,9 @@ static struct tgt_flow *flow_make(struct tgt_flow_table *t, const struct tgt_tup
 		return NULL;
 	f = &t->flows[index - 1];
 	t->free_flow = f->next;
-	*f = (struct tgt_flow){ .tuple = *tuple, .hash = hash_tuple(t, tuple), .slot = TGT_FLOW_NO_CONN };
+	*f = (struct tgt_flow){ .tuple = *tuple,
+				.hash = hash_tuple(t, tuple),
+				.slot = TGT_FLOW_NO_CONN };
 	bucket = &t->buckets[f->hash & t->bucket_mask];
 	f->next = *bucket;
 	*bucket = index;
@@ -208,7 +212,8 @@ int tgt_flow_mark(struct tgt_adapter *a, const struct tgt_tuple *tuple, bool exp
 	return 0;
 }
 
-static int catch_bytes(struct tgt_adapter *a, struct caught_frame *c, const struct nic_rx_frame *frame)
+static int catch_bytes(struct tgt_adapter *a, struct caught_frame *c,
+		       const struct nic_rx_frame *frame)
 {
 	c->meta = *frame;
 	c->meta.data = NULL;
@@ -238,7 +243,8 @@ int tgt_flow_catch(struct tgt_adapter *a, struct tgt_flow *flow, const struct ni
 	return 0;
 }
 
-static uint32_t copy_out(const struct tgt_adapter *a, const struct tgt_chunk_list *list, uint8_t *to)
+static uint32_t copy_out(const struct tgt_adapter *a, const struct tgt_chunk_list *list,
+			 uint8_t *to)
 {
 	uint32_t n = 0;
 
@@ -249,8 +255,12 @@ static uint32_t copy_out(const struct tgt_adapter *a, const struct tgt_chunk_lis
 	return n;
 }
 
-/* The queue is emptied before the first frame goes out: the receiver may catch frames of the same flow again. */
-unsigned int tgt_flow_release(struct tgt_adapter *a, struct tgt_flow *flow, tgt_flow_frame_fn *fn, void *ctx)
+/*
+ * The queue is emptied before the first frame goes out: the receiver may catch frames of the same
+ * flow again.
+ */
+unsigned int tgt_flow_release(struct tgt_adapter *a, struct tgt_flow *flow, tgt_flow_frame_fn *fn,
+			      void *ctx)
 {
 	struct tgt_flow_table *t = a->flows;
 	uint32_t index = flow->caught_head;

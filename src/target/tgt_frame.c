@@ -9,20 +9,20 @@
 #include "target/tgt_reach.h"
 #include "target/tgt_store.h"
 
-#define ETH_BYTES      14u
-#define ETH_TAG_BYTES  4u
-#define ETH_TYPE_VLAN  0x8100u
-#define ETH_TYPE_IPV4  0x0800u
-#define ETH_TYPE_IPV6  0x86ddu
-#define IPV4_BYTES     20u
-#define IPV6_BYTES     40u
-#define IPV4_DF        0x4000u
-#define IPV4_FRAGMENT  0x3fffu /* MF and offset */
-#define TCP_BYTES      20u
-#define PROTO_TCP      6u
-#define IP_ID_FIRST    0x8000u
-#define IP_IDS         0x8000u
-#define XMIT_IOV_MAX   32u
+#define ETH_BYTES     14u
+#define ETH_TAG_BYTES 4u
+#define ETH_TYPE_VLAN 0x8100u
+#define ETH_TYPE_IPV4 0x0800u
+#define ETH_TYPE_IPV6 0x86ddu
+#define IPV4_BYTES    20u
+#define IPV6_BYTES    40u
+#define IPV4_DF       0x4000u
+#define IPV4_FRAGMENT 0x3fffu /* MF and offset */
+#define TCP_BYTES     20u
+#define PROTO_TCP     6u
+#define IP_ID_FIRST   0x8000u
+#define IP_IDS        0x8000u
+#define XMIT_IOV_MAX  32u
 
 static uint16_t get16(const uint8_t *p)
 {
@@ -69,8 +69,8 @@ bool tgt_frame_parse_tcp(const uint8_t *tcp, uint32_t tcp_bytes, struct tgt_segm
 	return true;
 }
 
-static bool checksum_good(const struct nic_rx_frame *frame, const struct tgt_parsed *p, const uint8_t *tcp,
-			  uint32_t tcp_bytes)
+static bool checksum_good(const struct nic_rx_frame *frame, const struct tgt_parsed *p,
+			  const uint8_t *tcp, uint32_t tcp_bytes)
 {
 	struct csum c = { 0 };
 
@@ -111,8 +111,8 @@ static enum tgt_frame_kind parse_transport(const struct nic_rx_frame *frame, con
 	return TGT_FRAME_SEGMENT;
 }
 
-static enum tgt_frame_kind parse_ipv4(const struct nic_rx_frame *frame, const uint8_t *ip, uint32_t have,
-				      struct tgt_parsed *p)
+static enum tgt_frame_kind parse_ipv4(const struct nic_rx_frame *frame, const uint8_t *ip,
+				      uint32_t have, struct tgt_parsed *p)
 {
 	struct csum c = { 0 };
 	uint32_t header, total;
@@ -135,11 +135,12 @@ static enum tgt_frame_kind parse_ipv4(const struct nic_rx_frame *frame, const ui
 	p->seg.ecn = ip[1] & 3;
 	p->datagram_bytes = total;
 	p->header_bytes = header;
-	return parse_transport(frame, ip + header, total - header, (have < total ? have : total) - header, p);
+	return parse_transport(frame, ip + header, total - header,
+			       (have < total ? have : total) - header, p);
 }
 
-static enum tgt_frame_kind parse_ipv6(const struct nic_rx_frame *frame, const uint8_t *ip, uint32_t have,
-				      struct tgt_parsed *p)
+static enum tgt_frame_kind parse_ipv6(const struct nic_rx_frame *frame, const uint8_t *ip,
+				      uint32_t have, struct tgt_parsed *p)
 {
 	uint32_t payload;
 
@@ -189,8 +190,8 @@ enum tgt_frame_kind tgt_frame_parse(const struct nic_rx_frame *frame, struct tgt
 /* ---- frames to send ---- */
 
 /* VLN-10..13: no tag, a priority tag, or the neighbor's VLAN; CFI is always zero. */
-static uint32_t build_ethernet(uint8_t *h, const struct tgt_neighbor *n, const struct tgt_conn *conn,
-			       uint16_t type)
+static uint32_t build_ethernet(uint8_t *h, const struct tgt_neighbor *n,
+			       const struct tgt_conn *conn, uint16_t type)
 {
 	memcpy(h, n->destination_mac, 6);
 	memcpy(h + 6, n->source_mac, 6);
@@ -205,8 +206,8 @@ static uint32_t build_ethernet(uint8_t *h, const struct tgt_neighbor *n, const s
 }
 
 /*
- * Identifications stay in the upper half (IPI-03), also those that a device counts up while it cuts a super-frame:
- * a run that would pass the end starts over.
+ * Identifications stay in the upper half (IPI-03), also those that a device counts up while it cuts
+ * a super-frame: a run that would pass the end starts over.
  */
 static uint16_t take_ip_ids(struct tgt_adapter *a, uint32_t count)
 {
@@ -219,8 +220,8 @@ static uint16_t take_ip_ids(struct tgt_adapter *a, uint32_t count)
 }
 
 static uint32_t build_ipv4(struct tgt_adapter *a, uint8_t *h, const struct tgt_path *path,
-			   const struct tgt_conn *conn, const struct tgt_xmit *x, uint32_t tcp_bytes,
-			   uint32_t datagrams)
+			   const struct tgt_conn *conn, const struct tgt_xmit *x,
+			   uint32_t tcp_bytes, uint32_t datagrams)
 {
 	struct csum c = { 0 };
 	uint16_t check;
@@ -291,8 +292,8 @@ static void fill_checksum(const struct tgt_path *path, uint8_t *tcp, uint32_t he
 	memcpy(tcp + 16, &check, 2);
 }
 
-static int send_frame(struct tgt_adapter *a, const struct tgt_path *path, uint8_t *headers, uint32_t tcp_off,
-		      uint32_t header_bytes, const struct tgt_xmit *x)
+static int send_frame(struct tgt_adapter *a, const struct tgt_path *path, uint8_t *headers,
+		      uint32_t tcp_off, uint32_t header_bytes, const struct tgt_xmit *x)
 {
 	struct iovec iov[XMIT_IOV_MAX + 1];
 	bool partial = a->nic_info->features & NIC_FEAT_TX_CSUM;

@@ -4,8 +4,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define POOL_TAG       0x6d796863u /* "chym" */
-#define PAGE_BYTES     4096u
+#define POOL_TAG   0x6d796863u /* "chym" */
+#define PAGE_BYTES 4096u
 
 static NDIS_HANDLE make_pool(NDIS_HANDLE miniport)
 {
@@ -55,7 +55,8 @@ static int make_plain(struct tgt_adapter *a)
 	d->plain_mdl = NdisAllocateMdl(d->miniport, d, 1);
 	if (!d->plain_mdl)
 		return -ENOMEM;
-	d->plain_nbl = NdisAllocateNetBufferAndNetBufferList(d->plain_pool, 0, 0, d->plain_mdl, 0, 0);
+	d->plain_nbl =
+		NdisAllocateNetBufferAndNetBufferList(d->plain_pool, 0, 0, d->plain_mdl, 0, 0);
 	return d->plain_nbl ? 0 : -ENOMEM;
 }
 
@@ -177,8 +178,8 @@ static void describe(struct tgt_rx_list *list, uint32_t bytes)
 	nbl->MiniportReserved[0] = list;
 }
 
-uint32_t tgt_rx_list_fill(struct tgt_adapter *a, struct tgt_rx_list *list, const struct tgt_chunk_list *queue,
-			  uint32_t off, uint32_t max)
+uint32_t tgt_rx_list_fill(struct tgt_adapter *a, struct tgt_rx_list *list,
+			  const struct tgt_chunk_list *queue, uint32_t off, uint32_t max)
 {
 	arena_ref ref = queue->head;
 	uint32_t bytes = 0;
@@ -275,5 +276,6 @@ void tgt_indicate_frame(struct tgt_adapter *a, const struct nic_rx_frame *frame)
 	}
 	describe_frame(d, frame);
 	NdisMIndicateReceiveNetBufferLists(d->miniport, d->plain_nbl, NDIS_DEFAULT_PORT_NUMBER, 1,
-					   NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL | NDIS_RECEIVE_FLAGS_RESOURCES);
+					   NDIS_RECEIVE_FLAGS_DISPATCH_LEVEL |
+						   NDIS_RECEIVE_FLAGS_RESOURCES);
 }

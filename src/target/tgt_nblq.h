@@ -2,10 +2,11 @@
 /*
  * tgt_nblq.h - queues of NET_BUFFER_LISTs that the target owns.
  *
- * Two kinds of link, two sets of functions. A *queue* of waiting requests is linked through MiniportReserved[0], as
- * the interface suggests, so that Next stays what the host made it until the list leaves. A *chain* of lists on
- * their way up is linked through Next. MiniportReserved[1] belongs to whoever queues. Below are the few ways in
- * which the target reads and writes the bytes that a list describes.
+ * Two kinds of link, two sets of functions. A *queue* of waiting requests is linked through
+ * MiniportReserved[0], as the interface suggests, so that Next stays what the host made it until
+ * the list leaves. A *chain* of lists on their way up is linked through Next. MiniportReserved[1]
+ * belongs to whoever queues. Below are the few ways in which the target reads and writes the bytes
+ * that a list describes.
  */
 #ifndef TARGET_TGT_NBLQ_H
 #define TARGET_TGT_NBLQ_H
@@ -109,7 +110,8 @@ struct tgt_nb_cursor {
 /* Cursor off bytes behind the start of the data; off is at most DataLength. */
 static inline struct tgt_nb_cursor tgt_nb_at(const NET_BUFFER *nb, uint32_t off)
 {
-	struct tgt_nb_cursor c = { nb->CurrentMdl, nb->CurrentMdlOffset + off, nb->DataLength - off };
+	struct tgt_nb_cursor c = { nb->CurrentMdl, nb->CurrentMdlOffset + off,
+				   nb->DataLength - off };
 
 	while (c.mdl && c.mdl_off >= c.mdl->ByteCount) {
 		c.mdl_off -= c.mdl->ByteCount;
@@ -118,7 +120,9 @@ static inline struct tgt_nb_cursor tgt_nb_at(const NET_BUFFER *nb, uint32_t off)
 	return c;
 }
 
-/* Contiguous bytes at the cursor, 0 at the end (or when the MDL chain is shorter than it claims). */
+/*
+ * Contiguous bytes at the cursor, 0 at the end (or when the MDL chain is shorter than it claims).
+ */
 static inline uint32_t tgt_nb_run(const struct tgt_nb_cursor *c, uint8_t **data)
 {
 	uint32_t n;

@@ -21,10 +21,13 @@ static struct tgt_object_table *table_of(const struct tgt_adapter *a, enum tgt_o
 {
 	struct tgt_ddi *d = a->ddi;
 
-	return kind == TGT_OBJECT_NEIGHBOR ? &d->neighbors : kind == TGT_OBJECT_PATH ? &d->paths : &d->conns;
+	return kind == TGT_OBJECT_NEIGHBOR ? &d->neighbors
+	       : kind == TGT_OBJECT_PATH   ? &d->paths
+					   : &d->conns;
 }
 
-static struct tgt_object *slot_object(const struct tgt_adapter *a, enum tgt_object_kind kind, uint32_t slot)
+static struct tgt_object *slot_object(const struct tgt_adapter *a, enum tgt_object_kind kind,
+				      uint32_t slot)
 {
 	return kind == TGT_OBJECT_CONN ? &a->io[slot].object : &table_of(a, kind)->objects[slot];
 }
@@ -54,11 +57,13 @@ int tgt_objects_create(struct tgt_adapter *a)
 	struct tgt_ddi *d = a->ddi;
 
 	a->io = calloc(a->limits.tcp_entries, sizeof(*a->io));
-	if (!a->io || table_create(&d->neighbors, a->limits.neighbor_entries, TGT_OBJECT_NEIGHBOR) ||
+	if (!a->io ||
+	    table_create(&d->neighbors, a->limits.neighbor_entries, TGT_OBJECT_NEIGHBOR) ||
 	    table_create(&d->paths, a->limits.path_entries, TGT_OBJECT_PATH) ||
 	    table_create(&d->conns, a->limits.tcp_entries, TGT_OBJECT_CONN) ||
 	    addresses_create(&d->ip_addresses, a->limits.ip_addresses) ||
-	    addresses_create(&d->macs, a->limits.hw_addresses) || addresses_create(&d->vlans, a->limits.vlans)) {
+	    addresses_create(&d->macs, a->limits.hw_addresses) ||
+	    addresses_create(&d->vlans, a->limits.vlans)) {
 		tgt_objects_destroy(a);
 		return -ENOMEM;
 	}
@@ -86,10 +91,15 @@ void tgt_objects_destroy(struct tgt_adapter *a)
 
 static unsigned int pool_of(const struct tgt_adapter *a, enum tgt_object_kind kind)
 {
-	return kind == TGT_OBJECT_NEIGHBOR ? a->pool_neighbor : kind == TGT_OBJECT_PATH ? a->pool_path : a->pool_conn;
+	return kind == TGT_OBJECT_NEIGHBOR ? a->pool_neighbor
+	       : kind == TGT_OBJECT_PATH   ? a->pool_path
+					   : a->pool_conn;
 }
 
-/* A slot may be on the work list or the list of due neighbors from its former life: those links stay. */
+/*
+ * A slot may be on the work list or the list of due neighbors from its former life: those links
+ * stay.
+ */
 struct tgt_object *tgt_object_take(struct tgt_adapter *a, enum tgt_object_kind kind)
 {
 	struct tgt_object_table *t = table_of(a, kind);
@@ -156,7 +166,8 @@ struct tgt_object *tgt_object_parent(const struct tgt_adapter *a, const struct t
 	if (object->kind == TGT_OBJECT_PATH) {
 		const struct tgt_path *path = object->state;
 
-		return path->neighbor ? &a->ddi->neighbors.objects[tgt_neighbor_of(a, path)->slot] : NULL;
+		return path->neighbor ? &a->ddi->neighbors.objects[tgt_neighbor_of(a, path)->slot]
+				      : NULL;
 	}
 	return NULL;
 }
@@ -173,7 +184,8 @@ struct tgt_conn_io *tgt_conn_next(const struct tgt_adapter *a, const struct tgt_
 
 /* ---- addresses ---- */
 
-static struct tgt_address_use *find_use(struct tgt_address_table *t, const uint8_t *bytes, size_t length)
+static struct tgt_address_use *find_use(struct tgt_address_table *t, const uint8_t *bytes,
+					size_t length)
 {
 	for (uint32_t i = 0; i < t->size; i++)
 		if (t->uses[i].users && !memcmp(t->uses[i].bytes, bytes, length))

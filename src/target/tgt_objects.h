@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tgt_objects.h - the tables behind the store: slots of neighbors, paths and connections, and the limited resources
- * that they use (local IP addresses, source MACs, VLAN ids).
+ * tgt_objects.h - the tables behind the store: slots of neighbors, paths and connections, and the
+ * limited resources that they use (local IP addresses, source MACs, VLAN ids).
  *
  * Context:   worker that owns the adapter; no allocation after tgt_objects_create().
  */
@@ -21,7 +21,10 @@ void tgt_objects_destroy(struct tgt_adapter *a);
 struct tgt_object *tgt_object_take(struct tgt_adapter *a, enum tgt_object_kind kind);
 void tgt_object_give(struct tgt_adapter *a, struct tgt_object *object);
 
-/* tgt_object_of() - what a block's context slot names, NULL when it is no object in use of this adapter. */
+/*
+ * tgt_object_of() - what a block's context slot names, NULL when it is no object in use of this
+ * adapter.
+ */
 struct tgt_object *tgt_object_of(const struct tgt_adapter *a, PVOID context);
 
 /* tgt_object_parent() - path of a connection, neighbor of a path; NULL for a neighbor. */

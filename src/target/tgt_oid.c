@@ -73,7 +73,10 @@ static void set_interface_vlan(struct tgt_ddi *d, uint32_t id)
 	d->interface_vlan_count = d->interface_vlans[0] != 0;
 }
 
-/* The VLAN id is zero first, then what is configured (VLN-04); connection offload is on by default (ADM-01, ADM-02). */
+/*
+ * The VLAN id is zero first, then what is configured (VLN-04); connection offload is on by default
+ * (ADM-01, ADM-02).
+ */
 NDIS_STATUS tgt_keywords_read(struct tgt_adapter *a)
 {
 	NDIS_CONFIGURATION_OBJECT object = {
@@ -131,27 +134,30 @@ static uint32_t ticks_us(uint32_t ticks, uint32_t ticks_per_second, uint32_t uns
 	return us > UINT32_MAX ? UINT32_MAX : (uint32_t)us;
 }
 
-static void apply_parameters(struct tgt_params *p, const NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS *from)
+static void apply_parameters(struct tgt_params *p,
+			     const NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS *from)
 {
 	uint32_t rate = from->TicksPerSecond;
 
 	p->ticks_per_second = rate;
 	p->ack_frequency = from->TcpAckFrequency ? from->TcpAckFrequency : DEFAULT_ACKS;
 	p->delayed_ack_us = ticks_us(from->TcpDelayedAckTicks, rate, DEFAULT_DELACK_US);
-	p->max_retransmissions =
-		from->TcpMaximumRetransmissions ? from->TcpMaximumRetransmissions : DEFAULT_RETRANSMIT;
+	p->max_retransmissions = from->TcpMaximumRetransmissions ? from->TcpMaximumRetransmissions
+								 : DEFAULT_RETRANSMIT;
 	p->doubt_retransmissions = from->TcpDoubtReachabilityRetransmissions;
 	p->sws_us = ticks_us(from->TcpSwsPreventionTicks, rate, 0);
-	p->dup_ack_threshold = from->TcpDuplicateAckThreshold ? from->TcpDuplicateAckThreshold : DEFAULT_DUP_ACKS;
+	p->dup_ack_threshold =
+		from->TcpDuplicateAckThreshold ? from->TcpDuplicateAckThreshold : DEFAULT_DUP_ACKS;
 	p->push_us = ticks_us(from->TcpPushTicks, rate, DEFAULT_PUSH_US);
 	p->nce_stale_ticks = from->NceStaleTicks ? from->NceStaleTicks : DEFAULT_STALE_S * rate;
 }
 
 /*
- * Times of offloaded objects are kept in ticks where the interface wants them modulo 2^32, so the rate cannot change
- * under them.
+ * Times of offloaded objects are kept in ticks where the interface wants them modulo 2^32, so the
+ * rate cannot change under them.
  */
-static NDIS_STATUS set_connection_parameters(struct tgt_adapter *a, const NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS *from)
+static NDIS_STATUS set_connection_parameters(struct tgt_adapter *a,
+					     const NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS *from)
 {
 	const NDIS_OFFLOAD_ENCAPSULATION *e = &from->Encapsulation;
 	struct tgt_ddi *d = a->ddi;
@@ -181,7 +187,8 @@ static void apply_switch(bool *on, UCHAR v)
 }
 
 /* What is offered changes; the new configuration is reported by OFFLOAD_RESUME (ADM-07). */
-static NDIS_STATUS set_offload_parameters(struct tgt_adapter *a, const NDIS_OFFLOAD_PARAMETERS *from)
+static NDIS_STATUS set_offload_parameters(struct tgt_adapter *a,
+					  const NDIS_OFFLOAD_PARAMETERS *from)
 {
 	if (!switch_valid(from->TcpConnectionIPv4) || !switch_valid(from->TcpConnectionIPv6))
 		return NDIS_STATUS_INVALID_DATA;
@@ -191,7 +198,8 @@ static NDIS_STATUS set_offload_parameters(struct tgt_adapter *a, const NDIS_OFFL
 	return NDIS_STATUS_SUCCESS;
 }
 
-static NDIS_STATUS set_power(struct tgt_adapter *a, NDIS_OID_REQUEST *request, NDIS_DEVICE_POWER_STATE state)
+static NDIS_STATUS set_power(struct tgt_adapter *a, NDIS_OID_REQUEST *request,
+			     NDIS_DEVICE_POWER_STATE state)
 {
 	if (state == NdisDeviceStateD0 || !a->ddi->conns.used)
 		return NDIS_STATUS_SUCCESS;
@@ -209,7 +217,8 @@ void tgt_power_check(struct tgt_adapter *a)
 	NdisMOidRequestComplete(a->ddi->miniport, request, NDIS_STATUS_SUCCESS);
 }
 
-static NDIS_STATUS set_value(struct tgt_adapter *a, NDIS_OID_REQUEST *request, NDIS_OID oid, const void *from)
+static NDIS_STATUS set_value(struct tgt_adapter *a, NDIS_OID_REQUEST *request, NDIS_OID oid,
+			     const void *from)
 {
 	uint32_t value;
 
@@ -328,7 +337,7 @@ static NDIS_STATUS query_request(const struct tgt_adapter *a, NDIS_OID_REQUEST *
 	if (!bytes)
 		return NDIS_STATUS_NOT_SUPPORTED;
 	if (query->Oid == OID_PNP_QUERY_POWER)
-		return NDIS_STATUS_SUCCESS; /* the miniport can always follow; the buffer holds the asked state */
+		return NDIS_STATUS_SUCCESS; /* it can always follow; the buffer holds the state */
 	if (query->InformationBufferLength < bytes || !query->InformationBuffer) {
 		query->BytesNeeded = bytes;
 		return NDIS_STATUS_BUFFER_TOO_SHORT;
@@ -382,7 +391,9 @@ void tgt_status_run(struct tgt_adapter *a)
 
 	d->status_due = 0;
 	if (due & TGT_STATUS_LINK)
-		indicate_status(a, d->link_up ? NDIS_STATUS_MEDIA_CONNECT : NDIS_STATUS_MEDIA_DISCONNECT, NULL, 0);
+		indicate_status(
+			a, d->link_up ? NDIS_STATUS_MEDIA_CONNECT : NDIS_STATUS_MEDIA_DISCONNECT,
+			NULL, 0);
 	if (due & TGT_STATUS_PAUSE)
 		indicate_status(a, NDIS_STATUS_OFFLOAD_PAUSE, NULL, 0);
 	if (due & TGT_STATUS_UPLOAD_ALL)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * While offload is paused, initiate operations that arrive are kept back for HOLD_US: the pause is usually short and
- * the host's connection is frozen meanwhile, so it is not longer. An operation kept back is overtaken by others, as
- * an object that is not offloaded yet cannot be their subject.
+ * While offload is paused, initiate operations that arrive are kept back for HOLD_US: the pause is
+ * usually short and the host's connection is frozen meanwhile, so it is not longer. An operation
+ * kept back is overtaken by others, as an object that is not offloaded yet cannot be their subject.
  */
 #include "target/tgt_ops.h"
 

@@ -30,7 +30,8 @@ static NDIS_STATUS send_list(struct tgt_adapter *a, const NET_BUFFER_LIST *nbl)
 {
 	NDIS_STATUS status = a->ddi->running ? NDIS_STATUS_SUCCESS : NDIS_STATUS_PAUSED;
 
-	for (const NET_BUFFER *nb = nbl->FirstNetBuffer; nb && status == NDIS_STATUS_SUCCESS; nb = nb->Next)
+	for (const NET_BUFFER *nb = nbl->FirstNetBuffer; nb && status == NDIS_STATUS_SUCCESS;
+	     nb = nb->Next)
 		status = send_buffer(a, nb);
 	return status;
 }

@@ -14,7 +14,8 @@ struct query_block {
 	_Alignas(8) NEIGHBOR_OFFLOAD_STATE_DELEGATED delegated;
 };
 
-void tgt_reach_init(const struct tgt_adapter *a, struct tgt_neighbor *n, uint32_t hrd_ticks, uint32_t nrd_ticks)
+void tgt_reach_init(const struct tgt_adapter *a, struct tgt_neighbor *n, uint32_t hrd_ticks,
+		    uint32_t nrd_ticks)
 {
 	n->hrt_ticks = tgt_clock_ticks(a) - hrd_ticks;
 	n->nrt_ticks = tgt_clock_ticks(a) - nrd_ticks;
@@ -71,7 +72,8 @@ void tgt_reach_doubt(struct tgt_adapter *a, struct tgt_conn *conn)
 	make_due(a, n);
 }
 
-static void fill_block(const struct tgt_adapter *a, const struct tgt_object *object, struct query_block *b)
+static void fill_block(const struct tgt_adapter *a, const struct tgt_object *object,
+		       struct query_block *b)
 {
 	memset(b, 0, sizeof(*b));
 	b->list.Header.Type = NeighborOffloadState;

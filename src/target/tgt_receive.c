@@ -9,10 +9,10 @@
  *     offloaded, not addressed to the neighbor's local MAC          host
  *     offloaded, waiting for its upload                             caught
  *     offloaded, RST about to leave                                 dropped
- *     offloaded                                                     engine; back from it: host, or caught
+ *     offloaded                                                     engine, then host or caught
  *
- * A corrupt frame is the host's, who counts it; with drop_corrupt it is dropped and counted here while an object
- * of its layer is offloaded (STT-22..26).
+ * A corrupt frame is the host's, who counts it; with drop_corrupt it is dropped and counted here
+ * while an object of its layer is offloaded (STT-22..26).
  */
 #include "target/tgt_receive.h"
 
@@ -31,8 +31,8 @@ static bool counts_here(const struct tgt_adapter *a, const struct tgt_object_tab
 	return a->ddi->drop_corrupt && (a->ddi->used_v4 || a->ddi->used_v6) && table->used;
 }
 
-static void receive_corrupt(struct tgt_adapter *a, const struct nic_rx_frame *frame, const struct tgt_parsed *p,
-			    enum tgt_frame_kind kind)
+static void receive_corrupt(struct tgt_adapter *a, const struct nic_rx_frame *frame,
+			    const struct tgt_parsed *p, enum tgt_frame_kind kind)
 {
 	struct tgt_counters *n = counters_of(a, p->v6);
 
@@ -68,17 +68,17 @@ static bool mac_fits(const struct tgt_neighbor *n, const struct tgt_parsed *p)
 	return p->dst_mac[0] & 1 || !memcmp(p->dst_mac, n->source_mac, 6);
 }
 
-static void catch_or_indicate(struct tgt_adapter *a, const struct tgt_conn_io *io, struct tgt_flow *flow,
-			      const struct nic_rx_frame *frame)
+static void catch_or_indicate(struct tgt_adapter *a, const struct tgt_conn_io *io,
+			      struct tgt_flow *flow, const struct nic_rx_frame *frame)
 {
 	if (io->stopped)
-		(void)tgt_flow_catch(a, flow, frame); /* full: counted, and the peer sends it again */
+		(void)tgt_flow_catch(a, flow, frame); /* full: the peer sends it again */
 	else
 		tgt_indicate_frame(a, frame);
 }
 
-static void receive_offloaded(struct tgt_adapter *a, struct tgt_flow *flow, const struct nic_rx_frame *frame,
-			      const struct tgt_parsed *p)
+static void receive_offloaded(struct tgt_adapter *a, struct tgt_flow *flow,
+			      const struct nic_rx_frame *frame, const struct tgt_parsed *p)
 {
 	struct tgt_conn_io *io = &a->io[flow->slot];
 	struct tgt_conn *conn = tgt_io_conn(io);
@@ -109,8 +109,8 @@ static void receive_offloaded(struct tgt_adapter *a, struct tgt_flow *flow, cons
 		counters_of(a, p->v6)->in_delivers += p->datagrams;
 }
 
-static void receive_truncated(struct tgt_adapter *a, struct tgt_flow *flow, const struct nic_rx_frame *frame,
-			      const struct tgt_parsed *p)
+static void receive_truncated(struct tgt_adapter *a, struct tgt_flow *flow,
+			      const struct nic_rx_frame *frame, const struct tgt_parsed *p)
 {
 	struct tgt_counters *n = counters_of(a, p->v6);
 
@@ -173,7 +173,8 @@ static const uint8_t *segment_bytes(struct tgt_adapter *a, const NET_BUFFER *nb)
 	return done == nb->DataLength ? a->ddi->gather : NULL;
 }
 
-static NDIS_STATUS process_forward(struct tgt_adapter *a, struct tgt_conn_io *io, const NET_BUFFER_LIST *nbl)
+static NDIS_STATUS process_forward(struct tgt_adapter *a, struct tgt_conn_io *io,
+				   const NET_BUFFER_LIST *nbl)
 {
 	const NET_BUFFER *nb = nbl->FirstNetBuffer;
 	struct tgt_segment seg = { .forwarded = true };

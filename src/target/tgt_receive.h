@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tgt_receive.h - where a received frame goes: engine, queue of caught frames, or the host's own stack.
+ * tgt_receive.h - where a received frame goes: engine, queue of caught frames, or the host's own
+ * stack.
  *
  * Context:   worker that owns the adapter.
  */

@@ -35,8 +35,12 @@ void tgt_send_flush(struct tgt_adapter *a)
 	a->ddi->up.NdisTcpOffloadSendComplete(a->ddi->miniport, chain);
 }
 
-/* The chain must be flushed first: sends are completed before the disconnect that follows them (DIS-14). */
-static void finish_disconnect(struct tgt_adapter *a, NET_BUFFER_LIST *nbl, uint32_t acked, NDIS_STATUS status)
+/*
+ * The chain must be flushed first: sends are completed before the disconnect that follows them
+ * (DIS-14).
+ */
+static void finish_disconnect(struct tgt_adapter *a, NET_BUFFER_LIST *nbl, uint32_t acked,
+			      NDIS_STATUS status)
 {
 	tgt_send_flush(a);
 	tgt_nbl_advance(nbl, acked);
@@ -45,7 +49,10 @@ static void finish_disconnect(struct tgt_adapter *a, NET_BUFFER_LIST *nbl, uint3
 	a->ddi->up.NdisTcpOffloadDisconnectComplete(a->ddi->miniport, nbl);
 }
 
-/* Requests at the head whose bytes are all acknowledged. One still being fed is not through, even an empty one. */
+/*
+ * Requests at the head whose bytes are all acknowledged. One still being fed is not through, even
+ * an empty one.
+ */
 static void complete_acked(struct tgt_adapter *a, struct tgt_send_io *s)
 {
 	NET_BUFFER_LIST *nbl;
@@ -150,7 +157,8 @@ void tgt_send_post(struct tgt_adapter *a, struct tgt_conn_io *io, NET_BUFFER_LIS
 	tgt_work_add(a, io, TGT_WORK_SEND);
 }
 
-void tgt_send_disconnect(struct tgt_adapter *a, struct tgt_conn_io *io, NET_BUFFER_LIST *nbl, ULONG flags)
+void tgt_send_disconnect(struct tgt_adapter *a, struct tgt_conn_io *io, NET_BUFFER_LIST *nbl,
+			 ULONG flags)
 {
 	struct tgt_send_io *s = &io->send;
 
@@ -174,7 +182,8 @@ static uint32_t chain_bytes(const NET_BUFFER_LIST *chain)
 	return n;
 }
 
-int tgt_send_hand_over(struct tgt_adapter *a, struct tgt_conn_io *io, NET_BUFFER_LIST *chain, uint32_t sent_bytes)
+int tgt_send_hand_over(struct tgt_adapter *a, struct tgt_conn_io *io, NET_BUFFER_LIST *chain,
+		       uint32_t sent_bytes)
 {
 	struct tgt_conn *conn = tgt_io_conn(io);
 	struct tgt_send_io *s = &io->send;
@@ -197,7 +206,10 @@ void tgt_send_forget(struct tgt_conn_io *io)
 	tgt_send_init(io);
 }
 
-/* A FIN goes in as soon as the last byte before it is in the arena; it does not wait for acknowledgments. */
+/*
+ * A FIN goes in as soon as the last byte before it is in the arena; it does not wait for
+ * acknowledgments.
+ */
 static void send_fin(struct tgt_adapter *a, struct tgt_conn_io *io)
 {
 	struct tgt_send_io *s = &io->send;
@@ -219,13 +231,15 @@ static void graceful_done(struct tgt_adapter *a, struct tgt_conn_io *io)
 		return;
 	tgt_nblq_pop(&s->queue);
 	s->disconnect = NULL;
-	s->head_acked -= tgt_nbl_bytes(nbl); /* its data counted as acknowledged while it waited for the FIN */
+	s->head_acked -= tgt_nbl_bytes(
+		nbl); /* its data counted as acknowledged while it waited for the FIN */
 	finish_disconnect(a, nbl, tgt_nbl_bytes(nbl), NDIS_STATUS_SUCCESS);
 }
 
 /*
- * RST, then the outstanding sends with REQUEST_ABORTED, then the request itself. A full device is tried again at
- * the next run; an RST that cannot leave at all makes the request fail, the connection is aborted all the same.
+ * RST, then the outstanding sends with REQUEST_ABORTED, then the request itself. A full device is
+ * tried again at the next run; an RST that cannot leave at all makes the request fail, the
+ * connection is aborted all the same.
  */
 static void abort_work(struct tgt_adapter *a, struct tgt_conn_io *io)
 {
@@ -251,7 +265,8 @@ static NDIS_STATUS refusal(const struct tgt_conn_io *io)
 
 static void refuse_requests(struct tgt_adapter *a, struct tgt_conn_io *io)
 {
-	NDIS_STATUS status = io->send.disconnect && !io->stopped ? NDIS_STATUS_REQUEST_ABORTED : refusal(io);
+	NDIS_STATUS status =
+		io->send.disconnect && !io->stopped ? NDIS_STATUS_REQUEST_ABORTED : refusal(io);
 	NET_BUFFER_LIST *nbl;
 
 	while ((nbl = tgt_nblq_pop(&io->refused_sends)))
@@ -261,7 +276,10 @@ static void refuse_requests(struct tgt_adapter *a, struct tgt_conn_io *io)
 		tgt_send_end_disconnect(a, io, refusal(io));
 }
 
-/* The pool is used up and no acknowledgment will free any of it for this connection: offer it for upload. */
+/*
+ * The pool is used up and no acknowledgment will free any of it for this connection: offer it for
+ * upload.
+ */
 static void check_starved(struct tgt_adapter *a, struct tgt_conn_io *io)
 {
 	if (io->send.feed && !tgt_io_conn(io)->sendq.list.bytes)
@@ -325,7 +343,8 @@ void tgt_send_fin_acked(struct tgt_adapter *a, struct tgt_conn *conn)
 
 uint32_t tgt_send_backlog(const struct tgt_adapter *a, const struct tgt_conn *conn)
 {
-	uint32_t flight = conn->cwnd_bytes < conn->max_snd_wnd_bytes ? conn->cwnd_bytes : conn->max_snd_wnd_bytes;
+	uint32_t flight = conn->cwnd_bytes < conn->max_snd_wnd_bytes ? conn->cwnd_bytes
+								     : conn->max_snd_wnd_bytes;
 	uint64_t ideal = 2ull * flight;
 
 	if (ideal < BACKLOG_MIN_BYTES)
@@ -370,7 +389,10 @@ void tgt_send_end_disconnect(struct tgt_adapter *a, struct tgt_conn_io *io, NDIS
 
 	s->disconnect = s->abort = NULL;
 	if (nbl) {
-		/* It is last in the queue, if it is there at all; what precedes it goes back in the chain of an upload. */
+		/*
+		 * It is last in the queue, if it is there at all; what precedes it goes back in the
+		 * chain of an upload.
+		 */
 		if (s->queue.head == nbl)
 			end_one(s, nbl, &acked);
 		if (s->queue.head && s->queue.tail == nbl)

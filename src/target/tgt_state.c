@@ -29,7 +29,8 @@ static int64_t left_from_ticks(const struct tgt_adapter *a, uint32_t ticks)
 /* Scaled round-trip values: a sample below one tick is not "no sample". */
 static uint16_t rtt_to_ticks(const struct tgt_adapter *a, uint32_t scaled_us)
 {
-	uint64_t ticks = ((uint64_t)scaled_us * a->params.ticks_per_second + US_PER_S / 2) / US_PER_S;
+	uint64_t ticks =
+		((uint64_t)scaled_us * a->params.ticks_per_second + US_PER_S / 2) / US_PER_S;
 
 	if (!ticks && scaled_us)
 		return 1;
@@ -83,7 +84,8 @@ static uint64_t max_rt_from_ticks(const struct tgt_adapter *a, uint32_t ticks)
 	return ticks == UINT32_MAX ? UINT64_MAX : tgt_ticks_to_us(a, ticks);
 }
 
-void tgt_cached_from_ddi(const struct tgt_adapter *a, struct tgt_conn *conn, const TCP_OFFLOAD_STATE_CACHED *from)
+void tgt_cached_from_ddi(const struct tgt_adapter *a, struct tgt_conn *conn,
+			 const TCP_OFFLOAD_STATE_CACHED *from)
 {
 	conn->options &= ~(uint32_t)(TGT_OPT_NAGLE | TGT_OPT_KEEPALIVE);
 	if (from->Flags & TCP_FLAG_NAGLING_ENABLED)
@@ -102,7 +104,8 @@ void tgt_cached_from_ddi(const struct tgt_adapter *a, struct tgt_conn *conn, con
 	conn->user_priority = from->UserPriority;
 }
 
-void tgt_cached_to_ddi(const struct tgt_adapter *a, const struct tgt_conn *conn, TCP_OFFLOAD_STATE_CACHED *to)
+void tgt_cached_to_ddi(const struct tgt_adapter *a, const struct tgt_conn *conn,
+		       TCP_OFFLOAD_STATE_CACHED *to)
 {
 	to->Flags = 0;
 	if (conn->options & TGT_OPT_NAGLE)
@@ -114,7 +117,8 @@ void tgt_cached_to_ddi(const struct tgt_adapter *a, const struct tgt_conn *conn,
 	to->KaProbeCount = conn->ka_probe_max;
 	to->KaTimeout = tgt_us_to_ticks(a, conn->ka_idle_us);
 	to->KaInterval = tgt_us_to_ticks(a, conn->ka_interval_us);
-	to->MaxRT = conn->max_rt_us == UINT64_MAX ? UINT32_MAX : tgt_us_to_ticks(a, conn->max_rt_us);
+	to->MaxRT =
+		conn->max_rt_us == UINT64_MAX ? UINT32_MAX : tgt_us_to_ticks(a, conn->max_rt_us);
 	to->FlowLabel = conn->flow_label & 0xfffffu;
 	to->TtlOrHopLimit = conn->ttl;
 	to->TosOrTrafficClass = conn->tos;
@@ -123,14 +127,10 @@ void tgt_cached_to_ddi(const struct tgt_adapter *a, const struct tgt_conn *conn,
 
 /* Both directions of the state names; index is enum tgt_state. */
 static const TCP_OFFLOAD_CONNECTION_STATE tcp_states[TGT_STATES] = {
-	[TGT_CLOSED] = TcpConnectionClosed,
-	[TGT_ESTABLISHED] = TcpConnectionEstablished,
-	[TGT_FIN_WAIT_1] = TcpConnectionFinWait1,
-	[TGT_FIN_WAIT_2] = TcpConnectionFinWait2,
-	[TGT_CLOSE_WAIT] = TcpConnectionCloseWait,
-	[TGT_CLOSING] = TcpConnectionClosing,
-	[TGT_LAST_ACK] = TcpConnectionLastAck,
-	[TGT_TIME_WAIT] = TcpConnectionTimeWait,
+	[TGT_CLOSED] = TcpConnectionClosed,        [TGT_ESTABLISHED] = TcpConnectionEstablished,
+	[TGT_FIN_WAIT_1] = TcpConnectionFinWait1,  [TGT_FIN_WAIT_2] = TcpConnectionFinWait2,
+	[TGT_CLOSE_WAIT] = TcpConnectionCloseWait, [TGT_CLOSING] = TcpConnectionClosing,
+	[TGT_LAST_ACK] = TcpConnectionLastAck,     [TGT_TIME_WAIT] = TcpConnectionTimeWait,
 };
 
 TCP_OFFLOAD_CONNECTION_STATE tgt_tcp_state_to_ddi(uint8_t state)
@@ -149,13 +149,15 @@ static int state_from_ddi(TCP_OFFLOAD_CONNECTION_STATE from, uint8_t *state)
 	return -EINVAL;
 }
 
-/* TsRecent may be unknown at hand-over: then the first acceptable segment sets it (no PAWS before). */
+/*
+ * TsRecent may be unknown at hand-over: then the first acceptable segment sets it (no PAWS before).
+ */
 static void timestamps_from_ddi(const struct tgt_adapter *a, struct tgt_conn *conn,
 				const TCP_OFFLOAD_STATE_DELEGATED *from)
 {
 	uint64_t age_us = tgt_ticks_to_us(a, from->TsRecentAge);
-	bool unknown = !from->TsRecent &&
-		       (from->TsRecentAge == TGT_TICKS_STOPPED || age_us >= TGT_TS_RECENT_MAX_AGE_US);
+	bool unknown = !from->TsRecent && (from->TsRecentAge == TGT_TICKS_STOPPED ||
+					   age_us >= TGT_TS_RECENT_MAX_AGE_US);
 
 	conn->ts_delta_ticks = from->TsTime - tgt_clock_ticks(a);
 	conn->ts_recent = from->TsRecent;
@@ -172,7 +174,8 @@ static void timestamps_to_ddi(const struct tgt_adapter *a, const struct tgt_conn
 
 	to->TsTime = tgt_clock_ticks(a) + conn->ts_delta_ticks;
 	to->TsRecent = known ? conn->ts_recent : 0;
-	to->TsRecentAge = known ? tgt_us_to_ticks(a, a->now_us - conn->ts_recent_us) : TGT_TICKS_STOPPED;
+	to->TsRecentAge =
+		known ? tgt_us_to_ticks(a, a->now_us - conn->ts_recent_us) : TGT_TICKS_STOPPED;
 }
 
 int tgt_delegated_from_ddi(const struct tgt_adapter *a, struct tgt_conn *conn,
@@ -296,24 +299,40 @@ void tgt_neighbor_delegated_to_ddi(const struct tgt_adapter *a, const struct tgt
 
 /* ---- where the states of a block are ---- */
 
-/* One row per layer: its first Type (const) and the least lengths; cached, delegated and "all three" follow. */
+/*
+ * One row per layer: its first Type (const) and the least lengths; cached, delegated and "all
+ * three" follow.
+ */
 static const struct layer_rule {
 	enum tgt_layer layer;
 	UCHAR type_const, type_all;
 	bool v6;
 	uint32_t bytes[3];
 } layer_rules[] = {
-	{ TGT_LAYER_NEIGHBOR, NeighborOffloadConstState, NeighborOffloadState, false,
+	{ TGT_LAYER_NEIGHBOR,
+	  NeighborOffloadConstState,
+	  NeighborOffloadState,
+	  false,
 	  { sizeof(NEIGHBOR_OFFLOAD_STATE_CONST), sizeof(NEIGHBOR_OFFLOAD_STATE_CACHED),
 	    sizeof(NEIGHBOR_OFFLOAD_STATE_DELEGATED) } },
-	{ TGT_LAYER_PATH, Ip4OffloadConstState, Ip4OffloadState, false,
+	{ TGT_LAYER_PATH,
+	  Ip4OffloadConstState,
+	  Ip4OffloadState,
+	  false,
 	  { sizeof(PATH_OFFLOAD_STATE_CONST), sizeof(PATH_OFFLOAD_STATE_CACHED),
 	    sizeof(PATH_OFFLOAD_STATE_DELEGATED) } },
-	{ TGT_LAYER_PATH, Ip6OffloadConstState, Ip6OffloadState, true,
+	{ TGT_LAYER_PATH,
+	  Ip6OffloadConstState,
+	  Ip6OffloadState,
+	  true,
 	  { sizeof(PATH_OFFLOAD_STATE_CONST), sizeof(PATH_OFFLOAD_STATE_CACHED),
 	    sizeof(PATH_OFFLOAD_STATE_DELEGATED) } },
-	{ TGT_LAYER_TCP, TcpOffloadConstState, TcpOffloadState, false,
-	  { sizeof(TCP_OFFLOAD_STATE_CONST), sizeof(TCP_OFFLOAD_STATE_CACHED), TGT_DELEGATED_BYTES_6_0 } },
+	{ TGT_LAYER_TCP,
+	  TcpOffloadConstState,
+	  TcpOffloadState,
+	  false,
+	  { sizeof(TCP_OFFLOAD_STATE_CONST), sizeof(TCP_OFFLOAD_STATE_CACHED),
+	    TGT_DELEGATED_BYTES_6_0 } },
 };
 
 static const struct layer_rule *rule_of(UCHAR type)

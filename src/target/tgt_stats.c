@@ -11,7 +11,8 @@ uint32_t tgt_stats_established(const struct tgt_adapter *a, enum tgt_family fami
 		const struct tgt_conn *conn = tgt_io_conn(io);
 		bool v6 = conn->flags & TGT_CF_IPV6;
 
-		if (v6 == (family == TGT_V6) && (conn->state == TGT_ESTABLISHED || conn->state == TGT_CLOSE_WAIT))
+		if (v6 == (family == TGT_V6) &&
+		    (conn->state == TGT_ESTABLISHED || conn->state == TGT_CLOSE_WAIT))
 			count++;
 	}
 	return count;

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * tgt_stats.h - the four statistics OIDs: counters of offloaded traffic, a set each for IPv4 and IPv6.
+ * tgt_stats.h - the four statistics OIDs: counters of offloaded traffic, a set each for IPv4 and
+ * IPv6.
  *
- * Counting happens where things happen; here they are put into the published structures and set to zero.
- * Refs: OID_TCP4_OFFLOAD_STATS, OID_TCP6_OFFLOAD_STATS, OID_IP4_OFFLOAD_STATS, OID_IP6_OFFLOAD_STATS.
+ * Counting happens where things happen; here they are put into the published structures and set to
+ * zero.
+ * Refs: OID_TCP4_OFFLOAD_STATS, OID_TCP6_OFFLOAD_STATS, OID_IP4_OFFLOAD_STATS,
+ *       OID_IP6_OFFLOAD_STATS.
  */
 #ifndef TARGET_TGT_STATS_H
 #define TARGET_TGT_STATS_H

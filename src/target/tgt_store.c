@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Initiate offload. The tree is walked depth first; every new offload is made under the object of the block above
- * it. Three rules give the statuses:
+ * Initiate offload. The tree is walked depth first; every new offload is made under the object of
+ * the block above it. Three rules give the statuses:
  *
- *     a block whose own state cannot be offloaded says why, and everything below it fails (NDIS_STATUS_FAILURE);
+ *     a block whose own state cannot be offloaded says why, and everything below it fails;
  *     its siblings go on, unless it was the root of the tree, which ends everything;
- *     a block whose state is offloaded says SUCCESS, or PARTIAL_SUCCESS when the state of an immediate dependent is
- *     not; a linker, which has no state, says FAILURE when all of its dependents failed.
+ *     a block whose state is offloaded says SUCCESS, or PARTIAL_SUCCESS when the state of an
+ *     immediate dependent is not; a linker, which has no state, says FAILURE when all of its
+ *     dependents failed.
  *
- * A connection is live at once: frames that were caught for it go to the engine before the completion is called, and
- * what they deliver waits in the receive queue until the completion has returned.
+ * A connection is live at once: frames that were caught for it go to the engine before the
+ * completion is called, and what they deliver waits in the receive queue until the completion has
+ * returned.
  */
 #include "target/tgt_store.h"
 
@@ -72,7 +74,8 @@ static NDIS_STATUS take_neighbor_resources(struct tgt_ddi *d, const struct tgt_n
 	return NDIS_STATUS_OFFLOAD_HW_ADDRESS_ENTRIES;
 }
 
-static NDIS_STATUS make_neighbor(struct tgt_adapter *a, const struct tgt_block_states *from, struct tgt_object **out)
+static NDIS_STATUS make_neighbor(struct tgt_adapter *a, const struct tgt_block_states *from,
+				 struct tgt_object **out)
 {
 	const NEIGHBOR_OFFLOAD_STATE_CACHED *cached = from->cached;
 	const NEIGHBOR_OFFLOAD_STATE_DELEGATED *delegated = from->delegated;
@@ -138,7 +141,8 @@ static NDIS_STATUS status_of_error(int err, NDIS_STATUS no_room)
 	return err == -ENOBUFS ? no_room : NDIS_STATUS_FAILURE;
 }
 
-static void fill_tuple(struct tgt_conn_io *io, const struct tgt_path *path, const struct tgt_conn *conn)
+static void fill_tuple(struct tgt_conn_io *io, const struct tgt_path *path,
+		       const struct tgt_conn *conn)
 {
 	memset(&io->tuple, 0, sizeof(io->tuple));
 	memcpy(io->tuple.local, path->local, 16);
@@ -158,8 +162,8 @@ static void reset_io(struct tgt_conn_io *io)
 	io->corrupt = io->corrupt_told = io->corrupt_due = false;
 }
 
-static NDIS_STATUS fill_state(struct tgt_adapter *a, struct tgt_conn_io *io, const struct tgt_block_states *from,
-			      const struct tgt_path *path)
+static NDIS_STATUS fill_state(struct tgt_adapter *a, struct tgt_conn_io *io,
+			      const struct tgt_block_states *from, const struct tgt_path *path)
 {
 	const TCP_OFFLOAD_STATE_CACHED *cached = from->cached;
 	struct tgt_conn *conn = tgt_io_conn(io);
@@ -185,7 +189,8 @@ static NDIS_STATUS fill_state(struct tgt_adapter *a, struct tgt_conn_io *io, con
 
 static bool has_fin(const struct tgt_conn *conn)
 {
-	return conn->state == TGT_FIN_WAIT_1 || conn->state == TGT_CLOSING || conn->state == TGT_LAST_ACK;
+	return conn->state == TGT_FIN_WAIT_1 || conn->state == TGT_CLOSING ||
+	       conn->state == TGT_LAST_ACK;
 }
 
 /* Bytes between SndUna and SndMax that are data: our FIN, once sent, has a number but no byte. */
@@ -205,7 +210,9 @@ static uint32_t chain_bytes(const NET_BUFFER_LIST *chain)
 	return n;
 }
 
-/* Buffered receive data and outstanding send data; RcvNxt - 1 is the last buffered byte (BUF-02). */
+/*
+ * Buffered receive data and outstanding send data; RcvNxt - 1 is the last buffered byte (BUF-02).
+ */
 static NDIS_STATUS take_data(struct tgt_adapter *a, struct tgt_conn_io *io, NET_BUFFER_LIST *sends,
 			     const TCP_OFFLOAD_STATE_DELEGATED *from)
 {
@@ -218,10 +225,14 @@ static NDIS_STATUS take_data(struct tgt_adapter *a, struct tgt_conn_io *io, NET_
 	err = tgt_send_hand_over(a, io, sends, sent_data_bytes(conn, chain_bytes(sends)));
 	if (!err && has_fin(conn) && io->send.feed)
 		err = -ENOBUFS; /* the engine would put the FIN behind what it has */
-	return err ? status_of_error(err, NDIS_STATUS_OFFLOAD_TCP_XMIT_BUFFER) : NDIS_STATUS_SUCCESS;
+	return err ? status_of_error(err, NDIS_STATUS_OFFLOAD_TCP_XMIT_BUFFER)
+		   : NDIS_STATUS_SUCCESS;
 }
 
-/* A peer that closed already: the end is told when the buffered data is consumed, as if its FIN came now. */
+/*
+ * A peer that closed already: the end is told when the buffered data is consumed, as if its FIN
+ * came now.
+ */
 static void note_peer_fin(struct tgt_conn_io *io)
 {
 	uint8_t state = tgt_io_conn(io)->state;
@@ -247,7 +258,8 @@ static NDIS_STATUS start(struct tgt_adapter *a, struct tgt_conn_io *io)
 
 static NDIS_STATUS check_limits(const struct tgt_adapter *a, const TCP_OFFLOAD_STATE_CACHED *cached)
 {
-	uint32_t free_chunks = arena_count(a->arena, a->pool_chunk) - arena_used(a->arena, a->pool_chunk);
+	uint32_t free_chunks =
+		arena_count(a->arena, a->pool_chunk) - arena_used(a->arena, a->pool_chunk);
 
 	if (cached->InitialRcvWnd > a->limits.rcv_window_bytes)
 		return NDIS_STATUS_OFFLOAD_TCP_RCV_WINDOW;
@@ -264,8 +276,9 @@ static void drop_conn(struct tgt_adapter *a, struct tgt_conn_io *io)
 	tgt_object_give(a, &io->object);
 }
 
-static NDIS_STATUS make_conn(struct tgt_adapter *a, tgt_block *block, const struct tgt_block_states *from,
-			     struct tgt_object *parent, struct tgt_object **out)
+static NDIS_STATUS make_conn(struct tgt_adapter *a, tgt_block *block,
+			     const struct tgt_block_states *from, struct tgt_object *parent,
+			     struct tgt_object **out)
 {
 	NDIS_STATUS status = check_limits(a, from->cached);
 	struct tgt_object *object;
@@ -279,7 +292,7 @@ static NDIS_STATUS make_conn(struct tgt_adapter *a, tgt_block *block, const stru
 	io = (struct tgt_conn_io *)object;
 	reset_io(io);
 	object->ndis_handle = block->NdisOffloadHandle;
-	parent->dependents++; /* before the path is known to the object: give() takes it back in every case */
+	parent->dependents++; /* tgt_object_give() takes it back */
 	status = fill_state(a, io, from, parent->state);
 	if (status == NDIS_STATUS_SUCCESS)
 		status = take_data(a, io, block->NetBufferListChain, from->delegated);
@@ -306,7 +319,8 @@ static bool parent_fits(enum tgt_layer layer, const struct tgt_object *parent)
 {
 	if (layer == TGT_LAYER_NEIGHBOR)
 		return !parent;
-	return parent && parent->kind == (layer == TGT_LAYER_PATH ? TGT_OBJECT_NEIGHBOR : TGT_OBJECT_PATH) &&
+	return parent &&
+	       parent->kind == (layer == TGT_LAYER_PATH ? TGT_OBJECT_NEIGHBOR : TGT_OBJECT_PATH) &&
 	       !parent->invalid;
 }
 
@@ -319,8 +333,9 @@ static NDIS_STATUS offload_block(struct tgt_adapter *a, tgt_block *block, struct
 	bool v6;
 
 	layer = tgt_block_layer(block->Header.Type, &v6);
-	if (layer == TGT_LAYER_NONE || !parent_fits(layer, parent) || !tgt_block_states(block, &states) ||
-	    !states.constant || !states.cached || !states.delegated)
+	if (layer == TGT_LAYER_NONE || !parent_fits(layer, parent) ||
+	    !tgt_block_states(block, &states) || !states.constant || !states.cached ||
+	    !states.delegated)
 		return NDIS_STATUS_FAILURE;
 	if (layer == TGT_LAYER_NEIGHBOR)
 		status = make_neighbor(a, &states, out);
@@ -339,7 +354,8 @@ static void fail_block(struct tgt_adapter *a, tgt_block *block, void *ctx)
 {
 	(void)a;
 	(void)ctx;
-	block->Status = tgt_block_role(block) == TGT_BLOCK_PLACEHOLDER ? NDIS_STATUS_SUCCESS : NDIS_STATUS_FAILURE;
+	block->Status = tgt_block_role(block) == TGT_BLOCK_PLACEHOLDER ? NDIS_STATUS_SUCCESS
+								       : NDIS_STATUS_FAILURE;
 }
 
 /* Judged by the immediate dependents' own state; placeholders among them say nothing. */
@@ -360,7 +376,8 @@ static NDIS_STATUS judge(const tgt_block *block, bool linker)
 	return linker && !good ? NDIS_STATUS_FAILURE : NDIS_STATUS_OFFLOAD_PARTIAL_SUCCESS;
 }
 
-static void walk_row(struct tgt_adapter *a, tgt_block *row, struct tgt_object *parent, bool root_row);
+static void walk_row(struct tgt_adapter *a, tgt_block *row, struct tgt_object *parent,
+		     bool root_row);
 
 static void walk_linker(struct tgt_adapter *a, tgt_block *block)
 {
@@ -369,7 +386,8 @@ static void walk_linker(struct tgt_adapter *a, tgt_block *block)
 	bool v6;
 
 	layer = tgt_block_layer(block->Header.Type, &v6);
-	if (!object || object->kind == TGT_OBJECT_CONN || object->kind != kind_of_layer(layer) || object->invalid) {
+	if (!object || object->kind == TGT_OBJECT_CONN || object->kind != kind_of_layer(layer) ||
+	    object->invalid) {
 		block->Status = NDIS_STATUS_FAILURE;
 		tgt_tree_walk(a, block->DependentBlockList, fail_block, NULL);
 		return;
@@ -393,7 +411,8 @@ static bool walk_new(struct tgt_adapter *a, tgt_block *block, struct tgt_object 
 	return true;
 }
 
-static void walk_row(struct tgt_adapter *a, tgt_block *row, struct tgt_object *parent, bool root_row)
+static void walk_row(struct tgt_adapter *a, tgt_block *row, struct tgt_object *parent,
+		     bool root_row)
 {
 	for (tgt_block *block = row; block; block = block->NextBlock) {
 		bool good = true;
@@ -440,7 +459,10 @@ static void feed_caught(struct tgt_adapter *a, tgt_block *block, void *ctx)
 		tgt_flow_release(a, flow, tgt_receive, a);
 }
 
-/* After the completion the tree is the host's again, so who becomes live is found by their own flag. */
+/*
+ * After the completion the tree is the host's again, so who becomes live is found by their own
+ * flag.
+ */
 static void go_live(struct tgt_adapter *a, tgt_block *block, void *ctx)
 {
 	struct tgt_conn_io *io = conn_of_block(a, block);

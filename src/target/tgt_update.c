@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Query, update and invalidate. A block that names no object of ours, or one of another layer than its Type says,
- * fails; placeholders succeed. An update takes cached variables only. An object keeps its values when its update
- * fails.
+ * Query, update and invalidate. A block that names no object of ours, or one of another layer than
+ * its Type says, fails; placeholders succeed. An update takes cached variables only. An object
+ * keeps its values when its update fails.
  *
- * A path that hangs under another neighbor's block than its own moves there (relinking). A block of such a tree that
- * brings no cached values has a Type without them (const or delegated): nothing behind it is read.
+ * A path that hangs under another neighbor's block than its own moves there (relinking). A block of
+ * such a tree that brings no cached values has a Type without them (const or delegated): nothing
+ * behind it is read.
  */
 #include <string.h>
 
@@ -49,7 +50,8 @@ static bool is_placeholder(tgt_block *block)
 
 /* ---- query ---- */
 
-static void query_conn(struct tgt_adapter *a, struct tgt_conn *conn, const struct tgt_block_states *to)
+static void query_conn(struct tgt_adapter *a, struct tgt_conn *conn,
+		       const struct tgt_block_states *to)
 {
 	if (to->constant)
 		tgt_const_to_ddi(conn, to->constant);
@@ -75,7 +77,8 @@ static void query_path(const struct tgt_path *path, const struct tgt_block_state
 		((PATH_OFFLOAD_STATE_CACHED *)to->cached)->PathMtu = path->mtu_bytes;
 }
 
-static void query_neighbor(const struct tgt_adapter *a, const struct tgt_neighbor *n, const struct tgt_block_states *to)
+static void query_neighbor(const struct tgt_adapter *a, const struct tgt_neighbor *n,
+			   const struct tgt_block_states *to)
 {
 	if (to->constant)
 		tgt_neighbor_const_to_ddi(n, to->constant);
@@ -115,10 +118,12 @@ void tgt_op_query(struct tgt_adapter *a, tgt_block *root)
 /* ---- update ---- */
 
 /* UPD-14, UPD-15, UPD-23: what resets the delegated keepalive variables. */
-static void keepalive_updated(struct tgt_adapter *a, struct tgt_conn *conn, const struct tgt_conn *old, USHORT flags)
+static void keepalive_updated(struct tgt_adapter *a, struct tgt_conn *conn,
+			      const struct tgt_conn *old, USHORT flags)
 {
 	bool reset = flags & (TCP_FLAG_MAX_RT_RESTART | TCP_FLAG_KEEP_ALIVE_RESTART);
-	bool times = conn->ka_idle_us != old->ka_idle_us || conn->ka_interval_us != old->ka_interval_us;
+	bool times =
+		conn->ka_idle_us != old->ka_idle_us || conn->ka_interval_us != old->ka_interval_us;
 	bool switched = (conn->options ^ old->options) & TGT_OPT_KEEPALIVE;
 	bool restart = flags & TCP_FLAG_KEEP_ALIVE_RESTART;
 
@@ -130,7 +135,8 @@ static void keepalive_updated(struct tgt_adapter *a, struct tgt_conn *conn, cons
 		tgt_conn_keepalive_changed(a, conn, restart);
 }
 
-static void max_rt_updated(struct tgt_adapter *a, struct tgt_conn *conn, const struct tgt_conn *old, USHORT flags)
+static void max_rt_updated(struct tgt_adapter *a, struct tgt_conn *conn, const struct tgt_conn *old,
+			   USHORT flags)
 {
 	bool changed = conn->max_rt_us != old->max_rt_us;
 	bool restart = flags & TCP_FLAG_MAX_RT_RESTART || (changed && conn->max_rt_us);
@@ -140,7 +146,8 @@ static void max_rt_updated(struct tgt_adapter *a, struct tgt_conn *conn, const s
 }
 
 /* STA-25, UPD-13: with the flag the peer is told at once, else when it is worth a segment. */
-static void window_updated(struct tgt_adapter *a, struct tgt_conn *conn, const struct tgt_conn *old, USHORT flags)
+static void window_updated(struct tgt_adapter *a, struct tgt_conn *conn, const struct tgt_conn *old,
+			   USHORT flags)
 {
 	if (flags & TCP_FLAG_UPDATE_RCV_WND && conn->rcv_buf_bytes != conn->rcv_adv - conn->rcv_nxt)
 		tgt_rcv_window_update(a, conn);
@@ -148,7 +155,8 @@ static void window_updated(struct tgt_adapter *a, struct tgt_conn *conn, const s
 		tgt_rcv_window_changed(a, conn);
 }
 
-static bool update_conn(struct tgt_adapter *a, struct tgt_conn *conn, const TCP_OFFLOAD_STATE_CACHED *from)
+static bool update_conn(struct tgt_adapter *a, struct tgt_conn *conn,
+			const TCP_OFFLOAD_STATE_CACHED *from)
 {
 	struct tgt_conn old = *conn;
 
@@ -163,7 +171,8 @@ static bool update_conn(struct tgt_adapter *a, struct tgt_conn *conn, const TCP_
 	return true;
 }
 
-static bool update_path(struct tgt_adapter *a, struct tgt_path *path, const PATH_OFFLOAD_STATE_CACHED *from)
+static bool update_path(struct tgt_adapter *a, struct tgt_path *path,
+			const PATH_OFFLOAD_STATE_CACHED *from)
 {
 	arena_ref ref = arena_ref_of(a->arena, path);
 
@@ -178,7 +187,8 @@ static bool update_path(struct tgt_adapter *a, struct tgt_path *path, const PATH
 	return true;
 }
 
-static bool update_neighbor(struct tgt_adapter *a, struct tgt_neighbor *n, const NEIGHBOR_OFFLOAD_STATE_CACHED *from)
+static bool update_neighbor(struct tgt_adapter *a, struct tgt_neighbor *n,
+			    const NEIGHBOR_OFFLOAD_STATE_CACHED *from)
 {
 	memcpy(n->destination_mac, from->DlDestinationAddress, 6);
 	tgt_reach_confirmed(a, n, from->HostReachabilityDelta);
@@ -190,7 +200,10 @@ static bool update_object(struct tgt_adapter *a, struct tgt_object *object, tgt_
 	struct tgt_block_states states;
 	bool v6;
 
-	/* A Type without cached values: nothing is taken over, and nothing behind the block is looked at. */
+	/*
+	 * A Type without cached values: nothing is taken over, and nothing behind the block is
+	 * looked at.
+	 */
 	switch (block->Header.Type) {
 	case NeighborOffloadConstState:
 	case NeighborOffloadDelegatedState:
@@ -218,7 +231,8 @@ static bool update_object(struct tgt_adapter *a, struct tgt_object *object, tgt_
 }
 
 /* UPD-05: the path, and all connections on it, send through the new neighbor from now on. */
-static void relink(struct tgt_adapter *a, struct tgt_object *path_object, struct tgt_object *neighbor)
+static void relink(struct tgt_adapter *a, struct tgt_object *path_object,
+		   struct tgt_object *neighbor)
 {
 	struct tgt_object *old = tgt_object_parent(a, path_object);
 	struct tgt_path *path = path_object->state;
@@ -239,7 +253,8 @@ static void update_row(struct tgt_adapter *a, tgt_block *row, struct tgt_object 
 			bool good = object && !object->invalid && update_object(a, object, block);
 
 			block->Status = good ? NDIS_STATUS_SUCCESS : NDIS_STATUS_FAILURE;
-			if (good && object->kind == TGT_OBJECT_PATH && parent && parent->kind == TGT_OBJECT_NEIGHBOR)
+			if (good && object->kind == TGT_OBJECT_PATH && parent &&
+			    parent->kind == TGT_OBJECT_NEIGHBOR)
 				relink(a, object, parent);
 		}
 		update_row(a, block->DependentBlockList, object);
@@ -254,7 +269,8 @@ void tgt_op_update(struct tgt_adapter *a, tgt_block *root)
 
 /* ---- invalidate ---- */
 
-static bool depends_on(const struct tgt_adapter *a, const struct tgt_conn_io *io, const struct tgt_object *object)
+static bool depends_on(const struct tgt_adapter *a, const struct tgt_conn_io *io,
+		       const struct tgt_object *object)
 {
 	const struct tgt_object *path = tgt_object_parent(a, &io->object);
 

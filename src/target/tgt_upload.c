@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Terminate offload. Per connection, in this order: the engine stops (a pending ACK leaves, timers end with their
- * remaining times noted), received data that no request took becomes BufferedData, requests that hold data or wait
- * are completed, the send requests not acknowledged become the chain of the block, the state is written. Only when
- * the completion has returned are slots and memory given back, connections before paths before neighbors.
+ * Terminate offload. Per connection, in this order: the engine stops (a pending ACK leaves, timers
+ * end with their remaining times noted), received data that no request took becomes BufferedData,
+ * requests that hold data or wait are completed, the send requests not acknowledged become the
+ * chain of the block, the state is written. Only when the completion has returned are slots and
+ * memory given back, connections before paths before neighbors.
  *
- * The cases that almost go wrong: a neighbor or path named in the tree while others still depend on it (it stays and
- * fails); frames that arrive between stop and the host's own restore (they go up the non-offload path, or stay
- * caught when the host announced the flow); lists of BufferedData that outlive the connection (they hold their
- * chunks themselves).
+ * The cases that almost go wrong: a neighbor or path named in the tree while others still depend on
+ * it (it stays and fails); frames that arrive between stop and the host's own restore (they go up
+ * the non-offload path, or stay caught when the host announced the flow); lists of BufferedData
+ * that outlive the connection (they hold their chunks themselves).
  */
 #include "target/tgt_upload.h"
 
@@ -20,22 +21,28 @@
 #include "target/tgt_send.h"
 #include "target/tgt_state.h"
 
-_Static_assert((int)TGT_UPLOAD_URGENT == (int)ReceivedUrgentData, "reasons of the engine are those of the interface");
-_Static_assert((int)TGT_UPLOAD_TIMEOUT == (int)TimeoutExpiration, "reasons of the engine are those of the interface");
-_Static_assert((int)TGT_UPLOAD_INVALID == (int)InvalidState, "reasons of the engine are those of the interface");
-_Static_assert((int)TGT_UPLOAD_REQUESTED == (int)UploadRequested, "reasons of the engine are those of the interface");
+_Static_assert((int)TGT_UPLOAD_URGENT == (int)ReceivedUrgentData,
+	       "reasons of the engine are those of the interface");
+_Static_assert((int)TGT_UPLOAD_TIMEOUT == (int)TimeoutExpiration,
+	       "reasons of the engine are those of the interface");
+_Static_assert((int)TGT_UPLOAD_INVALID == (int)InvalidState,
+	       "reasons of the engine are those of the interface");
+_Static_assert((int)TGT_UPLOAD_REQUESTED == (int)UploadRequested,
+	       "reasons of the engine are those of the interface");
 
 /* ---- asking ---- */
 
 static bool is_mandatory(TCP_UPLOAD_REASON reason)
 {
-	return reason == HardwareFailure || reason == InvalidState || reason == ReceivedUrgentData ||
-	       reason == TimeoutExpiration || reason == UploadRequested;
+	return reason == HardwareFailure || reason == InvalidState ||
+	       reason == ReceivedUrgentData || reason == TimeoutExpiration ||
+	       reason == UploadRequested;
 }
 
 static bool is_half_closed(const struct tgt_conn *conn)
 {
-	return conn->state == TGT_FIN_WAIT_1 || conn->state == TGT_FIN_WAIT_2 || conn->state == TGT_CLOSE_WAIT;
+	return conn->state == TGT_FIN_WAIT_1 || conn->state == TGT_FIN_WAIT_2 ||
+	       conn->state == TGT_CLOSE_WAIT;
 }
 
 static void stop(struct tgt_conn_io *io)
@@ -44,7 +51,8 @@ static void stop(struct tgt_conn_io *io)
 	tgt_io_conn(io)->flags |= TGT_CF_SUSPENDED;
 }
 
-void tgt_upload_ask(struct tgt_adapter *a, struct tgt_conn_io *io, TCP_UPLOAD_REASON reason, bool forced)
+void tgt_upload_ask(struct tgt_adapter *a, struct tgt_conn_io *io, TCP_UPLOAD_REASON reason,
+		    bool forced)
 {
 	struct tgt_conn *conn = tgt_io_conn(io);
 
@@ -76,7 +84,10 @@ void tgt_upload_corrupt(struct tgt_adapter *a, struct tgt_conn_io *io)
 	tgt_work_add(a, io, TGT_WORK_EVENT_RETRIEVE | TGT_WORK_EVENT_ABORT);
 }
 
-/* An acceptable RST: everything outstanding ends, the state stays until the host terminates (DIS-22, DIS-27). */
+/*
+ * An acceptable RST: everything outstanding ends, the state stays until the host terminates
+ * (DIS-22, DIS-27).
+ */
 void tgt_indicate_abort(struct tgt_adapter *a, struct tgt_conn *conn)
 {
 	struct tgt_conn_io *io = tgt_io(a, conn);
@@ -94,7 +105,8 @@ static void end_aborted(struct tgt_adapter *a, struct tgt_conn_io *io)
 	tgt_send_end_disconnect(a, io, NDIS_STATUS_REQUEST_ABORTED);
 }
 
-static void raise_event(struct tgt_adapter *a, const struct tgt_conn_io *io, TCP_OFFLOAD_EVENT_TYPE event, ULONG info)
+static void raise_event(struct tgt_adapter *a, const struct tgt_conn_io *io,
+			TCP_OFFLOAD_EVENT_TYPE event, ULONG info)
 {
 	a->ddi->up.NdisTcpOffloadEventHandler(io->object.ndis_handle, event, info);
 }
@@ -118,7 +130,9 @@ void tgt_upload_events(struct tgt_adapter *a, struct tgt_conn_io *io, uint32_t w
 
 static struct tgt_object *object_of_block(const struct tgt_adapter *a, const tgt_block *block)
 {
-	return tgt_block_role(block) == TGT_BLOCK_REFERENCE ? tgt_object_of(a, *block->MiniportOffloadContext) : NULL;
+	return tgt_block_role(block) == TGT_BLOCK_REFERENCE
+		       ? tgt_object_of(a, *block->MiniportOffloadContext)
+		       : NULL;
 }
 
 static void mark(struct tgt_adapter *a, tgt_block *block, void *ctx)
@@ -145,12 +159,14 @@ static void unmark(struct tgt_adapter *a, struct tgt_object *object)
 
 static NDIS_STATUS end_status(const struct tgt_conn_io *io)
 {
-	return io->aborted || io->corrupt_told ? NDIS_STATUS_REQUEST_ABORTED : NDIS_STATUS_UPLOAD_IN_PROGRESS;
+	return io->aborted || io->corrupt_told ? NDIS_STATUS_REQUEST_ABORTED
+					       : NDIS_STATUS_UPLOAD_IN_PROGRESS;
 }
 
 /*
- * Requests that do not travel with the state. The connection is stopped: what is posted from inside a completion is
- * refused in the next turn of the loop (a host that keeps posting after it asked for the state gets a few turns).
+ * Requests that do not travel with the state. The connection is stopped: what is posted from inside
+ * a completion is refused in the next turn of the loop (a host that keeps posting after it asked
+ * for the state gets a few turns).
  */
 static void end_requests(struct tgt_adapter *a, struct tgt_conn_io *io)
 {
@@ -167,7 +183,8 @@ static void end_requests(struct tgt_adapter *a, struct tgt_conn_io *io)
 	tgt_send_end_disconnect(a, io, end_status(io));
 }
 
-static void write_state(struct tgt_adapter *a, struct tgt_conn_io *io, tgt_block *block, NET_BUFFER_LIST *buffered)
+static void write_state(struct tgt_adapter *a, struct tgt_conn_io *io, tgt_block *block,
+			NET_BUFFER_LIST *buffered)
 {
 	struct tgt_nbl_chain sends = tgt_send_take_back(io);
 	struct tgt_block_states states;
@@ -188,7 +205,10 @@ static void indicate_caught(void *ctx, const struct nic_rx_frame *frame)
 	tgt_indicate_frame(ctx, frame);
 }
 
-/* What was caught for a stopped connection goes up now, unless the host asked to keep it (NSP-12, TRM-19). */
+/*
+ * What was caught for a stopped connection goes up now, unless the host asked to keep it (NSP-12,
+ * TRM-19).
+ */
 static void leave_table(struct tgt_adapter *a, struct tgt_conn_io *io)
 {
 	struct tgt_flow *flow = tgt_flow_find(a->flows, &io->tuple);
@@ -198,12 +218,16 @@ static void leave_table(struct tgt_adapter *a, struct tgt_conn_io *io)
 	tgt_flow_detach(a, &io->tuple);
 }
 
-/* Without a delegated structure there is no place for received data: the block cannot be terminated by this tree. */
+/*
+ * Without a delegated structure there is no place for received data: the block cannot be terminated
+ * by this tree.
+ */
 static bool has_place_for(const struct tgt_conn_io *io, tgt_block *block)
 {
 	struct tgt_block_states states;
 
-	return !tgt_io_conn(io)->rcvq.bytes || (tgt_block_states(block, &states) && states.delegated);
+	return !tgt_io_conn(io)->rcvq.bytes ||
+	       (tgt_block_states(block, &states) && states.delegated);
 }
 
 static void terminate_conn(struct tgt_adapter *a, struct tgt_conn_io *io, tgt_block *block)
@@ -225,11 +249,13 @@ static void terminate_conn(struct tgt_adapter *a, struct tgt_conn_io *io, tgt_bl
 	block->Status = NDIS_STATUS_SUCCESS;
 }
 
-static void write_neighbor_or_path(struct tgt_adapter *a, const struct tgt_object *object, tgt_block *block)
+static void write_neighbor_or_path(struct tgt_adapter *a, const struct tgt_object *object,
+				   tgt_block *block)
 {
 	struct tgt_block_states states;
 
-	if (object->kind == TGT_OBJECT_NEIGHBOR && tgt_block_states(block, &states) && states.delegated)
+	if (object->kind == TGT_OBJECT_NEIGHBOR && tgt_block_states(block, &states) &&
+	    states.delegated)
 		tgt_neighbor_delegated_to_ddi(a, object->state, states.delegated);
 }
 
@@ -285,9 +311,10 @@ static void release_kind(struct tgt_adapter *a, const struct leaving *l, enum tg
 	uint32_t next = l->head[kind];
 
 	while (next) {
-		struct tgt_object *object = kind == TGT_OBJECT_CONN   ? &a->io[next - 1].object
-					    : kind == TGT_OBJECT_PATH ? &a->ddi->paths.objects[next - 1]
-								      : &a->ddi->neighbors.objects[next - 1];
+		struct tgt_object *object = kind == TGT_OBJECT_CONN ? &a->io[next - 1].object
+					    : kind == TGT_OBJECT_PATH
+						    ? &a->ddi->paths.objects[next - 1]
+						    : &a->ddi->neighbors.objects[next - 1];
 
 		next = object->next_free;
 		object->terminating = false;

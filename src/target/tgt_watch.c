@@ -20,8 +20,10 @@ static const char *const drop_texts[] = {
 #undef TGT_DROP_REASON
 };
 
-_Static_assert(sizeof(drop_names) / sizeof(*drop_names) == TGT_DROP_REASONS, "a name for every reason");
-_Static_assert(sizeof(drop_texts) / sizeof(*drop_texts) == TGT_DROP_REASONS, "a text for every reason");
+_Static_assert(sizeof(drop_names) / sizeof(*drop_names) == TGT_DROP_REASONS,
+	       "a name for every reason");
+_Static_assert(sizeof(drop_texts) / sizeof(*drop_texts) == TGT_DROP_REASONS,
+	       "a text for every reason");
 
 const char *tgt_drop_name(unsigned int reason)
 {
@@ -104,7 +106,8 @@ const char *tgt_hook_check(const struct tgt_adapter *a)
 {
 	const char *wrong = check_parents(a);
 
-	for (struct tgt_conn_io *io = tgt_conn_next(a, NULL); io && !wrong; io = tgt_conn_next(a, io)) {
+	for (struct tgt_conn_io *io = tgt_conn_next(a, NULL); io && !wrong;
+	     io = tgt_conn_next(a, io)) {
 		wrong = tgt_conn_check(a, tgt_io_conn(io));
 		if (!wrong)
 			wrong = tgt_deliver_check(a, io);

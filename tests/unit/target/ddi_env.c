@@ -3,7 +3,8 @@
 
 #include <arpa/inet.h>
 
-static struct ddi_env *current; /* the protocol driver has one binding, and callbacks need to find it */
+static struct ddi_env
+	*current; /* the protocol driver has one binding, and callbacks need to find it */
 
 static const uint8_t our_mac[6] = { 2, 0, 0, 0, 0, 1 };
 static const uint8_t peer_mac[6] = { 2, 0, 0, 0, 0, 2 };
@@ -68,7 +69,9 @@ static unsigned int nic_give(struct nic *nic, unsigned int budget)
 
 static void nic_make(struct ddi_nic *n)
 {
-	static const struct nic_ops ops = { .send = nic_take, .indicate = nic_to_host, .poll = nic_give };
+	static const struct nic_ops ops = { .send = nic_take,
+					    .indicate = nic_to_host,
+					    .poll = nic_give };
 
 	nic_init(&n->nic, &ops);
 	memcpy(n->nic.info.mac, our_mac, 6);
@@ -110,7 +113,8 @@ static void initiated(NDIS_HANDLE ctx, NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *root)
 static void terminated(NDIS_HANDLE ctx, NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *root)
 {
 	(void)ctx;
-	tgt_adapter_usage(current->a, &current->usage); /* resources are released after this, not before */
+	tgt_adapter_usage(current->a,
+			  &current->usage); /* resources are released after this, not before */
 	op_done(CALL_TERMINATED, root);
 }
 
@@ -143,7 +147,8 @@ static void lists_done(enum ddi_call_kind kind, NET_BUFFER_LIST *chain)
 		c->first = first;
 		c->nbl = chain;
 		c->status = chain->Status;
-		c->bytes = (uint32_t)(uintptr_t)NET_BUFFER_LIST_INFO(chain, TcpOffloadBytesTransferred);
+		c->bytes = (uint32_t)(uintptr_t)NET_BUFFER_LIST_INFO(chain,
+								     TcpOffloadBytesTransferred);
 		first = false;
 	}
 	current->depth++;
@@ -199,7 +204,8 @@ static void take_bytes(const NET_BUFFER_LIST *nbl, uint32_t n)
 	}
 }
 
-static NDIS_STATUS indicated(PVOID handle, NET_BUFFER_LIST *nbl, NDIS_STATUS status, PULONG consumed)
+static NDIS_STATUS indicated(PVOID handle, NET_BUFFER_LIST *nbl, NDIS_STATUS status,
+			     PULONG consumed)
 {
 	struct ddi_call *c = record(CALL_INDICATE);
 	uint32_t bytes = nbl->FirstNetBuffer->DataLength;
@@ -267,7 +273,8 @@ static void status(NDIS_HANDLE ctx, NDIS_STATUS_INDICATION *indication)
 		memcpy(&current->resumed, indication->StatusBuffer, sizeof(current->resumed));
 }
 
-static void plain_receive(NDIS_HANDLE ctx, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER port, ULONG count, ULONG flags)
+static void plain_receive(NDIS_HANDLE ctx, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER port,
+			  ULONG count, ULONG flags)
 {
 	(void)ctx;
 	(void)port;
@@ -293,7 +300,8 @@ static void plain_sent(NDIS_HANDLE ctx, NET_BUFFER_LIST *chain, ULONG flags)
 	}
 }
 
-static NDIS_STATUS bind_adapter(NDIS_HANDLE driver_context, NDIS_HANDLE bind_context, NDIS_BIND_PARAMETERS *parameters)
+static NDIS_STATUS bind_adapter(NDIS_HANDLE driver_context, NDIS_HANDLE bind_context,
+				NDIS_BIND_PARAMETERS *parameters)
 {
 	NDIS_MEDIUM medium = NdisMedium802_3;
 	UINT index;
@@ -306,7 +314,8 @@ static NDIS_STATUS bind_adapter(NDIS_HANDLE driver_context, NDIS_HANDLE bind_con
 		.SelectedMediumIndex = &index,
 	};
 
-	return NdisOpenAdapterEx(current->protocol_driver, driver_context, &open, bind_context, &current->binding);
+	return NdisOpenAdapterEx(current->protocol_driver, driver_context, &open, bind_context,
+				 &current->binding);
 }
 
 static NDIS_STATUS unbind_adapter(NDIS_HANDLE unbind_context, NDIS_HANDLE binding_context)
@@ -345,7 +354,8 @@ static NDIS_STATUS set_options(NDIS_HANDLE driver, NDIS_HANDLE ctx)
 {
 	static NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS generic = {
 		.Header = { NDIS_OBJECT_TYPE_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS,
-			    NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS_REVISION_1, sizeof(generic) },
+			    NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS_REVISION_1,
+			    sizeof(generic) },
 		.InitiateOffloadCompleteHandler = initiated,
 		.TerminateOffloadCompleteHandler = terminated,
 		.UpdateOffloadCompleteHandler = updated,
@@ -355,7 +365,8 @@ static NDIS_STATUS set_options(NDIS_HANDLE driver, NDIS_HANDLE ctx)
 	};
 	static NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS tcp = {
 		.Header = { NDIS_OBJECT_TYPE_CLIENT_CHIMNEY_OFFLOAD_CHARACTERISTICS,
-			    NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS_REVISION_1, sizeof(tcp) },
+			    NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS_REVISION_1,
+			    sizeof(tcp) },
 		.OffloadType = NdisTcpChimneyOffload,
 		.TcpOffloadSendCompleteHandler = send_done,
 		.TcpOffloadReceiveCompleteHandler = receive_done,
@@ -393,7 +404,8 @@ static void register_protocol(struct ddi_env *e)
 		.SendNetBufferListsCompleteHandler = plain_sent,
 	};
 
-	assert_int_equal(NdisRegisterProtocolDriver(e, &c, &e->protocol_driver), NDIS_STATUS_SUCCESS);
+	assert_int_equal(NdisRegisterProtocolDriver(e, &c, &e->protocol_driver),
+			 NDIS_STATUS_SUCCESS);
 }
 
 /* ---- life ---- */
@@ -413,10 +425,13 @@ static void small_limits(struct tgt_limits *limits)
 	limits->flow_catch_frames = 16;
 }
 
-struct ddi_env *ddi_new_keywords(void (*change)(struct tgt_adapter_config *), const struct nrt_keyword *k, size_t n)
+struct ddi_env *ddi_new_keywords(void (*change)(struct tgt_adapter_config *),
+				 const struct nrt_keyword *k, size_t n)
 {
 	struct ddi_env *e = calloc(1, sizeof(*e));
-	struct tgt_adapter_config config = { .name = "tgt0", .hash_key = 0x1234567, .now_us = 5000000 };
+	struct tgt_adapter_config config = { .name = "tgt0",
+					     .hash_key = 0x1234567,
+					     .now_us = 5000000 };
 	struct nrt_adapter_params params = {
 		.name = "tgt0", .add_device_context = &config, .keywords = k, .keyword_count = n
 	};
@@ -473,7 +488,8 @@ void ddi_free(struct ddi_env *e)
 
 /* ---- blocks ---- */
 
-static void list_init(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list, UCHAR type, NDIS_OFFLOAD_HANDLE *handle)
+static void list_init(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list, UCHAR type,
+		      NDIS_OFFLOAD_HANDLE *handle)
 {
 	memset(list, 0, sizeof(*list));
 	list->Header.Type = type;
@@ -797,8 +813,8 @@ static uint32_t put_ip(struct ddi_env *e, uint8_t *ip, uint32_t tcp_bytes)
 	return 20;
 }
 
-struct ddi_frame *ddi_segment(struct ddi_env *e, uint32_t seq, uint32_t ack, uint8_t flags, const void *data,
-			      uint32_t len)
+struct ddi_frame *ddi_segment(struct ddi_env *e, uint32_t seq, uint32_t ack, uint8_t flags,
+			      const void *data, uint32_t len)
 {
 	struct ddi_frame *f = ddi_frame_new(e);
 	struct nic_sim_view view;
@@ -836,7 +852,8 @@ void ddi_data(struct ddi_env *e, uint32_t len, bool psh)
 	uint8_t data[1500];
 
 	ddi_fill(data, seq - DDI_RCV_NXT, len);
-	ddi_segment(e, seq, tgt_io_conn(ddi_io(e))->snd_una, NIC_SIM_ACK | (psh ? NIC_SIM_PSH : 0), data, len);
+	ddi_segment(e, seq, tgt_io_conn(ddi_io(e))->snd_una, NIC_SIM_ACK | (psh ? NIC_SIM_PSH : 0),
+		    data, len);
 	ddi_run(e);
 }
 
@@ -878,7 +895,8 @@ int ddi_index(const struct ddi_env *e, const struct ddi_call *call)
 
 bool ddi_view(const struct ddi_env *e, unsigned int sent, struct nic_sim_view *view)
 {
-	return sent < e->nic.sent_count && nic_sim_view(e->nic.sent[sent].data, e->nic.sent[sent].len, view);
+	return sent < e->nic.sent_count &&
+	       nic_sim_view(e->nic.sent[sent].data, e->nic.sent[sent].len, view);
 }
 
 unsigned int ddi_sent_bytes(const struct ddi_env *e)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The delivery algorithm, branch by branch of its three events, then against a slow model with a host of random
- * tastes.
+ * The delivery algorithm, branch by branch of its three events, then against a slow model with a
+ * host of random tastes.
  */
 #include "ddi_env.h"
 
@@ -77,7 +77,8 @@ static void test_indicate(void **state)
 	ddi_data(e, 100, true);
 	c = ddi_nth(e, CALL_INDICATE, 0);
 	REQ("RCV-50", ddi_count(e, CALL_INDICATE) == 1 && c->bytes == 100);
-	REQ("RCV-25", c->bytes == 100); /* the recording driver asserts a single list with a single buffer */
+	REQ("RCV-25",
+	    c->bytes == 100); /* the recording driver asserts a single list with a single buffer */
 	REQ("RCV-27", c->status == OK);
 	REQ("RCV-61", received(e, 0, 0, 100));
 	REQ("RCV-64", ddi_count(e, CALL_INDICATE) == 1 && !tgt_io_conn(ddi_io(e))->rcvq.bytes);
@@ -93,16 +94,19 @@ static void test_refusal(void **state)
 	(void)state;
 	e->taste = TASTE_REFUSE;
 	ddi_data(e, 100, true);
-	REQ("RCV-63", ddi_count(e, CALL_INDICATE) == 1 && tgt_io_conn(ddi_io(e))->rcvq.bytes == 100);
+	REQ("RCV-63",
+	    ddi_count(e, CALL_INDICATE) == 1 && tgt_io_conn(ddi_io(e))->rcvq.bytes == 100);
 	e->taste = TASTE_ACCEPT;
 	ddi_data(e, 50, true);
-	REQ("RCV-49", ddi_count(e, CALL_INDICATE) == 1 && tgt_io_conn(ddi_io(e))->rcvq.bytes == 150);
+	REQ("RCV-49",
+	    ddi_count(e, CALL_INDICATE) == 1 && tgt_io_conn(ddi_io(e))->rcvq.bytes == 150);
 	ddi_pass(e, 10000000);
 	REQ("RCV-33", ddi_count(e, CALL_INDICATE) == 1);
 	list = post_push(e, 40);
 	REQ("RCV-47", holds(list, 0, 40) && ddi_nth(e, CALL_RECEIVE_DONE, 0)->bytes == 40);
 	REQ("RCV-32", received(e, 0, 40, 110));
-	REQ("RCV-34", ddi_index(e, ddi_nth(e, CALL_RECEIVE_DONE, 0)) < ddi_index(e, ddi_nth(e, CALL_INDICATE, 1)));
+	REQ("RCV-34", ddi_index(e, ddi_nth(e, CALL_RECEIVE_DONE, 0)) <
+			      ddi_index(e, ddi_nth(e, CALL_INDICATE, 1)));
 	REQ("RCV-54", ddi_nth(e, CALL_INDICATE, 1)->bytes == 110);
 	ddi_list_free(list);
 	end(e);
@@ -138,7 +142,8 @@ static void test_zero_byte_request(void **state)
 	e->taste = TASTE_ACCEPT;
 	list = post_push(e, 0);
 	REQ("RCV-35", ddi_count(e, CALL_INDICATE) == 2 && received(e, 0, 0, 100));
-	REQ("RCV-77", ddi_nth(e, CALL_RECEIVE_DONE, 0)->status == OK && ddi_nth(e, CALL_RECEIVE_DONE, 0)->bytes == 0);
+	REQ("RCV-77", ddi_nth(e, CALL_RECEIVE_DONE, 0)->status == OK &&
+			      ddi_nth(e, CALL_RECEIVE_DONE, 0)->bytes == 0);
 	REQ("RCV-24", ddi_count(e, CALL_RECEIVE_DONE) == 1);
 	ddi_list_free(list);
 	end(e);
@@ -152,7 +157,8 @@ static void test_indication_size(void **state)
 	e->tcp.cached.RcvIndicationSize = 300;
 	ddi_offload(e);
 	ddi_data(e, 1000, true);
-	REQ("RCV-38", ddi_count(e, CALL_INDICATE) == 4 && ddi_nth(e, CALL_INDICATE, 0)->bytes == 300 &&
+	REQ("RCV-38", ddi_count(e, CALL_INDICATE) == 4 &&
+			      ddi_nth(e, CALL_INDICATE, 0)->bytes == 300 &&
 			      ddi_nth(e, CALL_INDICATE, 3)->bytes == 100);
 	REQ("RCV-66", received(e, 0, 0, 1000));
 	end(e);
@@ -191,9 +197,11 @@ static void test_fill_in_order(void **state)
 	REQ("RCV-46", ddi_count(e, CALL_RECEIVE_DONE) == 0);
 	ddi_data(e, 150, false);
 	REQ("RCV-51", holds(a, 0, 60) && holds(b, 60, 60) && holds(c, 120, 30));
-	REQ("RCV-03", ddi_nth(e, CALL_RECEIVE_DONE, 0)->nbl == a && ddi_nth(e, CALL_RECEIVE_DONE, 1)->nbl == b);
+	REQ("RCV-03", ddi_nth(e, CALL_RECEIVE_DONE, 0)->nbl == a &&
+			      ddi_nth(e, CALL_RECEIVE_DONE, 1)->nbl == b);
 	REQ("RCV-52", ddi_count(e, CALL_RECEIVE_DONE) == 2);
-	REQ("RCV-71", ddi_nth(e, CALL_RECEIVE_DONE, 0)->first && !ddi_nth(e, CALL_RECEIVE_DONE, 1)->first);
+	REQ("RCV-71",
+	    ddi_nth(e, CALL_RECEIVE_DONE, 0)->first && !ddi_nth(e, CALL_RECEIVE_DONE, 1)->first);
 	REQ("RCV-58", push_timer(e)); /* c is partly filled, no PSH */
 	ddi_data(e, 30, false);
 	REQ("RCV-53", !push_timer(e) && ddi_nth(e, CALL_RECEIVE_DONE, 2)->nbl == c);
@@ -213,7 +221,8 @@ static void test_more_than_fits(void **state)
 
 	(void)state;
 	ddi_data(e, 100, true);
-	REQ("RCV-54", holds(list, 0, 40) && ddi_nth(e, CALL_INDICATE, 0)->bytes == 60 && received(e, 0, 40, 60));
+	REQ("RCV-54", holds(list, 0, 40) && ddi_nth(e, CALL_INDICATE, 0)->bytes == 60 &&
+			      received(e, 0, 40, 60));
 	ddi_list_free(list);
 	end(e);
 }
@@ -232,7 +241,8 @@ static void test_push_completes(void **state)
 	REQ("RCV-57", ddi_count(e, CALL_RECEIVE_DONE) == 1 && !push_timer(e));
 	REQ("RCV-22", ddi_nth(e, CALL_RECEIVE_DONE, 0)->bytes == 20);
 	REQ("RCV-23", nb->DataOffset == 20 && nb->DataLength == 80);
-	REQ("RCV-18", ddi_nth(e, CALL_RECEIVE_DONE, 0)->status == OK && ddi_rcv_nxt(e) == DDI_RCV_NXT + 20);
+	REQ("RCV-18",
+	    ddi_nth(e, CALL_RECEIVE_DONE, 0)->status == OK && ddi_rcv_nxt(e) == DDI_RCV_NXT + 20);
 	REQ("RCV-07", holds(list, 0, 20));
 	ddi_list_free(list);
 	end(e);
@@ -269,8 +279,8 @@ static void test_prefilled(void **state)
 	assert_false(push_timer(e));
 	ddi_data(e, 70, true);
 	memory = ddi_list_memory(nonpush);
-	REQ("RCV-12", ddi_count(e, CALL_RECEIVE_DONE) == 1 && memory[29] == 0 && memory[30] == ddi_byte(0) &&
-			      memory[99] == ddi_byte(69));
+	REQ("RCV-12", ddi_count(e, CALL_RECEIVE_DONE) == 1 && memory[29] == 0 &&
+			      memory[30] == ddi_byte(0) && memory[99] == ddi_byte(69));
 	REQ("RCV-75", ddi_nth(e, CALL_RECEIVE_DONE, 0)->bytes == 100);
 	ddi_prefilled(push, 30);
 	post(e, push);
@@ -312,7 +322,8 @@ static void test_push_timer(void **state)
 	ddi_pass(e, 499000);
 	REQ("TMR-32", ddi_count(e, CALL_RECEIVE_DONE) == 0 && push_timer(e));
 	ddi_pass(e, 2000);
-	REQ("RCV-69", ddi_count(e, CALL_RECEIVE_DONE) == 1 && ddi_nth(e, CALL_RECEIVE_DONE, 0)->bytes == 10);
+	REQ("RCV-69",
+	    ddi_count(e, CALL_RECEIVE_DONE) == 1 && ddi_nth(e, CALL_RECEIVE_DONE, 0)->bytes == 10);
 	REQ("TMR-47", !push_timer(e));
 	ddi_list_free(list);
 	end(e);
@@ -396,7 +407,8 @@ static void test_accepted_more_data_posted(void **state)
 	inside_count = 0;
 	e->inside = post_inside_once;
 	ddi_data(e, 100, false);
-	REQ("RCV-65", ddi_count(e, CALL_INDICATE) == 1 && received(e, 0, 0, 60) && holds(inside_list, 60, 40));
+	REQ("RCV-65", ddi_count(e, CALL_INDICATE) == 1 && received(e, 0, 0, 60) &&
+			      holds(inside_list, 60, 40));
 	ddi_list_free(inside_list);
 	end(e);
 }
@@ -412,7 +424,8 @@ static void test_post_inside_completion(void **state)
 	inside_count = 0;
 	e->inside = post_inside_once;
 	ddi_data(e, 100, false);
-	REQ("RCV-16", ddi_count(e, CALL_RECEIVE_DONE) == 2 && ddi_nth(e, CALL_RECEIVE_DONE, 1)->first);
+	REQ("RCV-16",
+	    ddi_count(e, CALL_RECEIVE_DONE) == 2 && ddi_nth(e, CALL_RECEIVE_DONE, 1)->first);
 	REQ("RCV-15", e->depth_max == 1 && holds(inside_list, 40, 60));
 	REQ("RCV-60", ddi_count(e, CALL_INDICATE) == 0);
 	ddi_list_free(first);
@@ -511,8 +524,10 @@ static void test_fin_after_data(void **state)
 	assert_int_equal(ddi_count(e, CALL_EVENT), 0);
 	e->taste = TASTE_ACCEPT;
 	list = post_push(e, 200);
-	REQ("DIS-23", ddi_count(e, CALL_EVENT) == 1 && ddi_nth(e, CALL_EVENT, 0)->event == TcpIndicateDisconnect &&
-			      ddi_index(e, ddi_nth(e, CALL_RECEIVE_DONE, 0)) < ddi_index(e, ddi_nth(e, CALL_EVENT, 0)));
+	REQ("DIS-23", ddi_count(e, CALL_EVENT) == 1 &&
+			      ddi_nth(e, CALL_EVENT, 0)->event == TcpIndicateDisconnect &&
+			      ddi_index(e, ddi_nth(e, CALL_RECEIVE_DONE, 0)) <
+				      ddi_index(e, ddi_nth(e, CALL_EVENT, 0)));
 	assert_int_equal(ddi_nth(e, CALL_RECEIVE_DONE, 0)->bytes, 100);
 	late = post_push(e, 10);
 	REQ("RCV-21", ddi_nth(e, CALL_RECEIVE_DONE, 1)->status == NDIS_STATUS_INVALID_STATE);
@@ -542,11 +557,11 @@ static void test_fin_ends_requests(void **state)
 /* ---- against a model ---- */
 
 struct model {
-	uint32_t posted_at; /* stream offset of the next byte that a completion or indication must bring */
+	uint32_t posted_at; /* offset of the next byte that a completion or indication must bring */
 	struct nic_sim_rng rng;
 	NET_BUFFER_LIST *out[64]; /* requests posted, in order */
 	unsigned int head, tail;
-	uint32_t checked;     /* accepted indication bytes looked at */
+	uint32_t checked; /* accepted indication bytes looked at */
 };
 
 static struct model model;
@@ -560,10 +575,11 @@ static void check_call(struct ddi_env *e, enum ddi_call_kind kind)
 			const struct ddi_call *c = NULL;
 
 			for (unsigned int i = 0; i < e->call_count && !c; i++)
-				if (e->calls[i].kind == CALL_RECEIVE_DONE && e->calls[i].nbl == list)
+				if (e->calls[i].kind == CALL_RECEIVE_DONE &&
+				    e->calls[i].nbl == list)
 					c = &e->calls[i];
 			if (!c)
-				break; /* completed in order: the first that is not ends the search */
+				break; /* they are completed in order */
 			assert_true(holds(list, model.posted_at, c->bytes));
 			model.posted_at += c->bytes;
 			ddi_list_free(list);

@@ -24,7 +24,8 @@ static NDIS_STATUS set(struct ddi_env *e, NDIS_OID oid, void *from, UINT bytes)
 static NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS parameters(void)
 {
 	NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS p = {
-		.Header = { NDIS_OBJECT_TYPE_DEFAULT, NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS_1, sizeof(p) },
+		.Header = { NDIS_OBJECT_TYPE_DEFAULT, NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS_1,
+			    sizeof(p) },
 		.TicksPerSecond = 100,
 		.TcpAckFrequency = 4,
 		.TcpDelayedAckTicks = 5,
@@ -50,9 +51,10 @@ static void test_registration(void **state)
 	struct ddi_env *e = ddi_new(NULL);
 
 	(void)state;
-	REQ("REG-06", tgt_generic_characteristics.Header.Size == sizeof(tgt_generic_characteristics) &&
-		      tgt_tcp_characteristics.Header.Size == sizeof(tgt_tcp_characteristics) &&
-		      tgt_tcp_characteristics.Header.Revision == 1);
+	REQ("REG-06",
+	    tgt_generic_characteristics.Header.Size == sizeof(tgt_generic_characteristics) &&
+		    tgt_tcp_characteristics.Header.Size == sizeof(tgt_tcp_characteristics) &&
+		    tgt_tcp_characteristics.Header.Revision == 1);
 	REQ("REG-03", tgt_tcp_characteristics.OffloadType == NdisTcpChimneyOffload);
 	ddi_offload(e); /* all five and all five were registered, or this would not work */
 	REQ("REG-01", ddi_io(e) != NULL);
@@ -60,7 +62,8 @@ static void test_registration(void **state)
 	REQ("REG-02", e->received_bytes == 5);
 	REQ("REG-11", e->a->ddi->up.Header.Type == NdisTcpChimneyOffload);
 	REQ("REG-14", e->a->ddi->up.Header.Size >= sizeof(e->a->ddi->up));
-	REQ("REG-15", e->a->ddi->up.NdisTcpOffloadReceiveHandler && e->a->ddi->up.NdisTcpOffloadSendComplete);
+	REQ("REG-15",
+	    e->a->ddi->up.NdisTcpOffloadReceiveHandler && e->a->ddi->up.NdisTcpOffloadSendComplete);
 	ddi_upload(e);
 	ddi_free(e);
 }
@@ -72,7 +75,8 @@ static void test_capabilities(void **state)
 
 	(void)state;
 	REQ("INI-01", c != NULL);
-	REQ("INI-03", c->Header.Type == NDIS_OBJECT_TYPE_DEFAULT && c->Header.Size == 0x14 && c->Header.Revision == 1);
+	REQ("INI-03", c->Header.Type == NDIS_OBJECT_TYPE_DEFAULT && c->Header.Size == 0x14 &&
+			      c->Header.Revision == 1);
 	REQ("INI-04", c->Encapsulation & NDIS_ENCAPSULATION_IEEE_802_3);
 	REQ("INI-05", c->SupportIPv4 == 1 && c->SupportIPv6 == 1);
 	REQ("INI-07", c->SupportSack == NDIS_OFFLOAD_SUPPORTED);
@@ -90,7 +94,8 @@ static void test_pools(void **state)
 	(void)state;
 	REQ("INI-31", d->chimney_pool && d->plain_pool && d->chimney_pool != d->plain_pool);
 	for (uint32_t i = 0; i < d->rx_count; i++)
-		assert_true(d->rx_lists[i].nbl->FirstNetBuffer && !d->rx_lists[i].nbl->FirstNetBuffer->Next);
+		assert_true(d->rx_lists[i].nbl->FirstNetBuffer &&
+			    !d->rx_lists[i].nbl->FirstNetBuffer->Next);
 	REQ("INI-32", d->plain_nbl->FirstNetBuffer && !d->plain_nbl->FirstNetBuffer->Next);
 	ddi_free(e);
 }
@@ -104,7 +109,8 @@ static void test_parameters(void **state)
 	(void)state;
 	assert_int_equal(q->ticks_per_second, 1000);
 	assert_int_equal(q->push_us, 500000);
-	REQ("INI-16", set(e, OID_TCP_CONNECTION_OFFLOAD_PARAMETERS, &p, sizeof(p)) == NDIS_STATUS_SUCCESS);
+	REQ("INI-16",
+	    set(e, OID_TCP_CONNECTION_OFFLOAD_PARAMETERS, &p, sizeof(p)) == NDIS_STATUS_SUCCESS);
 	REQ("INI-20", q->ticks_per_second == 100);
 	REQ("INI-21", q->ack_frequency == 4);
 	REQ("INI-22", q->delayed_ack_us == 50000);
@@ -115,7 +121,8 @@ static void test_parameters(void **state)
 	REQ("INI-29", q->nce_stale_ticks == 1500);
 	assert_int_equal(q->doubt_retransmissions, 3);
 	p.TcpPushTicks = p.TcpSwsPreventionTicks = 0;
-	assert_int_equal(set(e, OID_TCP_CONNECTION_OFFLOAD_PARAMETERS, &p, sizeof(p)), NDIS_STATUS_SUCCESS);
+	assert_int_equal(set(e, OID_TCP_CONNECTION_OFFLOAD_PARAMETERS, &p, sizeof(p)),
+			 NDIS_STATUS_SUCCESS);
 	assert_int_equal(q->push_us, 500000);
 	assert_int_equal(q->sws_us, 0);
 	ddi_free(e);
@@ -129,10 +136,12 @@ static void test_parameters_refused(void **state)
 
 	(void)state;
 	p.TicksPerSecond = 250;
-	assert_int_equal(set(e, OID_TCP_CONNECTION_OFFLOAD_PARAMETERS, &p, sizeof(p)), NDIS_STATUS_INVALID_PARAMETER);
+	assert_int_equal(set(e, OID_TCP_CONNECTION_OFFLOAD_PARAMETERS, &p, sizeof(p)),
+			 NDIS_STATUS_INVALID_PARAMETER);
 	p.TicksPerSecond = 10;
 	p.Encapsulation.IPv4.EncapsulationType = NDIS_ENCAPSULATION_IEEE_LLC_SNAP_ROUTED;
-	REQ("INI-19", set(e, OID_TCP_CONNECTION_OFFLOAD_PARAMETERS, &p, sizeof(p)) == NDIS_STATUS_NOT_SUPPORTED);
+	REQ("INI-19", set(e, OID_TCP_CONNECTION_OFFLOAD_PARAMETERS, &p, sizeof(p)) ==
+			      NDIS_STATUS_NOT_SUPPORTED);
 	assert_int_equal(e->a->params.ticks_per_second, 1000);
 	r.DATA.SET_INFORMATION.Oid = OID_TCP_CONNECTION_OFFLOAD_PARAMETERS;
 	r.DATA.SET_INFORMATION.InformationBuffer = &p;
@@ -158,7 +167,8 @@ static void test_use(void **state)
 	(void)state;
 	p.Encapsulation.IPv4.Enabled = NDIS_OFFLOAD_SET_OFF;
 	p.Encapsulation.IPv6.Enabled = NDIS_OFFLOAD_SET_NO_CHANGE;
-	assert_int_equal(set(e, OID_TCP_CONNECTION_OFFLOAD_PARAMETERS, &p, sizeof(p)), NDIS_STATUS_SUCCESS);
+	assert_int_equal(set(e, OID_TCP_CONNECTION_OFFLOAD_PARAMETERS, &p, sizeof(p)),
+			 NDIS_STATUS_SUCCESS);
 	REQ("INI-36", !e->a->ddi->used_v4 && e->a->ddi->used_v6);
 	ddi_free(e);
 }
@@ -166,7 +176,8 @@ static void test_use(void **state)
 static void test_administrator(void **state)
 {
 	struct ddi_env *e = ddi_new(NULL);
-	NDIS_OFFLOAD_PARAMETERS p = { .Header = { NDIS_OBJECT_TYPE_DEFAULT, NDIS_OFFLOAD_PARAMETERS_REVISION_1,
+	NDIS_OFFLOAD_PARAMETERS p = { .Header = { NDIS_OBJECT_TYPE_DEFAULT,
+						  NDIS_OFFLOAD_PARAMETERS_REVISION_1,
 						  NDIS_SIZEOF_OFFLOAD_PARAMETERS_REVISION_1 } };
 	NDIS_OID_REQUEST r = { .RequestType = NdisRequestSetInformation };
 
@@ -180,7 +191,7 @@ static void test_administrator(void **state)
 	ddi_run(e);
 	REQ("ADM-03", !e->a->ddi->offload_v4 && e->a->ddi->offload_v6);
 	REQ("ADM-07", ddi_nth(e, CALL_STATUS, 0)->status == NDIS_STATUS_OFFLOAD_RESUME &&
-		      e->resumed.SupportIPv4 == 0 && e->resumed.SupportIPv6 == 1);
+			      e->resumed.SupportIPv4 == 0 && e->resumed.SupportIPv6 == 1);
 	REQ("INI-30", nrt_adapter_offload(e->adapter, false)->SupportIPv4 == 0);
 	ddi_initiate(e, &e->neighbor.list);
 	REQ("ADM-09", e->path.list.Status == NDIS_STATUS_FAILURE);
@@ -240,7 +251,8 @@ static void test_lists_out_hold_the_adapter(void **state)
 	assert_int_equal(nrt_unbind(e->protocol_driver, "tgt0"), 0);
 	assert_int_equal(nrt_adapter_destroy(e->adapter), -EINPROGRESS);
 	REQ("RCV-44", tgt_adapter_find("tgt0") == e->a);
-	tgt_rx_lists_return(e->a, e->kept); /* the binding is gone, the list comes back all the same */
+	tgt_rx_lists_return(e->a,
+			    e->kept); /* the binding is gone, the list comes back all the same */
 	assert_int_equal(nrt_pump(), 0);
 	assert_null(tgt_adapter_find("tgt0"));
 	assert_null(nrt_adapter_find("tgt0"));
@@ -270,8 +282,11 @@ static void test_initialize_without_memory(void **state)
 {
 	struct ddi_env *e = ddi_new(NULL);
 	struct ddi_nic second = e->nic;
-	struct tgt_adapter_config config = { .name = "tgt1", .nic = &second.nic,
-					     .limits = { .tcp_entries = 4, .chunks = 8, .flow_catch_frames = 1 } };
+	struct tgt_adapter_config config = {
+		.name = "tgt1",
+		.nic = &second.nic,
+		.limits = { .tcp_entries = 4, .chunks = 8, .flow_catch_frames = 1 }
+	};
 	struct nrt_adapter_params params = { .name = "tgt1", .add_device_context = &config };
 	struct nrt_adapter *adapter = NULL;
 	unsigned int failures = 0;

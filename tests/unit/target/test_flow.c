@@ -43,7 +43,9 @@ static int teardown(void **state)
 
 static struct tgt_tuple tuple(uint32_t n)
 {
-	struct tgt_tuple t = { .local_port_be = htons(80), .remote_port_be = htons((uint16_t)(n % 7)), .v6 = n & 1 };
+	struct tgt_tuple t = { .local_port_be = htons(80),
+			       .remote_port_be = htons((uint16_t)(n % 7)),
+			       .v6 = n & 1 };
 
 	t.local[0] = 10;
 	t.remote[3] = (uint8_t)(n / 7);
@@ -109,10 +111,12 @@ static void see(void *ctx, const struct nic_rx_frame *frame)
 		assert_int_equal(tgt_flow_catch(s->again, s->flow, frame), 0);
 }
 
-static int catch(struct tgt_adapter *a, struct tgt_flow *f, uint8_t first, uint32_t len)
+static int catch (struct tgt_adapter *a, struct tgt_flow *f, uint8_t first, uint32_t len)
 {
 	static uint8_t data[9001];
-	struct nic_rx_frame frame = { .data = data, .len = len, .gso_size = first, .gso_type = NIC_GSO_TCP4 };
+	struct nic_rx_frame frame = {
+		.data = data, .len = len, .gso_size = first, .gso_type = NIC_GSO_TCP4
+	};
 
 	for (uint32_t i = 1; i < len; i++)
 		data[i] = (uint8_t)(i * 3);
@@ -130,12 +134,12 @@ static void test_catch(void **state)
 	assert_int_equal(tgt_flow_mark(a, &t, true), 0);
 	f = tgt_flow_find(a->flows, &t);
 	assert_int_equal(f->slot, TGT_FLOW_NO_CONN);
-	assert_int_equal(catch(a, f, 1, 60), 0);
-	assert_int_equal(catch(a, f, 2, 9000), 0);
-	assert_int_equal(catch(a, f, 3, 1), 0);
-	assert_int_equal(catch(a, f, 4, 9001), -ENOBUFS);
-	assert_int_equal(catch(a, f, 4, 10), 0);
-	assert_int_equal(catch(a, f, 5, 10), -ENOBUFS);
+	assert_int_equal(catch (a, f, 1, 60), 0);
+	assert_int_equal(catch (a, f, 2, 9000), 0);
+	assert_int_equal(catch (a, f, 3, 1), 0);
+	assert_int_equal(catch (a, f, 4, 9001), -ENOBUFS);
+	assert_int_equal(catch (a, f, 4, 10), 0);
+	assert_int_equal(catch (a, f, 5, 10), -ENOBUFS);
 	assert_int_equal(a->drops[TGT_DROP_CATCH_FULL], 2);
 	assert_int_equal(tgt_flow_caught(a->flows), 4);
 	assert_int_equal(tgt_flow_release(a, f, see, &s), 4);
@@ -157,8 +161,8 @@ static void test_catch_again(void **state)
 	assert_int_equal(tgt_flow_mark(a, &t, true), 0);
 	s.flow = tgt_flow_find(a->flows, &t);
 	s.again = a;
-	assert_int_equal(catch(a, s.flow, 1, 100), 0);
-	assert_int_equal(catch(a, s.flow, 2, 200), 0);
+	assert_int_equal(catch (a, s.flow, 1, 100), 0);
+	assert_int_equal(catch (a, s.flow, 2, 200), 0);
 	assert_int_equal(tgt_flow_release(a, s.flow, see, &s), 2);
 	s.again = NULL;
 	s.count = 0;
@@ -184,7 +188,7 @@ static void test_life(void **state)
 	tgt_flow_detach(a, &t);
 	f = tgt_flow_find(a->flows, &t);
 	assert_non_null(f);
-	assert_int_equal(catch(a, f, 1, 10), 0);
+	assert_int_equal(catch (a, f, 1, 10), 0);
 	tgt_flow_mark(a, &t, false); /* nobody took the frame: dropped, counted */
 	assert_null(tgt_flow_find(a->flows, &t));
 	assert_int_equal(tgt_flow_caught(a->flows), 0);

@@ -44,7 +44,8 @@ static void test_ipv4(void **state)
 		assert_true(nic_sim_csum_ok(f, &v));
 		REQ("STA-12", !memcmp(f + 6, own_mac, 6));
 		REQ("STA-41", !memcmp(f, e->neighbor.cached.DlDestinationAddress, 6) &&
-			      !memcmp(f + 26, e->path.local, 4) && !memcmp(f + 30, e->path.remote, 4));
+				      !memcmp(f + 26, e->path.local, 4) &&
+				      !memcmp(f + 30, e->path.remote, 4));
 		REQ("STA-23", v.src_port == 80 && v.dst_port == 4000);
 		REQ("IPI-06", get16(f + 20) == 0x4000);
 		REQ("IPI-01", get16(f + 20) == 0x4000);
@@ -196,8 +197,9 @@ static void test_vlan_send(void **state)
 	struct ddi_env *e = vlan_env(0, 5);
 
 	(void)state;
-	REQ("VLN-11", get16(e->nic.sent[0].data + 12) == 0x8100 && get16(e->nic.sent[0].data + 14) == 5 << 13 &&
-		      get16(e->nic.sent[0].data + 16) == 0x0800);
+	REQ("VLN-11", get16(e->nic.sent[0].data + 12) == 0x8100 &&
+			      get16(e->nic.sent[0].data + 14) == 5 << 13 &&
+			      get16(e->nic.sent[0].data + 16) == 0x0800);
 	REQ("VLN-19", (get16(e->nic.sent[0].data + 14) & 0xfff) == 0);
 	ddi_upload(e);
 	ddi_free(e);
@@ -242,13 +244,14 @@ static void test_vlan_receive(void **state)
 
 	(void)state;
 	REQ("VLN-14", received_with(e, -1, false) == 1 && received_with(e, 7, false) == 1 &&
-		      received_with(e, 8, true) == 1);
+			      received_with(e, 8, true) == 1);
 	ddi_upload(e);
 	ddi_free(e);
 	e = vlan_env(7, 0);
 	REQ("VLN-15", received_with(e, -1, false) == 0 && received_with(e, 8, false) == 0 &&
-		      received_with(e, 8, true) == 0 && received_with(e, 5 << 13 | 7, false) == 1 &&
-		      received_with(e, 7, true) == 1);
+			      received_with(e, 8, true) == 0 &&
+			      received_with(e, 5 << 13 | 7, false) == 1 &&
+			      received_with(e, 7, true) == 1);
 	assert_int_equal(e->a->drops[TGT_DROP_VLAN], 3);
 	assert_int_equal(e->nic.indicated_count, 0);
 	ddi_upload(e);
@@ -451,7 +454,8 @@ static void test_parser_bounds(void **state)
 		exact[bit / 8] ^= (uint8_t)(1u << bit % 8);
 		frame.data = exact;
 		frame.len = f->len;
-		assert_int_not_equal(tgt_frame_parse(&frame, &p), TGT_FRAME_SEGMENT); /* some checksum sees it */
+		assert_int_not_equal(tgt_frame_parse(&frame, &p),
+				     TGT_FRAME_SEGMENT); /* some checksum sees it */
 		frame.csum_trusted = true;
 		(void)tgt_frame_parse(&frame, &p);
 		free(exact);

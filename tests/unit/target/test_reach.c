@@ -33,7 +33,8 @@ static void test_deltas(void **state)
 	e->neighbor.delegated.NicReachabilityDelta = 700;
 	ddi_offload(e);
 	now = tgt_clock_ticks(e->a);
-	REQ("EVT-12", neighbor_of(e)->hrt_ticks == now - 700 && neighbor_of(e)->nrt_ticks == now - 700);
+	REQ("EVT-12",
+	    neighbor_of(e)->hrt_ticks == now - 700 && neighbor_of(e)->nrt_ticks == now - 700);
 	ddi_pass(e, 300000);
 	REQ("EVT-14", tgt_reach_hrd(e->a, neighbor_of(e)) == 1000);
 	ddi_upload(e);
@@ -48,10 +49,11 @@ static void test_wrap(void **state)
 
 	(void)state;
 	e->answer_hrd = 0xfffffff0; /* the first ACK finds the neighbor stale and asks */
-	e->neighbor.cached.HostReachabilityDelta = e->neighbor.delegated.NicReachabilityDelta = 0xfffffff0;
+	e->neighbor.cached.HostReachabilityDelta = e->neighbor.delegated.NicReachabilityDelta =
+		0xfffffff0;
 	ddi_offload(e);
 	REQ("EVT-15", tgt_reach_hrd(e->a, neighbor_of(e)) == 0xfffffff0 &&
-		      neighbor_of(e)->hrt_ticks == tgt_clock_ticks(e->a) + 16);
+			      neighbor_of(e)->hrt_ticks == tgt_clock_ticks(e->a) + 16);
 	ddi_upload(e);
 	ddi_free(e);
 }
@@ -70,17 +72,21 @@ static void test_question(void **state)
 	ddi_pass(e, 1000);
 	e->answer_hrd = 500;
 	b = send_ten(e);
-	REQ("EVT-18", ddi_count(e, CALL_OFFLOAD_EVENT) == 1 &&
-		      ddi_nth(e, CALL_OFFLOAD_EVENT, 0)->event == NeighborReachabilityQuery &&
-		      ddi_nth(e, CALL_OFFLOAD_EVENT, 0)->handle == &e->neighbor.handle);
-	REQ("EVT-19", e->asked_list.Header.Type == NeighborOffloadState && e->asked_list.Header.Revision == 1 &&
-		      e->asked_list.Header.Size == sizeof(e->asked_list) && !e->asked_list.DependentBlockList &&
-		      e->asked_list.Status == NDIS_STATUS_SUCCESS);
+	REQ("EVT-18",
+	    ddi_count(e, CALL_OFFLOAD_EVENT) == 1 &&
+		    ddi_nth(e, CALL_OFFLOAD_EVENT, 0)->event == NeighborReachabilityQuery &&
+		    ddi_nth(e, CALL_OFFLOAD_EVENT, 0)->handle == &e->neighbor.handle);
+	REQ("EVT-19", e->asked_list.Header.Type == NeighborOffloadState &&
+			      e->asked_list.Header.Revision == 1 &&
+			      e->asked_list.Header.Size == sizeof(e->asked_list) &&
+			      !e->asked_list.DependentBlockList &&
+			      e->asked_list.Status == NDIS_STATUS_SUCCESS);
 	REQ("EVT-32", !e->asked_list.NextBlock);
 	REQ("EVT-20", e->asked_cached.HostReachabilityDelta == 2001 &&
-		      e->asked_delegated.NicReachabilityDelta == 2001);
+			      e->asked_delegated.NicReachabilityDelta == 2001);
 	REQ("EVT-22", tgt_reach_hrd(e->a, neighbor_of(e)) == 500);
-	REQ("EVT-34", ddi_count(e, CALL_OFFLOAD_EVENT) == 1); /* HRT is young now: no second question */
+	REQ("EVT-34",
+	    ddi_count(e, CALL_OFFLOAD_EVENT) == 1); /* HRT is young now: no second question */
 	ddi_upload(e);
 	ddi_list_free(a);
 	ddi_list_free(b);
@@ -123,8 +129,9 @@ static void test_doubt(void **state)
 	e->a->params.doubt_retransmissions = 2;
 	a = send_ten(e);
 	ddi_pass(e, 20000000);
-	REQ("EVT-33", ddi_count(e, CALL_OFFLOAD_EVENT) >= 1 &&
-		      ddi_nth(e, CALL_OFFLOAD_EVENT, 0)->event == NeighborReachabilityInDoubt);
+	REQ("EVT-33",
+	    ddi_count(e, CALL_OFFLOAD_EVENT) >= 1 &&
+		    ddi_nth(e, CALL_OFFLOAD_EVENT, 0)->event == NeighborReachabilityInDoubt);
 	REQ("INI-25", ddi_nth(e, CALL_OFFLOAD_EVENT, 0)->handle == &e->neighbor.handle);
 	ddi_upload(e);
 	ddi_list_free(a);
@@ -134,8 +141,9 @@ static void test_doubt(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_deltas), cmocka_unit_test(test_wrap),  cmocka_unit_test(test_question),
-		cmocka_unit_test(test_progress), cmocka_unit_test(test_doubt),
+		cmocka_unit_test(test_deltas),   cmocka_unit_test(test_wrap),
+		cmocka_unit_test(test_question), cmocka_unit_test(test_progress),
+		cmocka_unit_test(test_doubt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,7 +76,8 @@ static void test_send_and_complete(void **state)
 	c = ddi_nth(e, CALL_SEND_DONE, 0);
 	assert_non_null(c);
 	REQ("SND-19", c->nbl == list && c->bytes == 1000 && c->status == OK);
-	REQ("SND-20", list->FirstNetBuffer->DataLength == 0 && list->FirstNetBuffer->DataOffset == 1000);
+	REQ("SND-20",
+	    list->FirstNetBuffer->DataLength == 0 && list->FirstNetBuffer->DataOffset == 1000);
 	ddi_list_free(list);
 	end(e);
 }
@@ -98,7 +99,8 @@ static void test_order(void **state)
 	ddi_ack(e, DDI_SND_UNA + 1700);
 	REQ("SND-21", ddi_count(e, CALL_SEND_DONE) == 3 && !ddi_nth(e, CALL_SEND_DONE, 1)->first &&
 			      !ddi_nth(e, CALL_SEND_DONE, 2)->first);
-	REQ("SND-24", ddi_nth(e, CALL_SEND_DONE, 0)->nbl == l[0] && ddi_nth(e, CALL_SEND_DONE, 2)->nbl == l[2]);
+	REQ("SND-24", ddi_nth(e, CALL_SEND_DONE, 0)->nbl == l[0] &&
+			      ddi_nth(e, CALL_SEND_DONE, 2)->nbl == l[2]);
 	ddi_ack(e, DDI_SND_UNA + 2000);
 	for (unsigned int i = 0; i < 4; i++)
 		ddi_list_free(l[i]);
@@ -115,8 +117,9 @@ static void test_psh(void **state)
 	(void)state;
 	for (unsigned int i = 0; i < e->nic.sent_count; i++) {
 		assert_true(ddi_view(e, i, &v));
-		REQ("SND-11", !!(v.flags & NIC_SIM_PSH) ==
-				      (v.payload_len && v.seq + v.payload_len == DDI_SND_UNA + 3000));
+		REQ("SND-11",
+		    !!(v.flags & NIC_SIM_PSH) ==
+			    (v.payload_len && v.seq + v.payload_len == DDI_SND_UNA + 3000));
 	}
 	ddi_ack(e, DDI_SND_UNA + 3000);
 	ddi_list_free(list);
@@ -126,7 +129,8 @@ static void test_psh(void **state)
 static void test_many_buffers(void **state)
 {
 	struct ddi_env *e = offloaded();
-	NET_BUFFER_LIST *list = pattern(0, 200), *second = pattern(200, 100), *third = pattern(300, 0);
+	NET_BUFFER_LIST *list = pattern(0, 200), *second = pattern(200, 100),
+			*third = pattern(300, 0);
 
 	(void)state;
 	list->FirstNetBuffer->Next = second->FirstNetBuffer;
@@ -175,7 +179,8 @@ static void test_more_than_fits(void **state)
 static void test_empty_request(void **state)
 {
 	struct ddi_env *e = offloaded();
-	NET_BUFFER_LIST *list = send_pattern(e, 0, 0), *data = send_pattern(e, 0, 10), *late = send_pattern(e, 10, 0);
+	NET_BUFFER_LIST *list = send_pattern(e, 0, 0), *data = send_pattern(e, 0, 10),
+			*late = send_pattern(e, 10, 0);
 
 	(void)state;
 	assert_int_equal(ddi_count(e, CALL_SEND_DONE), 1);
@@ -213,7 +218,10 @@ static void small_pool(struct tgt_adapter_config *config)
 	config->limits.chunks = 5;
 }
 
-/* Nothing in the pool and nothing on the way that would free any of it: the connection is offered for upload. */
+/*
+ * Nothing in the pool and nothing on the way that would free any of it: the connection is offered
+ * for upload.
+ */
 static void test_no_chunks(void **state)
 {
 	struct ddi_env *e = ddi_new(small_pool);
@@ -225,15 +233,18 @@ static void test_no_chunks(void **state)
 	for (unsigned int i = 0; i < 5; i++)
 		taken[i] = arena_take(e->a->arena, e->a->pool_chunk);
 	list = send_pattern(e, 0, 100);
-	REQ("OFF-33", ddi_count(e, CALL_EVENT) == 1 && ddi_nth(e, CALL_EVENT, 0)->event == TcpIndicateRetrieve &&
+	REQ("OFF-33", ddi_count(e, CALL_EVENT) == 1 &&
+			      ddi_nth(e, CALL_EVENT, 0)->event == TcpIndicateRetrieve &&
 			      ddi_nth(e, CALL_EVENT, 0)->info == UploadRequested);
 	late = send_pattern(e, 100, 100);
-	REQ("OFF-34", ddi_nth(e, CALL_SEND_DONE, 0)->nbl == late &&
-			      ddi_nth(e, CALL_SEND_DONE, 0)->status == NDIS_STATUS_UPLOAD_IN_PROGRESS);
+	REQ("OFF-34",
+	    ddi_nth(e, CALL_SEND_DONE, 0)->nbl == late &&
+		    ddi_nth(e, CALL_SEND_DONE, 0)->status == NDIS_STATUS_UPLOAD_IN_PROGRESS);
 	for (unsigned int i = 0; i < 5; i++)
 		arena_give(e->a->arena, e->a->pool_chunk, taken[i]);
 	ddi_upload(e);
-	REQ("BUF-22", e->tcp.list.NetBufferListChain == list && e->tcp.delegated.SendDataHead == list &&
+	REQ("BUF-22", e->tcp.list.NetBufferListChain == list &&
+			      e->tcp.delegated.SendDataHead == list &&
 			      e->tcp.delegated.SendDataTail == list);
 	ddi_list_free(list);
 	ddi_list_free(late);
@@ -270,7 +281,8 @@ static void test_backlog(void **state)
 
 static void disconnect(struct ddi_env *e, NET_BUFFER_LIST *list, ULONG flags)
 {
-	assert_int_equal(NdisOffloadTcpDisconnect(&e->tcp.handle, list, flags), NDIS_STATUS_PENDING);
+	assert_int_equal(NdisOffloadTcpDisconnect(&e->tcp.handle, list, flags),
+			 NDIS_STATUS_PENDING);
 	ddi_run(e);
 }
 
@@ -290,7 +302,8 @@ static void test_graceful(void **state)
 	ddi_ack(e, DDI_SND_UNA + 801);
 	REQ("DIS-18", ddi_nth(e, CALL_DISCONNECT_DONE, 0)->bytes == 300 &&
 			      last->FirstNetBuffer->DataLength == 0);
-	REQ("DIS-19", ddi_nth(e, CALL_DISCONNECT_DONE, 0)->nbl == last && ddi_count(e, CALL_DISCONNECT_DONE) == 1 &&
+	REQ("DIS-19", ddi_nth(e, CALL_DISCONNECT_DONE, 0)->nbl == last &&
+			      ddi_count(e, CALL_DISCONNECT_DONE) == 1 &&
 			      ddi_count(e, CALL_SEND_DONE) == 1);
 	assert_int_equal(ddi_nth(e, CALL_DISCONNECT_DONE, 0)->status, OK);
 	REQ("DIS-13", tgt_io_conn(ddi_io(e))->state == TGT_FIN_WAIT_2);
@@ -311,7 +324,8 @@ static void test_graceful_order(void **state)
 	(void)state;
 	disconnect(e, last, TCP_DISCONNECT_GRACEFUL_CLOSE);
 	ddi_ack(e, DDI_SND_UNA + 501);
-	REQ("DIS-14", ddi_count(e, CALL_SEND_DONE) == 1 && ddi_count(e, CALL_DISCONNECT_DONE) == 1 &&
+	REQ("DIS-14", ddi_count(e, CALL_SEND_DONE) == 1 &&
+			      ddi_count(e, CALL_DISCONNECT_DONE) == 1 &&
 			      ddi_index(e, ddi_nth(e, CALL_SEND_DONE, 0)) <
 				      ddi_index(e, ddi_nth(e, CALL_DISCONNECT_DONE, 0)));
 	ddi_list_free(data);
@@ -328,9 +342,10 @@ static void test_graceful_uploaded(void **state)
 	disconnect(e, last, TCP_DISCONNECT_GRACEFUL_CLOSE);
 	ddi_ack(e, DDI_SND_UNA + 600);
 	ddi_upload(e);
-	REQ("DIS-16", ddi_nth(e, CALL_DISCONNECT_DONE, 0)->status == NDIS_STATUS_UPLOAD_IN_PROGRESS &&
-			      ddi_nth(e, CALL_DISCONNECT_DONE, 0)->bytes == 100 &&
-			      last->FirstNetBuffer->DataLength == 200);
+	REQ("DIS-16",
+	    ddi_nth(e, CALL_DISCONNECT_DONE, 0)->status == NDIS_STATUS_UPLOAD_IN_PROGRESS &&
+		    ddi_nth(e, CALL_DISCONNECT_DONE, 0)->bytes == 100 &&
+		    last->FirstNetBuffer->DataLength == 200);
 	assert_null(e->tcp.list.NetBufferListChain);
 	assert_int_equal(e->tcp.delegated.State, TcpConnectionFinWait1);
 	ddi_list_free(data);
@@ -343,15 +358,17 @@ static void test_graceful_uploaded(void **state)
 static void test_abortive(void **state)
 {
 	struct ddi_env *e = offloaded();
-	NET_BUFFER_LIST *data = send_pattern(e, 0, 500), *list = ddi_buffer(0), *post = ddi_buffer(100), *late;
+	NET_BUFFER_LIST *data = send_pattern(e, 0, 500), *list = ddi_buffer(0),
+			*post = ddi_buffer(100), *late;
 	struct nic_sim_view v;
 
 	(void)state;
 	NdisOffloadTcpReceive(&e->tcp.handle, post);
 	ddi_run(e);
 	ddi_ack(e, DDI_SND_UNA + 200);
-	assert_int_equal(NdisOffloadTcpDisconnect(&e->tcp.handle, list, TCP_DISCONNECT_ABORTIVE_CLOSE),
-			 NDIS_STATUS_PENDING);
+	assert_int_equal(
+		NdisOffloadTcpDisconnect(&e->tcp.handle, list, TCP_DISCONNECT_ABORTIVE_CLOSE),
+		NDIS_STATUS_PENDING);
 	ddi_segment(e, ddi_rcv_nxt(e), DDI_SND_UNA + 200, NIC_SIM_ACK, "late data", 9);
 	e->nic.sent_count = 0;
 	ddi_run(e);
@@ -363,8 +380,9 @@ static void test_abortive(void **state)
 				      ddi_index(e, ddi_nth(e, CALL_DISCONNECT_DONE, 0)));
 	REQ("DIS-09", ddi_nth(e, CALL_DISCONNECT_DONE, 0)->status == OK &&
 			      ddi_nth(e, CALL_DISCONNECT_DONE, 0)->nbl == list);
-	REQ("RCV-19", ddi_nth(e, CALL_RECEIVE_DONE, 0)->nbl == post &&
-			      ddi_nth(e, CALL_RECEIVE_DONE, 0)->status == NDIS_STATUS_REQUEST_ABORTED);
+	REQ("RCV-19",
+	    ddi_nth(e, CALL_RECEIVE_DONE, 0)->nbl == post &&
+		    ddi_nth(e, CALL_RECEIVE_DONE, 0)->status == NDIS_STATUS_REQUEST_ABORTED);
 	late = send_pattern(e, 0, 5);
 	REQ("SND-23", ddi_nth(e, CALL_SEND_DONE, 1)->nbl == late &&
 			      ddi_nth(e, CALL_SEND_DONE, 1)->status == NDIS_STATUS_REQUEST_ABORTED);
@@ -430,7 +448,8 @@ static void test_abortive_device_full(void **state)
 static void test_peer_reset(void **state)
 {
 	struct ddi_env *e = offloaded();
-	NET_BUFFER_LIST *data = send_pattern(e, 0, 500), *last = pattern(500, 10), *post = ddi_buffer(100);
+	NET_BUFFER_LIST *data = send_pattern(e, 0, 500), *last = pattern(500, 10),
+			*post = ddi_buffer(100);
 
 	(void)state;
 	NdisOffloadTcpReceive(&e->tcp.handle, post);
@@ -440,9 +459,10 @@ static void test_peer_reset(void **state)
 	ddi_run(e);
 	REQ("DIS-25", ddi_nth(e, CALL_EVENT, 0)->event == TcpIndicateAbort);
 	REQ("BRA-02", ddi_nth(e, CALL_EVENT, 0)->handle == &e->tcp.handle);
-	REQ("DIS-27", ddi_nth(e, CALL_SEND_DONE, 0)->status == NDIS_STATUS_REQUEST_ABORTED &&
-			      ddi_nth(e, CALL_RECEIVE_DONE, 0)->status == NDIS_STATUS_REQUEST_ABORTED &&
-			      ddi_nth(e, CALL_DISCONNECT_DONE, 0)->status == NDIS_STATUS_REQUEST_ABORTED);
+	REQ("DIS-27",
+	    ddi_nth(e, CALL_SEND_DONE, 0)->status == NDIS_STATUS_REQUEST_ABORTED &&
+		    ddi_nth(e, CALL_RECEIVE_DONE, 0)->status == NDIS_STATUS_REQUEST_ABORTED &&
+		    ddi_nth(e, CALL_DISCONNECT_DONE, 0)->status == NDIS_STATUS_REQUEST_ABORTED);
 	REQ("SND-17", ddi_nth(e, CALL_SEND_DONE, 0)->nbl == data);
 	REQ("DIS-17", ddi_nth(e, CALL_DISCONNECT_DONE, 0)->nbl == last);
 	REQ("DIS-30", ddi_nth(e, CALL_RECEIVE_DONE, 0)->bytes == 30);
@@ -457,7 +477,8 @@ static void test_peer_reset(void **state)
 
 /* ---- forwarded segments ---- */
 
-static NET_BUFFER_LIST *segment(struct ddi_env *e, uint32_t seq, const void *data, uint32_t len, uint32_t piece)
+static NET_BUFFER_LIST *segment(struct ddi_env *e, uint32_t seq, const void *data, uint32_t len,
+				uint32_t piece)
 {
 	uint8_t tcp[200] = { 0 };
 	uint32_t v;
@@ -478,16 +499,20 @@ static NET_BUFFER_LIST *segment(struct ddi_env *e, uint32_t seq, const void *dat
 static void test_forward(void **state)
 {
 	struct ddi_env *e = offloaded();
-	NET_BUFFER_LIST *a = segment(e, DDI_RCV_NXT, "hello ", 6, 1000), *b = segment(e, DDI_RCV_NXT + 6, "world", 5, 7);
+	NET_BUFFER_LIST *a = segment(e, DDI_RCV_NXT, "hello ", 6, 1000),
+			*b = segment(e, DDI_RCV_NXT + 6, "world", 5, 7);
 	NET_BUFFER_LIST *bad = ddi_list("short", 5);
 
 	(void)state;
-	assert_int_equal(NdisOffloadTcpForward(&e->tcp.handle, ddi_chain(a, ddi_chain(b, bad))), NDIS_STATUS_PENDING);
+	assert_int_equal(NdisOffloadTcpForward(&e->tcp.handle, ddi_chain(a, ddi_chain(b, bad))),
+			 NDIS_STATUS_PENDING);
 	REQ("FWD-08", ddi_count(e, CALL_FORWARD_DONE) == 0);
 	ddi_run(e);
 	REQ("FWD-07", e->received_bytes == 11 && !memcmp(e->received, "hello world", 11));
-	REQ("FWD-09", ddi_count(e, CALL_FORWARD_DONE) == 3 && !ddi_nth(e, CALL_FORWARD_DONE, 2)->first);
-	REQ("FWD-10", ddi_nth(e, CALL_FORWARD_DONE, 0)->status == OK && ddi_nth(e, CALL_FORWARD_DONE, 1)->status == OK);
+	REQ("FWD-09",
+	    ddi_count(e, CALL_FORWARD_DONE) == 3 && !ddi_nth(e, CALL_FORWARD_DONE, 2)->first);
+	REQ("FWD-10", ddi_nth(e, CALL_FORWARD_DONE, 0)->status == OK &&
+			      ddi_nth(e, CALL_FORWARD_DONE, 1)->status == OK);
 	ddi_list_free(a);
 	ddi_list_free(b);
 	ddi_list_free(bad);
@@ -497,7 +522,8 @@ static void test_forward(void **state)
 static void test_forward_refused(void **state)
 {
 	struct ddi_env *e = offloaded();
-	NET_BUFFER_LIST *a = segment(e, DDI_RCV_NXT, "a", 1, 100), *b = segment(e, DDI_RCV_NXT, "b", 1, 100);
+	NET_BUFFER_LIST *a = segment(e, DDI_RCV_NXT, "a", 1, 100),
+			*b = segment(e, DDI_RCV_NXT, "b", 1, 100);
 	struct tgt_tuple tuple = ddi_io(e)->tuple;
 
 	(void)state;

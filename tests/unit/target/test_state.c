@@ -14,14 +14,16 @@
 
 static struct tgt_adapter adapter(uint32_t ticks_per_second, uint64_t now_us)
 {
-	return (struct tgt_adapter){ .now_us = now_us, .params = { .ticks_per_second = ticks_per_second } };
+	return (struct tgt_adapter){ .now_us = now_us,
+				     .params = { .ticks_per_second = ticks_per_second } };
 }
 
 static void randomise(struct nic_sim_rng *rng, TCP_OFFLOAD_STATE_DELEGATED *d)
 {
-	static const TCP_OFFLOAD_CONNECTION_STATE states[] = { TcpConnectionEstablished, TcpConnectionFinWait1,
-							       TcpConnectionFinWait2, TcpConnectionCloseWait,
-							       TcpConnectionClosing, TcpConnectionLastAck };
+	static const TCP_OFFLOAD_CONNECTION_STATE states[] = {
+		TcpConnectionEstablished, TcpConnectionFinWait1, TcpConnectionFinWait2,
+		TcpConnectionCloseWait,   TcpConnectionClosing,  TcpConnectionLastAck
+	};
 	uint8_t *p = (uint8_t *)d;
 
 	for (size_t i = 0; i < sizeof(*d); i++)
@@ -39,7 +41,9 @@ static void randomise(struct nic_sim_rng *rng, TCP_OFFLOAD_STATE_DELEGATED *d)
 		d->Retransmit.TimeoutDelta = 0;
 }
 
-/* In and out again at the same instant: every value is the same, in each of the three tick rates. */
+/*
+ * In and out again at the same instant: every value is the same, in each of the three tick rates.
+ */
 static void test_round_trip(void **state)
 {
 	static const uint32_t rates[] = { 10, 100, 1000 };
@@ -71,7 +75,8 @@ static void test_round_trip(void **state)
 		REQ("STA-31", out.SRtt == in.SRtt && out.RttVar == in.RttVar);
 		assert_int_equal(out.TsRecent, in.TsRecent);
 		REQ("TSP-05", out.TsTime == in.TsTime);
-		assert_int_equal(out.TsRecentAge, in.TsRecentAge == 0xffffffff ? 0xfffffffe : in.TsRecentAge);
+		assert_int_equal(out.TsRecentAge,
+				 in.TsRecentAge == 0xffffffff ? 0xfffffffe : in.TsRecentAge);
 		REQ("STA-33", out.TotalRT == in.TotalRT);
 		assert_int_equal(out.DupAckCount, in.DupAckCount);
 		assert_int_equal(out.SndWndProbeCount, in.SndWndProbeCount);
@@ -101,7 +106,9 @@ static void test_rtt_limits(void **state)
 {
 	struct tgt_adapter a = adapter(10, 1000);
 	TCP_OFFLOAD_STATE_DELEGATED d = { .Header = { .Length = sizeof(d) } };
-	struct tgt_conn conn = { .srtt_us8 = 8 * 50, .rttvar_us4 = 4 * 20, .state = TGT_ESTABLISHED };
+	struct tgt_conn conn = { .srtt_us8 = 8 * 50,
+				 .rttvar_us4 = 4 * 20,
+				 .state = TGT_ESTABLISHED };
 
 	(void)state;
 	tgt_delegated_to_ddi(&a, &conn, &d);
@@ -121,11 +128,15 @@ static void test_rtt_limits(void **state)
 	assert_int_equal(conn.srtt_us8, 0xffffffff);
 }
 
-/* The published example: host 100, target clock 200, delta -100; the clock reads 250 at upload: 150 goes back. */
+/*
+ * The published example: host 100, target clock 200, delta -100; the clock reads 250 at upload: 150
+ * goes back.
+ */
 static void test_timestamps(void **state)
 {
 	struct tgt_adapter a = adapter(1000, 200000);
-	TCP_OFFLOAD_STATE_DELEGATED d = { .Header = { .Length = sizeof(d) }, .State = TcpConnectionEstablished };
+	TCP_OFFLOAD_STATE_DELEGATED d = { .Header = { .Length = sizeof(d) },
+					  .State = TcpConnectionEstablished };
 	struct tgt_conn conn = { 0 };
 
 	(void)state;
@@ -145,7 +156,8 @@ static void test_timestamps(void **state)
 static void test_ts_recent_unknown(void **state)
 {
 	struct tgt_adapter a = adapter(1000, 5000);
-	TCP_OFFLOAD_STATE_DELEGATED d = { .Header = { .Length = sizeof(d) }, .State = TcpConnectionEstablished };
+	TCP_OFFLOAD_STATE_DELEGATED d = { .Header = { .Length = sizeof(d) },
+					  .State = TcpConnectionEstablished };
 	struct tgt_conn conn = { 0 };
 
 	(void)state;
@@ -172,7 +184,9 @@ static void test_rounding(void **state)
 {
 	struct tgt_adapter a = adapter(100, 0);
 	TCP_OFFLOAD_STATE_DELEGATED d = { .Header = { .Length = sizeof(d) } };
-	struct tgt_conn conn = { .state = TGT_ESTABLISHED, .rexmt_left_us = 10001, .ka_left_us = 0 };
+	struct tgt_conn conn = { .state = TGT_ESTABLISHED,
+				 .rexmt_left_us = 10001,
+				 .ka_left_us = 0 };
 
 	(void)state;
 	tgt_delegated_to_ddi(&a, &conn, &d);
@@ -193,7 +207,8 @@ static void test_constants(void **state)
 	REQ("STA-46", conn.scaling == 0);
 	in.Flags = TCP_FLAG_WINDOW_SCALING_ENABLED | TCP_FLAG_TIMESTAMP_ENABLED;
 	tgt_const_from_ddi(&conn, &in);
-	assert_true(conn.snd_wscale == 7 && conn.rcv_wscale == 9 && conn.options == TGT_OPT_TIMESTAMP);
+	assert_true(conn.snd_wscale == 7 && conn.rcv_wscale == 9 &&
+		    conn.options == TGT_OPT_TIMESTAMP);
 	tgt_const_to_ddi(&conn, &out);
 	assert_int_equal(out.Flags, in.Flags);
 	in.Flags = TCP_FLAG_WINDOW_SCALING_ENABLED; /* agreed, with zero both ways */
@@ -286,11 +301,11 @@ static void test_block_states(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_clock_rates),
-		cmocka_unit_test(test_rtt_limits),  cmocka_unit_test(test_timestamps),
+		cmocka_unit_test(test_round_trip),        cmocka_unit_test(test_clock_rates),
+		cmocka_unit_test(test_rtt_limits),        cmocka_unit_test(test_timestamps),
 		cmocka_unit_test(test_ts_recent_unknown), cmocka_unit_test(test_rounding),
-		cmocka_unit_test(test_constants),   cmocka_unit_test(test_max_rt),
-		cmocka_unit_test(test_neighbor),    cmocka_unit_test(test_block_states),
+		cmocka_unit_test(test_constants),         cmocka_unit_test(test_max_rt),
+		cmocka_unit_test(test_neighbor),          cmocka_unit_test(test_block_states),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,7 +94,8 @@ static void test_groups(void **state)
 	ddi_tree(e);
 	ddi_offload(e);
 	ddi_data(e, 10, true);
-	REQ("STT-02", query(e, OID_TCP6_OFFLOAD_STATS, &t, sizeof(t)) == NDIS_STATUS_SUCCESS && t.InSegments == 1);
+	REQ("STT-02", query(e, OID_TCP6_OFFLOAD_STATS, &t, sizeof(t)) == NDIS_STATUS_SUCCESS &&
+			      t.InSegments == 1);
 	assert_int_equal(query(e, OID_IP6_OFFLOAD_STATS, &i, sizeof(i)), NDIS_STATUS_SUCCESS);
 	assert_int_equal(i.InOctets, 10 + 60);
 	REQ("STT-05", tcp4(e).InSegments == 0 && ip4(e).InReceives == 0);
@@ -133,7 +134,8 @@ static void test_truncated(void **state)
 	f = ddi_segment(e, DDI_RCV_NXT, DDI_SND_UNA, NIC_SIM_ACK, "abcdef", 6);
 	f->len -= 2;
 	ddi_run(e);
-	REQ("STT-13", ip4(e).InTruncatedPackets == 1 && ip4(e).InReceives == 1 && e->nic.indicated_count == 0);
+	REQ("STT-13", ip4(e).InTruncatedPackets == 1 && ip4(e).InReceives == 1 &&
+			      e->nic.indicated_count == 0);
 	ddi_upload(e);
 	ddi_free(e);
 }
@@ -165,7 +167,8 @@ static void test_corrupt_indicated(void **state)
 	bad_tcp(e);
 	bad_ip(e);
 	REQ("STT-22", e->nic.indicated_count == 2);
-	REQ("STT-23", tcp4(e).InErrors == 0 && ip4(e).InHeaderErrors == 0 && tcp4(e).InSegments == 0);
+	REQ("STT-23",
+	    tcp4(e).InErrors == 0 && ip4(e).InHeaderErrors == 0 && tcp4(e).InSegments == 0);
 	ddi_upload(e);
 	ddi_free(e);
 }
@@ -182,12 +185,14 @@ static void test_corrupt_dropped(void **state)
 	(void)state;
 	bad_tcp(e);
 	bad_ip(e);
-	REQ("STT-25", e->nic.indicated_count == 2 && tcp4(e).InErrors == 0 && ip4(e).InHeaderErrors == 0);
+	REQ("STT-25",
+	    e->nic.indicated_count == 2 && tcp4(e).InErrors == 0 && ip4(e).InHeaderErrors == 0);
 	REQ("STT-26", ip4(e).InHeaderErrors == 0);
 	ddi_offload(e);
 	bad_tcp(e);
 	bad_ip(e);
-	REQ("STT-24", e->nic.indicated_count == 0 && tcp4(e).InErrors == 1 && ip4(e).InHeaderErrors == 1);
+	REQ("STT-24",
+	    e->nic.indicated_count == 0 && tcp4(e).InErrors == 1 && ip4(e).InHeaderErrors == 1);
 	REQ("STT-12", ip4(e).InHeaderErrors == 1);
 	REQ("STT-20", tcp4(e).InErrors == 1);
 	ddi_upload(e);
@@ -216,8 +221,8 @@ static void test_no_route(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_counting),	  cmocka_unit_test(test_groups),
-		cmocka_unit_test(test_not_counted),	  cmocka_unit_test(test_truncated),
+		cmocka_unit_test(test_counting),          cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_not_counted),       cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_corrupt_indicated), cmocka_unit_test(test_corrupt_dropped),
 		cmocka_unit_test(test_no_route),
 	};

@@ -52,18 +52,23 @@ static void test_walk_is_depth_first(void **state)
 	(void)state;
 	plant(&f);
 	ddi_initiate(e, &f.n1.list);
-	REQ("OFF-03", slot(&f.n1.handle) < slot(&f.n2.handle) && slot(&f.p1.handle) < slot(&f.p2.handle) &&
-		      slot(&f.p2.handle) < slot(&f.p3.handle) && slot(&f.t1.handle) < slot(&f.t2.handle) &&
-		      slot(&f.t2.handle) < slot(&f.t3.handle) && slot(&f.t3.handle) < slot(&f.t4.handle) &&
-		      slot(&f.t4.handle) < slot(&f.t5.handle));
+	REQ("OFF-03", slot(&f.n1.handle) < slot(&f.n2.handle) &&
+			      slot(&f.p1.handle) < slot(&f.p2.handle) &&
+			      slot(&f.p2.handle) < slot(&f.p3.handle) &&
+			      slot(&f.t1.handle) < slot(&f.t2.handle) &&
+			      slot(&f.t2.handle) < slot(&f.t3.handle) &&
+			      slot(&f.t3.handle) < slot(&f.t4.handle) &&
+			      slot(&f.t4.handle) < slot(&f.t5.handle));
 	REQ("BLK-09", f.n1.list.Status == OK && f.n2.list.Status == OK && f.p1.list.Status == OK &&
-		      f.p2.list.Status == OK && f.p3.list.Status == OK && f.t1.list.Status == OK &&
-		      f.t5.list.Status == OK);
+			      f.p2.list.Status == OK && f.p3.list.Status == OK &&
+			      f.t1.list.Status == OK && f.t5.list.Status == OK);
 	ddi_terminate(e, &f.n1.list);
 	ddi_free(e);
 }
 
-/* T3 hangs under P2, which comes before N2: with room for three connections T4 and T5 fail, not T3. */
+/*
+ * T3 hangs under P2, which comes before N2: with room for three connections T4 and T5 fail, not T3.
+ */
 static void three_connections(struct tgt_adapter_config *config)
 {
 	config->limits.tcp_entries = 3;
@@ -77,7 +82,8 @@ static void test_dependents_before_next(void **state)
 	(void)state;
 	plant(&f);
 	ddi_initiate(e, &f.n1.list);
-	REQ("OFF-02", f.t3.list.Status == OK && f.t4.list.Status == NDIS_STATUS_OFFLOAD_TCP_ENTRIES);
+	REQ("OFF-02",
+	    f.t3.list.Status == OK && f.t4.list.Status == NDIS_STATUS_OFFLOAD_TCP_ENTRIES);
 	REQ("OFF-10", f.t5.list.Status == NDIS_STATUS_OFFLOAD_TCP_ENTRIES);
 	REQ("OFF-07", f.p3.list.Status == PARTIAL);
 	REQ("OFF-37", f.n2.list.Status == OK); /* the path's own state is offloaded */
@@ -121,7 +127,8 @@ static void test_failed_root_ends_everything(void **state)
 	f.n1.constant.DlSourceAddress[5] = 9;
 	ddi_initiate(e, &f.n1.list);
 	REQ("OFF-13", f.n1.list.Status == NDIS_STATUS_OFFLOAD_HW_ADDRESS_ENTRIES);
-	REQ("OFF-20", f.n2.list.Status == FAILED && f.p1.list.Status == FAILED && f.t5.list.Status == FAILED);
+	REQ("OFF-20",
+	    f.n2.list.Status == FAILED && f.p1.list.Status == FAILED && f.t5.list.Status == FAILED);
 	ddi_free(e);
 }
 
@@ -206,9 +213,10 @@ static void test_receive_buffers(void **state)
 
 static void test_unsuitable(void **state)
 {
-	static const TCP_OFFLOAD_CONNECTION_STATE bad[] = { TcpConnectionClosed, TcpConnectionListen,
-							    TcpConnectionSynSent, TcpConnectionSynRcvd,
-							    TcpConnectionTimeWait };
+	static const TCP_OFFLOAD_CONNECTION_STATE bad[] = {
+		TcpConnectionClosed, TcpConnectionListen, TcpConnectionSynSent,
+		TcpConnectionSynRcvd, TcpConnectionTimeWait
+	};
 	struct ddi_env *e = ddi_new(NULL);
 
 	(void)state;
@@ -257,16 +265,17 @@ static void test_documented_partial_case(void **state)
 	f.p2.list.DependentBlockList = &f.t3.list;
 	ddi_initiate(e, &f.n1.list);
 	REQ("OFF-09", f.t2.list.Status == NDIS_STATUS_RESOURCES);
-	REQ("OFF-23", f.n1.list.Status == PARTIAL && f.p1.list.Status == PARTIAL && f.t1.list.Status == OK &&
-			      f.p2.list.Status == FAILED && f.t3.list.Status == FAILED);
+	REQ("OFF-23", f.n1.list.Status == PARTIAL && f.p1.list.Status == PARTIAL &&
+			      f.t1.list.Status == OK && f.p2.list.Status == FAILED &&
+			      f.t3.list.Status == FAILED);
 	ddi_terminate(e, &f.n1.list);
 	ddi_free(e);
 }
 
 /* ---- linkers and placeholders ---- */
 
-static void reference(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list, UCHAR type, NDIS_OFFLOAD_HANDLE *handle,
-		      NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *dependents)
+static void reference(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list, UCHAR type,
+		      NDIS_OFFLOAD_HANDLE *handle, NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *dependents)
 {
 	memset(list, 0, sizeof(*list));
 	list->Header.Type = type;
@@ -289,8 +298,9 @@ static void test_linkers(void **state)
 	reference(&path, Ip4OffloadState, &e->path.handle, &t[0].list);
 	reference(&neighbor, NeighborOffloadState, &e->neighbor.handle, &path);
 	ddi_initiate(e, &neighbor);
-	REQ("BLK-25", t[0].list.Status == OK && ddi_io_of(e, &t[0]) && tgt_io_conn(ddi_io_of(e, &t[0]))->path ==
-			      tgt_io_conn(ddi_io(e))->path);
+	REQ("BLK-25",
+	    t[0].list.Status == OK && ddi_io_of(e, &t[0]) &&
+		    tgt_io_conn(ddi_io_of(e, &t[0]))->path == tgt_io_conn(ddi_io(e))->path);
 	REQ("BLK-28", path.Status == OK && neighbor.Status == OK);
 	t[1].list.NextBlock = &t[2].list;
 	reference(&path, Ip4OffloadState, &e->path.handle, &t[1].list);
@@ -386,8 +396,9 @@ static void test_reserved_members(void **state)
 	b->ProtocolReserved[1] = b->ImReserved[1] = &e->tcp;
 	b->SourceHandle = &e->path;
 	ddi_initiate(e, &e->neighbor.list);
-	REQ("BLK-12", b->ProtocolReserved[0] == e && b->ProtocolReserved[1] == &e->tcp && b->ImReserved[0] == e &&
-			      b->ImReserved[1] == &e->tcp && b->SourceHandle == &e->path);
+	REQ("BLK-12", b->ProtocolReserved[0] == e && b->ProtocolReserved[1] == &e->tcp &&
+			      b->ImReserved[0] == e && b->ImReserved[1] == &e->tcp &&
+			      b->SourceHandle == &e->path);
 	ddi_upload(e);
 	ddi_free(e);
 }
@@ -408,7 +419,8 @@ static void test_context_areas(void **state)
 	REQ("STA-36", t->ndis_handle == &e->tcp.handle && n->ndis_handle == &e->neighbor.handle);
 	REQ("STA-37", p->ndis_handle == &e->path.handle);
 	REQ("STA-47", p->ndis_handle == &e->path.handle);
-	REQ("STA-40", tgt_path_of(e->a, t->state) == p->state && tgt_neighbor_of(e->a, p->state) == n->state);
+	REQ("STA-40",
+	    tgt_path_of(e->a, t->state) == p->state && tgt_neighbor_of(e->a, p->state) == n->state);
 	ddi_upload(e);
 	ddi_free(e);
 }
@@ -434,7 +446,8 @@ static void test_vlan_zero_interface(void **state)
 	struct ddi_neighbor_block b[5];
 
 	(void)state;
-	REQ("VLN-06", try_vlan(e, &b[0], 7) == OK && try_vlan(e, &b[1], 8) == OK && try_vlan(e, &b[2], 0) == OK);
+	REQ("VLN-06", try_vlan(e, &b[0], 7) == OK && try_vlan(e, &b[1], 8) == OK &&
+			      try_vlan(e, &b[2], 0) == OK);
 	REQ("VLN-05", try_vlan(e, &b[3], 9) == NDIS_STATUS_OFFLOAD_VLAN_ENTRIES);
 	REQ("VLN-01", try_vlan(e, &b[4], 8) == OK); /* one that is there already needs no room */
 	ddi_terminate(e, &b[0].list);
@@ -466,7 +479,8 @@ static void test_vlan_interface(void **state)
 
 static void test_keywords(void **state)
 {
-	const struct nrt_keyword off[] = { { "*TCPConnectionOffloadIPv4", 0 }, { "*TCPConnectionOffloadIPv6", 1 } };
+	const struct nrt_keyword off[] = { { "*TCPConnectionOffloadIPv4", 0 },
+					   { "*TCPConnectionOffloadIPv6", 1 } };
 	struct ddi_env *e = ddi_new_keywords(NULL, off, 2);
 	const NDIS_TCP_CONNECTION_OFFLOAD *now = nrt_adapter_offload(e->adapter, false);
 	const NDIS_TCP_CONNECTION_OFFLOAD *hardware = nrt_adapter_offload(e->adapter, true);
@@ -509,7 +523,8 @@ static void test_buffered_data(void **state)
 	list = ddi_buffer(1000);
 	NdisOffloadTcpReceive(&e->tcp.handle, list);
 	ddi_run(e);
-	REQ("BUF-06", ddi_count(e, CALL_RECEIVE_DONE) == 1 && !memcmp(ddi_list_memory(list), bytes, 1000));
+	REQ("BUF-06",
+	    ddi_count(e, CALL_RECEIVE_DONE) == 1 && !memcmp(ddi_list_memory(list), bytes, 1000));
 	REQ("BUF-07", ddi_count(e, CALL_INDICATE) == 1);
 	REQ("BUF-03", e->received_bytes == 2010 && !memcmp(e->received, bytes + 1000, 2000));
 	REQ("BUF-08", e->received[2000] == ddi_byte(0) && ddi_count(e, CALL_RECEIVE_DONE) == 1);
@@ -548,7 +563,10 @@ static void test_send_data(void **state)
 	list = ddi_list_pieces(bytes, sizeof(bytes), 700);
 	e->tcp.list.NetBufferListChain = list;
 	e->tcp.delegated.SendDataHead = e->tcp.delegated.SendDataTail = list;
-	/* 1000 bytes sent, of which 400 lie behind SndNxt: they go again first, then the 2000 new ones */
+	/*
+	 * 1000 bytes sent, of which 400 lie behind SndNxt: they go again first, then the 2000 new
+	 * ones
+	 */
 	e->tcp.delegated.SndMax = DDI_SND_UNA + 1000;
 	e->tcp.delegated.SndNxt = DDI_SND_UNA + 600;
 	e->tcp.delegated.Retransmit.TimeoutDelta = 200;
@@ -560,7 +578,8 @@ static void test_send_data(void **state)
 	REQ("BUF-16", v.seq == DDI_SND_UNA + 600);
 	ddi_ack(e, DDI_SND_UNA + 3000);
 	REQ("BUF-17", tgt_io_conn(ddi_io(e))->snd_max == DDI_SND_UNA + 3000);
-	REQ("BUF-19", ddi_count(e, CALL_SEND_DONE) == 1 && ddi_nth(e, CALL_SEND_DONE, 0)->nbl == list &&
+	REQ("BUF-19", ddi_count(e, CALL_SEND_DONE) == 1 &&
+			      ddi_nth(e, CALL_SEND_DONE, 0)->nbl == list &&
 			      ddi_nth(e, CALL_SEND_DONE, 0)->bytes == 3000);
 	REQ("BUF-29", ddi_nth(e, CALL_SEND_DONE, 0)->status == OK);
 	ddi_list_free(list);
@@ -597,7 +616,8 @@ static void test_no_chain(void **state)
 	struct ddi_env *e = ddi_new(NULL);
 
 	(void)state;
-	e->tcp.delegated.SendDataHead = e->tcp.delegated.SendDataTail = (NET_BUFFER_LIST *)(uintptr_t)0x10;
+	e->tcp.delegated.SendDataHead = e->tcp.delegated.SendDataTail =
+		(NET_BUFFER_LIST *)(uintptr_t)0x10;
 	ddi_initiate(e, &e->neighbor.list);
 	REQ("BUF-11", e->tcp.list.Status == OK);
 	REQ("BLK-16", e->tcp.list.Status == OK && !tgt_io_conn(ddi_io(e))->sendq.list.bytes);
@@ -623,7 +643,10 @@ static struct tgt_tuple tuple_of(struct ddi_env *e)
 	return t;
 }
 
-/* A frame that came before the connection: the engine has it first, the host hears of it after the completion. */
+/*
+ * A frame that came before the connection: the engine has it first, the host hears of it after the
+ * completion.
+ */
 static void test_caught_frames(void **state)
 {
 	struct ddi_env *e = ddi_new(NULL);
@@ -640,7 +663,8 @@ static void test_caught_frames(void **state)
 	ddi_initiate(e, &e->neighbor.list);
 	REQ("OFF-32", ddi_rcv_nxt(e) == DDI_RCV_NXT + 5);
 	REQ("OFF-28", ddi_count(e, CALL_INDICATE) == 1 &&
-			      ddi_index(e, ddi_nth(e, CALL_INDICATE, 0)) > ddi_index(e, ddi_nth(e, CALL_INITIATED, 0)));
+			      ddi_index(e, ddi_nth(e, CALL_INDICATE, 0)) >
+				      ddi_index(e, ddi_nth(e, CALL_INITIATED, 0)));
 	REQ("OFF-38", e->received_bytes == 5 && !memcmp(e->received, data, 5));
 	tgt_flow_unexpect(e->a, &tuple);
 	ddi_upload(e);
@@ -674,7 +698,8 @@ static void test_open_operations(void **state)
 	NdisInitiateOffload(e->binding, &n.list);
 	assert_int_equal(ddi_count(e, CALL_INITIATED), 0);
 	ddi_run(e);
-	REQ("OFF-26", ddi_count(e, CALL_INITIATED) == 2 && n.list.Status == OK && e->tcp.list.Status == OK);
+	REQ("OFF-26",
+	    ddi_count(e, CALL_INITIATED) == 2 && n.list.Status == OK && e->tcp.list.Status == OK);
 	ddi_terminate(e, &n.list);
 	ddi_upload(e);
 	ddi_free(e);

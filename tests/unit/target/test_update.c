@@ -81,18 +81,21 @@ static void test_query(void **state)
 	memset(&q.t.constant.Flags, 0, sizeof(q.t.constant) - 8);
 	ddi_query(e, &q.n.list);
 	REQ("QRY-06", q.n.list.Status == OK && q.p.list.Status == OK && q.t.list.Status == OK);
-	REQ("QRY-03", q.t.constant.Flags == e->tcp.constant.Flags && q.t.constant.SndWindScale == 7 &&
-		      q.t.constant.RcvWindScale == 3 && q.t.constant.HashValue == 0xabcdef &&
-		      q.t.constant.LocalPort == e->tcp.constant.LocalPort && q.t.constant.RemoteMss == DDI_MSS &&
-		      q.t.cached.MaxRT == 0xffffffff && q.t.cached.UserPriority == 5 &&
-		      q.t.cached.RcvIndicationSize == 4321 && q.t.cached.KaTimeout == 7200000 &&
-		      q.t.cached.TtlOrHopLimit == 64 && q.n.constant.VlanId == 42 && q.p.cached.PathMtu == 1500);
+	REQ("QRY-03",
+	    q.t.constant.Flags == e->tcp.constant.Flags && q.t.constant.SndWindScale == 7 &&
+		    q.t.constant.RcvWindScale == 3 && q.t.constant.HashValue == 0xabcdef &&
+		    q.t.constant.LocalPort == e->tcp.constant.LocalPort &&
+		    q.t.constant.RemoteMss == DDI_MSS && q.t.cached.MaxRT == 0xffffffff &&
+		    q.t.cached.UserPriority == 5 && q.t.cached.RcvIndicationSize == 4321 &&
+		    q.t.cached.KaTimeout == 7200000 && q.t.cached.TtlOrHopLimit == 64 &&
+		    q.n.constant.VlanId == 42 && q.p.cached.PathMtu == 1500);
 	assert_memory_equal(q.p.constant.DestinationAddress, e->path.remote, 4);
-	assert_memory_equal(q.n.cached.DlDestinationAddress, e->neighbor.cached.DlDestinationAddress, 6);
+	assert_memory_equal(q.n.cached.DlDestinationAddress,
+			    e->neighbor.cached.DlDestinationAddress, 6);
 	assert_int_equal(q.n.delegated.NicReachabilityDelta, 5);
 	assert_int_equal(q.t.delegated.RcvNxt, DDI_RCV_NXT);
 	REQ("QRY-16", q.t.delegated.KeepAlive.TimeoutDelta == 0xffffffff &&
-		      q.t.delegated.Retransmit.TimeoutDelta == 0xffffffff);
+			      q.t.delegated.Retransmit.TimeoutDelta == 0xffffffff);
 	end(e);
 }
 
@@ -143,7 +146,8 @@ static void test_query_backlogs(void **state)
 	ddi_query(e, &q.t.list);
 	REQ("QRY-12", q.t.delegated.SendBacklogSize == before);
 	REQ("QRY-13", q.t.delegated.ReceiveBacklogSize == 321);
-	REQ("STA-45", q.t.delegated.SendBacklogSize == (uint32_t)(uintptr_t)q.t.delegated.SendDataHead);
+	REQ("STA-45",
+	    q.t.delegated.SendBacklogSize == (uint32_t)(uintptr_t)q.t.delegated.SendDataHead);
 	assert_int_not_equal(q.t.delegated.Retransmit.TimeoutDelta, 0xffffffff);
 	ddi_upload(e);
 	ddi_list_free(list);
@@ -436,13 +440,15 @@ static void invalidate(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *(*choose)(struct op_tre
 	e->nic.sent_count = 0;
 	ddi_invalidate(e, choose(&u));
 	REQ("INV-09", choose(&u)->Status == OK);
-	REQ("INV-06", ddi_count(e, CALL_EVENT) == 1 && ddi_nth(e, CALL_EVENT, 0)->event == TcpIndicateRetrieve &&
-		      ddi_nth(e, CALL_EVENT, 0)->info == InvalidState);
+	REQ("INV-06", ddi_count(e, CALL_EVENT) == 1 &&
+			      ddi_nth(e, CALL_EVENT, 0)->event == TcpIndicateRetrieve &&
+			      ddi_nth(e, CALL_EVENT, 0)->info == InvalidState);
 	post_send(e, list);
 	ddi_pass(e, 3000000);
 	REQ("INV-08", e->nic.sent_count == 0);
 	REQ("INV-05", e->nic.sent_count == 0);
-	REQ("INV-07", e->a->ddi->conns.used == 1 && e->a->ddi->paths.used == 1 && e->a->ddi->neighbors.used == 1);
+	REQ("INV-07", e->a->ddi->conns.used == 1 && e->a->ddi->paths.used == 1 &&
+			      e->a->ddi->neighbors.used == 1);
 	ddi_upload(e);
 	ddi_list_free(list);
 	ddi_free(e);

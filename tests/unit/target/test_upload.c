@@ -39,14 +39,17 @@ static void test_unchanged_without_traffic(void **state)
 	before = *d;
 	ddi_offload(e);
 	ddi_upload(e);
-	REQ("STA-32", d->RcvNxt == before.RcvNxt && d->RcvWnd == before.RcvWnd && d->SndUna == before.SndUna &&
-		      d->SndNxt == before.SndNxt && d->SndMax == before.SndMax && d->SndWnd == before.SndWnd &&
-		      d->SendWL1 == before.SendWL1 && d->CWnd == before.CWnd && d->SsThresh == before.SsThresh &&
-		      d->SRtt == before.SRtt && d->RttVar == before.RttVar && d->DupAckCount == before.DupAckCount);
+	REQ("STA-32", d->RcvNxt == before.RcvNxt && d->RcvWnd == before.RcvWnd &&
+			      d->SndUna == before.SndUna && d->SndNxt == before.SndNxt &&
+			      d->SndMax == before.SndMax && d->SndWnd == before.SndWnd &&
+			      d->SendWL1 == before.SendWL1 && d->CWnd == before.CWnd &&
+			      d->SsThresh == before.SsThresh && d->SRtt == before.SRtt &&
+			      d->RttVar == before.RttVar && d->DupAckCount == before.DupAckCount);
 	REQ("STA-50", d->DWnd == before.DWnd);
 	REQ("TRM-13", d->MaxSndWnd == before.MaxSndWnd && d->TotalRT == before.TotalRT &&
-		      d->KeepAlive.ProbeCount == 3 && d->State == TcpConnectionEstablished);
-	REQ("TMR-39", d->Retransmit.TimeoutDelta == 0xffffffff && d->KeepAlive.TimeoutDelta == 0xffffffff);
+			      d->KeepAlive.ProbeCount == 3 && d->State == TcpConnectionEstablished);
+	REQ("TMR-39",
+	    d->Retransmit.TimeoutDelta == 0xffffffff && d->KeepAlive.TimeoutDelta == 0xffffffff);
 	ddi_free(e);
 }
 
@@ -64,7 +67,7 @@ static void test_constants_and_cached_stay(void **state)
 	cached = e->tcp.cached;
 	ddi_upload(e);
 	REQ("STA-08", !memcmp(&constant, &e->tcp.constant, sizeof(constant)) &&
-		      !memcmp(&cached, &e->tcp.cached, sizeof(cached)));
+			      !memcmp(&cached, &e->tcp.cached, sizeof(cached)));
 	ddi_free(e);
 }
 
@@ -84,10 +87,14 @@ static void test_sends_come_back(void **state)
 	ddi_ack(e, DDI_SND_UNA + 1400);
 	ddi_upload(e);
 	REQ("BUF-21", e->tcp.list.NetBufferListChain == l[1] && l[1]->Next == l[2] && !l[2]->Next);
-	REQ("BUF-22", e->tcp.delegated.SendDataHead == l[1] && e->tcp.delegated.SendDataTail == l[2]);
-	REQ("BUF-23", e->tcp.delegated.SndUna == DDI_SND_UNA + 1400 && e->tcp.delegated.SndMax == DDI_SND_UNA + 3000);
-	REQ("SND-18", l[1]->FirstNetBuffer->DataLength == 600 && l[2]->FirstNetBuffer->DataLength == 1000);
-	REQ("BUF-20", ddi_count(e, CALL_SEND_DONE) == 1 && ddi_nth(e, CALL_SEND_DONE, 0)->nbl == l[0]);
+	REQ("BUF-22",
+	    e->tcp.delegated.SendDataHead == l[1] && e->tcp.delegated.SendDataTail == l[2]);
+	REQ("BUF-23", e->tcp.delegated.SndUna == DDI_SND_UNA + 1400 &&
+			      e->tcp.delegated.SndMax == DDI_SND_UNA + 3000);
+	REQ("SND-18",
+	    l[1]->FirstNetBuffer->DataLength == 600 && l[2]->FirstNetBuffer->DataLength == 1000);
+	REQ("BUF-20",
+	    ddi_count(e, CALL_SEND_DONE) == 1 && ddi_nth(e, CALL_SEND_DONE, 0)->nbl == l[0]);
 	REQ("TRM-29", ddi_count(e, CALL_SEND_DONE) == 1);
 	for (unsigned int i = 0; i < 3; i++)
 		ddi_list_free(l[i]);
@@ -114,7 +121,8 @@ static void test_received_data_comes_back(void **state)
 	for (nbl = e->tcp.delegated.BufferedData; nbl; nbl = nbl->Next)
 		for (MDL *mdl = nbl->FirstNetBuffer->CurrentMdl; mdl; mdl = mdl->Next)
 			for (uint32_t i = 0; i < mdl->ByteCount; i++)
-				assert_int_equal(((uint8_t *)mdl->MappedSystemVa)[i], ddi_byte(n++));
+				assert_int_equal(((uint8_t *)mdl->MappedSystemVa)[i],
+						 ddi_byte(n++));
 	REQ("BUF-26", n == 80 * 1400 && e->tcp.delegated.BufferedData->Next);
 	tgt_adapter_usage(e->a, &usage);
 	REQ("BUF-28", usage.connections == 0 && usage.chunks_used >= n / 4096);
@@ -155,12 +163,16 @@ static void test_requests_end_before(void **state)
 	NdisTerminateOffload(e->binding, &e->neighbor.list);
 	ddi_run(e);
 	end = ddi_nth(e, CALL_TERMINATED, 0);
-	REQ("TRM-15", ddi_count(e, CALL_RECEIVE_DONE) == 1 && ddi_count(e, CALL_FORWARD_DONE) == 1 &&
-		      ddi_count(e, CALL_DISCONNECT_DONE) == 1 && ddi_index(e, end) == (int)e->call_count - 1);
+	REQ("TRM-15", ddi_count(e, CALL_RECEIVE_DONE) == 1 &&
+			      ddi_count(e, CALL_FORWARD_DONE) == 1 &&
+			      ddi_count(e, CALL_DISCONNECT_DONE) == 1 &&
+			      ddi_index(e, end) == (int)e->call_count - 1);
 	REQ("RCV-20", ddi_nth(e, CALL_RECEIVE_DONE, 0)->status == NDIS_STATUS_UPLOAD_IN_PROGRESS &&
-		      ddi_nth(e, CALL_RECEIVE_DONE, 0)->bytes == 30);
-	REQ("DIS-20", ddi_nth(e, CALL_DISCONNECT_DONE, 0)->status == NDIS_STATUS_UPLOAD_IN_PROGRESS);
-	REQ("TRM-14", e->tcp.list.Status == OK && e->path.list.Status == OK && e->neighbor.list.Status == OK);
+			      ddi_nth(e, CALL_RECEIVE_DONE, 0)->bytes == 30);
+	REQ("DIS-20",
+	    ddi_nth(e, CALL_DISCONNECT_DONE, 0)->status == NDIS_STATUS_UPLOAD_IN_PROGRESS);
+	REQ("TRM-14",
+	    e->tcp.list.Status == OK && e->path.list.Status == OK && e->neighbor.list.Status == OK);
 	assert_null(e->tcp.delegated.BufferedData); /* the 30 bytes are the request's */
 	ddi_list_free(post);
 	ddi_list_free(forward);
@@ -190,7 +202,8 @@ static void test_resources_released_after(void **state)
 
 	(void)state;
 	ddi_upload(e);
-	REQ("TRM-17", e->usage.connections == 1 && e->usage.paths == 1 && e->usage.neighbors == 1); /* seen inside */
+	REQ("TRM-17", e->usage.connections == 1 && e->usage.paths == 1 &&
+			      e->usage.neighbors == 1); /* seen inside */
 	tgt_adapter_usage(e->a, &usage);
 	assert_int_equal(usage.connections + usage.paths + usage.neighbors, 0);
 	ddi_free(e);
@@ -219,13 +232,15 @@ static void test_parents_stay_while_needed(void **state)
 
 static void test_states(void **state)
 {
-	static const TCP_OFFLOAD_CONNECTION_STATE states[] = { TcpConnectionEstablished, TcpConnectionFinWait1,
-							       TcpConnectionFinWait2, TcpConnectionCloseWait,
-							       TcpConnectionClosing, TcpConnectionLastAck };
+	static const TCP_OFFLOAD_CONNECTION_STATE states[] = {
+		TcpConnectionEstablished, TcpConnectionFinWait1, TcpConnectionFinWait2,
+		TcpConnectionCloseWait,   TcpConnectionClosing,  TcpConnectionLastAck
+	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(states) / sizeof(*states); i++) {
 		struct ddi_env *e = ddi_new(NULL);
-		bool fin_out = states[i] == TcpConnectionFinWait1 || states[i] == TcpConnectionClosing ||
+		bool fin_out = states[i] == TcpConnectionFinWait1 ||
+			       states[i] == TcpConnectionClosing ||
 			       states[i] == TcpConnectionLastAck;
 
 		e->tcp.delegated.State = states[i];
@@ -270,7 +285,8 @@ static void test_frames_kept_for_the_host(void **state)
 	ddi_run(e);
 	assert_int_equal(e->nic.indicated_count, 0);
 	tgt_flow_unexpect(e->a, &tuple);
-	REQ("TRM-19", e->nic.indicated_count == 2 && e->nic.indicated[0].len == 57 && e->nic.indicated[1].len == 58);
+	REQ("TRM-19", e->nic.indicated_count == 2 && e->nic.indicated[0].len == 57 &&
+			      e->nic.indicated[1].len == 58);
 	ddi_free(e);
 }
 
@@ -286,8 +302,9 @@ static void test_urgent(void **state)
 	ddi_segment(e, DDI_RCV_NXT + 1, DDI_SND_UNA, NIC_SIM_ACK, "later", 5);
 	e->nic.sent_count = 0;
 	ddi_run(e);
-	REQ("NSP-10", ddi_count(e, CALL_EVENT) == 1 && ddi_nth(e, CALL_EVENT, 0)->event == TcpIndicateRetrieve &&
-		      ddi_nth(e, CALL_EVENT, 0)->info == ReceivedUrgentData);
+	REQ("NSP-10", ddi_count(e, CALL_EVENT) == 1 &&
+			      ddi_nth(e, CALL_EVENT, 0)->event == TcpIndicateRetrieve &&
+			      ddi_nth(e, CALL_EVENT, 0)->info == ReceivedUrgentData);
 	ddi_pass(e, 1000000);
 	REQ("NSP-11", !ddi_view(e, 0, &v) && e->nic.indicated_count == 0);
 	REQ("EVT-08", ddi_rcv_nxt(e) == DDI_RCV_NXT);
@@ -359,9 +376,10 @@ static void test_time_wait_is_offered(void **state)
 	ddi_ack(e, DDI_SND_UNA + 1);
 	ddi_segment(e, DDI_RCV_NXT, DDI_SND_UNA + 1, NIC_SIM_ACK | NIC_SIM_FIN, NULL, 0);
 	ddi_run(e);
-	REQ("TMR-04", ddi_count(e, CALL_EVENT) == 2 && ddi_nth(e, CALL_EVENT, 0)->event == TcpIndicateDisconnect &&
-		      ddi_nth(e, CALL_EVENT, 1)->event == TcpIndicateRetrieve &&
-		      ddi_nth(e, CALL_EVENT, 1)->info == UploadRequested);
+	REQ("TMR-04", ddi_count(e, CALL_EVENT) == 2 &&
+			      ddi_nth(e, CALL_EVENT, 0)->event == TcpIndicateDisconnect &&
+			      ddi_nth(e, CALL_EVENT, 1)->event == TcpIndicateRetrieve &&
+			      ddi_nth(e, CALL_EVENT, 1)->info == UploadRequested);
 	e->nic.sent_count = 0;
 	ddi_segment(e, DDI_RCV_NXT, DDI_SND_UNA + 1, NIC_SIM_ACK | NIC_SIM_FIN, NULL, 0);
 	ddi_run(e);
@@ -383,7 +401,7 @@ static void test_syn_at_rcv_nxt(void **state)
 	ddi_segment(e, DDI_RCV_NXT, 0, NIC_SIM_SYN, NULL, 0);
 	ddi_run(e);
 	REQ("BRA-18", ddi_nth(e, CALL_EVENT, 0)->event == TcpIndicateRetrieve &&
-		      ddi_nth(e, CALL_EVENT, 0)->info == UploadRequested);
+			      ddi_nth(e, CALL_EVENT, 0)->info == UploadRequested);
 	ddi_upload(e);
 	REQ("BRA-05", e->tcp.delegated.State == TcpConnectionClosed);
 	ddi_free(e);
@@ -405,23 +423,25 @@ static void test_corrupt_terminate(void **state)
 	assert_int_equal(tgt_hook_corrupt(e->a, &tuple), 0);
 	ddi_terminate(e, &e->neighbor.list);
 	REQ("TRM-26", e->tcp.list.Status == NDIS_STATUS_FAILURE && ddi_count(e, CALL_EVENT) == 2 &&
-		      ddi_nth(e, CALL_EVENT, 0)->event == TcpIndicateRetrieve &&
-		      ddi_nth(e, CALL_EVENT, 0)->info == HardwareFailure &&
-		      ddi_nth(e, CALL_EVENT, 1)->event == TcpIndicateAbort &&
-		      ddi_index(e, ddi_nth(e, CALL_TERMINATED, 0)) < ddi_index(e, ddi_nth(e, CALL_EVENT, 0)));
+			      ddi_nth(e, CALL_EVENT, 0)->event == TcpIndicateRetrieve &&
+			      ddi_nth(e, CALL_EVENT, 0)->info == HardwareFailure &&
+			      ddi_nth(e, CALL_EVENT, 1)->event == TcpIndicateAbort &&
+			      ddi_index(e, ddi_nth(e, CALL_TERMINATED, 0)) <
+				      ddi_index(e, ddi_nth(e, CALL_EVENT, 0)));
 	first = ddi_count(e, CALL_TERMINATED);
 	ddi_upload(e);
 	REQ("TRM-27", ddi_nth(e, CALL_SEND_DONE, 0)->status == NDIS_STATUS_REQUEST_ABORTED &&
-		      ddi_nth(e, CALL_RECEIVE_DONE, 0)->status != OK &&
-		      ddi_index(e, ddi_nth(e, CALL_SEND_DONE, 0)) < ddi_index(e, ddi_nth(e, CALL_TERMINATED, first)));
+			      ddi_nth(e, CALL_RECEIVE_DONE, 0)->status != OK &&
+			      ddi_index(e, ddi_nth(e, CALL_SEND_DONE, 0)) <
+				      ddi_index(e, ddi_nth(e, CALL_TERMINATED, first)));
 	REQ("TRM-30", e->tcp.list.Status == OK);
 	ddi_list_free(list);
 	ddi_list_free(post);
 	ddi_free(e);
 }
 
-static void corrupt_by(void (*operation)(struct ddi_env *, NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *), const char *failed,
-		       const char *ended)
+static void corrupt_by(void (*operation)(struct ddi_env *, NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *),
+		       const char *failed, const char *ended)
 {
 	struct ddi_env *e = offloaded();
 	struct tgt_tuple tuple = tuple_of(e);
@@ -432,8 +452,8 @@ static void corrupt_by(void (*operation)(struct ddi_env *, NDIS_PROTOCOL_OFFLOAD
 	assert_int_equal(tgt_hook_corrupt(e->a, &tuple), 0);
 	operation(e, &e->tcp.list);
 	REQ(failed, e->tcp.list.Status == NDIS_STATUS_FAILURE && ddi_count(e, CALL_EVENT) == 2 &&
-		    ddi_nth(e, CALL_EVENT, 0)->info == HardwareFailure &&
-		    ddi_nth(e, CALL_EVENT, 1)->event == TcpIndicateAbort);
+			    ddi_nth(e, CALL_EVENT, 0)->info == HardwareFailure &&
+			    ddi_nth(e, CALL_EVENT, 1)->event == TcpIndicateAbort);
 	ddi_upload(e);
 	REQ(ended, ddi_nth(e, CALL_SEND_DONE, 0)->status == NDIS_STATUS_REQUEST_ABORTED);
 	ddi_list_free(list);
@@ -496,7 +516,7 @@ static void test_pause(void **state)
 	ddi_run(e);
 	REQ("STI-07", ddi_nth(e, CALL_STATUS, 1)->status == NDIS_STATUS_OFFLOAD_RESUME);
 	REQ("STI-09", ddi_nth(e, CALL_STATUS, 1)->bytes == sizeof(NDIS_TCP_CONNECTION_OFFLOAD) &&
-		      e->resumed.SupportIPv4 == NDIS_OFFLOAD_SUPPORTED);
+			      e->resumed.SupportIPv4 == NDIS_OFFLOAD_SUPPORTED);
 	ddi_terminate(e, &n.list);
 	ddi_upload(e);
 	ddi_free(e);
@@ -510,7 +530,7 @@ static void test_link(void **state)
 	tgt_adapter_link(e->a, false);
 	ddi_run(e);
 	REQ("TRM-09", ddi_nth(e, CALL_STATUS, 0)->status == NDIS_STATUS_MEDIA_DISCONNECT &&
-		      ddi_count(e, CALL_EVENT) == 0);
+			      ddi_count(e, CALL_EVENT) == 0);
 	ddi_upload(e);
 	ddi_free(e);
 }
