@@ -171,6 +171,19 @@ static int back_to_interrupt(struct exec_proc *p, struct exec_task *t)
 	return rc;
 }
 
+/* The thread is again as it was when it stopped, whatever becomes of us. */
+static int give_back(struct exec_task *t)
+{
+	void *len = (void *)sizeof(t->sigmask);
+	int rc = exec_regs_set(t->tid, &t->regs);
+
+	if (rc == 0 && ptrace(PTRACE_SETSIGMASK, t->tid, len, &t->sigmask) < 0)
+		rc = -errno;
+	if (rc == 0)
+		t->injected = t->masked = false;
+	return rc;
+}
+
 static int map_calls(struct exec_proc *p, struct exec_task *t, uint64_t insn)
 {
 	const uint64_t map_args[6] = { 0, EXEC_MAP_BYTES, PROT_READ | PROT_WRITE,
@@ -231,7 +244,8 @@ int exec_map(struct exec_proc *p, char *why, size_t why_len)
 	rc = mask_signals(t);
 	if (rc == 0) {
 		rc = map_calls(p, t, insn);
-		if (t->state == EXEC_TASK_STOPPED && back_to_interrupt(p, t) < 0 && rc == 0)
+		if (t->state == EXEC_TASK_STOPPED &&
+		    (back_to_interrupt(p, t) < 0 || give_back(t) < 0) && rc == 0)
 			rc = -EIO;
 	}
 	if (rc < 0)
