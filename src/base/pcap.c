@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define PCAP_MAGIC_NS      0xa1b23c4du /* nanosecond variant; the reader finds the byte order from it */
+#define PCAP_MAGIC_NS      0xa1b23c4du /* nanoseconds, in the byte order of the writer */
 #define PCAP_SNAP_BYTES    262144u
 #define PCAP_LINK_ETHERNET 1u
 #define NS_PER_S           1000000000ull
@@ -67,7 +67,8 @@ int pcap_writer_open(struct pcap_writer **out, const char *path)
 	return 0;
 }
 
-int pcap_writer_frame(struct pcap_writer *writer, uint64_t time_ns, const struct iovec *iov, unsigned int iov_count)
+int pcap_writer_frame(struct pcap_writer *writer, uint64_t time_ns, const struct iovec *iov,
+		      unsigned int iov_count)
 {
 	struct pcap_frame_header header = {
 		.time_s = (uint32_t)(time_ns / NS_PER_S),

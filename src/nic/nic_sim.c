@@ -129,7 +129,8 @@ static unsigned int sim_send(struct nic *nic, const struct nic_tx_frame *frames,
 
 static void enqueue(struct nic_sim *sim, struct nic_sim_packet *packet, uint32_t hold_us)
 {
-	struct nic_sim_packet **at = hold_us < sim->config.rx_hold_us ? &sim->rx_head : sim->rx_tail;
+	struct nic_sim_packet **at =
+		hold_us < sim->config.rx_hold_us ? &sim->rx_head : sim->rx_tail;
 
 	if (sim->rx_count >= sim->config.rx_queue_frames) {
 		sim->nic.stats.rx_drops++;
@@ -182,7 +183,8 @@ static struct nic_sim_packet *dequeue_merged(struct nic_sim *sim)
 
 	while (sim->config.gro && sim->rx_head) {
 		next = sim->rx_head->next;
-		sum = nic_sim_merge(sim->node.net, packet, sim->rx_head, sim->nic.info.max_frame_bytes);
+		sum = nic_sim_merge(sim->node.net, packet, sim->rx_head,
+				    sim->nic.info.max_frame_bytes);
 		if (!sum)
 			break;
 		packet = sum;
@@ -296,8 +298,10 @@ static void fill_info(struct nic_info *info, const struct nic_sim_config *config
 {
 	memcpy(info->mac, config->mac, sizeof(info->mac));
 	info->mtu_bytes = config->mtu_bytes;
-	info->max_frame_bytes = config->tso || config->gro ? MAX_FRAME_BYTES : config->mtu_bytes + 18;
-	info->features = (config->tx_csum ? NIC_FEAT_TX_CSUM : 0u) | (config->rx_csum ? NIC_FEAT_RX_CSUM : 0u) |
+	info->max_frame_bytes =
+		config->tso || config->gro ? MAX_FRAME_BYTES : config->mtu_bytes + 18;
+	info->features = (config->tx_csum ? NIC_FEAT_TX_CSUM : 0u) |
+			 (config->rx_csum ? NIC_FEAT_RX_CSUM : 0u) |
 			 (config->tso ? NIC_FEAT_TSO4 | NIC_FEAT_TSO6 : 0u);
 	info->kind = "sim";
 }

@@ -71,7 +71,8 @@ static uint32_t view_ip(const uint8_t *frame, uint32_t len, struct nic_sim_view 
 	uint32_t header, total;
 
 	if (view->ip_version == 4) {
-		if (room < IP4_BYTES || ip[0] >> 4 != 4 || ip[9] != PROTO_TCP || (get16(ip + 6) & 0x3fff))
+		if (room < IP4_BYTES || ip[0] >> 4 != 4 || ip[9] != PROTO_TCP ||
+		    (get16(ip + 6) & 0x3fff))
 			return 0;
 		header = (ip[0] & 15u) * 4;
 		total = get16(ip + 2);
@@ -171,7 +172,8 @@ static uint16_t sum_tcp(const uint8_t *frame, const struct nic_sim_view *view)
 
 bool nic_sim_csum_ok(const uint8_t *frame, const struct nic_sim_view *view)
 {
-	if (view->ip_version == 4 && fold(sum_bytes(frame + view->l3, (uint32_t)(view->l4 - view->l3))) != 0xffff)
+	if (view->ip_version == 4 &&
+	    fold(sum_bytes(frame + view->l3, (uint32_t)(view->l4 - view->l3))) != 0xffff)
 		return false;
 	return sum_tcp(frame, view) == 0xffff;
 }
@@ -221,8 +223,9 @@ static void set_ip_length(uint8_t *frame, const struct nic_sim_view *view, uint3
 }
 
 /* One segment of a super-frame: payload bytes from..from+len, as number index. */
-static struct nic_sim_packet *cut_one(struct nic_sim_net *net, const uint8_t *frame, const struct nic_sim_view *whole,
-				      uint32_t from, uint32_t len, uint32_t index)
+static struct nic_sim_packet *cut_one(struct nic_sim_net *net, const uint8_t *frame,
+				      const struct nic_sim_view *whole, uint32_t from, uint32_t len,
+				      uint32_t index)
 {
 	struct nic_sim_packet *packet = nic_sim_packet_new(net, whole->payload + len);
 	struct nic_sim_view view;
@@ -234,10 +237,11 @@ static struct nic_sim_packet *cut_one(struct nic_sim_net *net, const uint8_t *fr
 	memcpy(packet->data + whole->payload, frame + whole->payload + from, len);
 	set_ip_length(packet->data, whole, whole->payload + len);
 	if (whole->ip_version == 4)
-		put16(packet->data + whole->l3 + 4, (uint16_t)(get16(frame + whole->l3 + 4) + index));
+		put16(packet->data + whole->l3 + 4,
+		      (uint16_t)(get16(frame + whole->l3 + 4) + index));
 	put32(packet->data + whole->l4 + 4, whole->seq + from);
 	if (from + len < whole->payload_len)
-		flags &= (uint8_t)~(NIC_SIM_FIN | NIC_SIM_PSH);
+		flags &= (uint8_t) ~(NIC_SIM_FIN | NIC_SIM_PSH);
 	if (from > 0)
 		flags &= (uint8_t)~NIC_SIM_CWR;
 	packet->data[whole->l4 + 13] = flags;
@@ -246,7 +250,8 @@ static struct nic_sim_packet *cut_one(struct nic_sim_net *net, const uint8_t *fr
 	return packet;
 }
 
-struct nic_sim_packet *nic_sim_cut(struct nic_sim_net *net, const uint8_t *frame, uint32_t len, uint16_t gso_size)
+struct nic_sim_packet *nic_sim_cut(struct nic_sim_net *net, const uint8_t *frame, uint32_t len,
+				   uint16_t gso_size)
 {
 	struct nic_sim_packet *list = NULL, **tail = &list;
 	struct nic_sim_view view;
@@ -255,7 +260,8 @@ struct nic_sim_packet *nic_sim_cut(struct nic_sim_net *net, const uint8_t *frame
 	if (gso_size == 0 || !nic_sim_view(frame, len, &view))
 		return NULL;
 	do {
-		uint32_t part = view.payload_len - from < gso_size ? view.payload_len - from : gso_size;
+		uint32_t part =
+			view.payload_len - from < gso_size ? view.payload_len - from : gso_size;
 
 		*tail = cut_one(net, frame, &view, from, part, index++);
 		if (!*tail)
@@ -267,22 +273,26 @@ struct nic_sim_packet *nic_sim_cut(struct nic_sim_net *net, const uint8_t *frame
 }
 
 /* Same flow, next in sequence, and nothing in the headers that a merged frame could not express. */
-static bool mergeable(const struct nic_sim_packet *a, const struct nic_sim_view *va, const struct nic_sim_packet *b,
-		      const struct nic_sim_view *vb)
+static bool mergeable(const struct nic_sim_packet *a, const struct nic_sim_view *va,
+		      const struct nic_sim_packet *b, const struct nic_sim_view *vb)
 {
-	uint8_t stop = NIC_SIM_FIN | NIC_SIM_SYN | NIC_SIM_RST | NIC_SIM_URG | NIC_SIM_CWR | NIC_SIM_PSH;
+	uint8_t stop =
+		NIC_SIM_FIN | NIC_SIM_SYN | NIC_SIM_RST | NIC_SIM_URG | NIC_SIM_CWR | NIC_SIM_PSH;
 	uint32_t size = a->gso_size ? a->gso_size : va->payload_len;
-	uint32_t l3_fixed = va->ip_version == 4 ? 2 : 4; /* version, length of header, class, flow label */
+	uint32_t l3_fixed =
+		va->ip_version == 4 ? 2 : 4; /* version, length of header, class, flow label */
 
 	if (va->l4 != vb->l4 || va->payload != vb->payload || va->ip_version != vb->ip_version)
 		return false;
 	if (vb->seq != va->seq + va->payload_len || vb->ack != va->ack || vb->window != va->window)
 		return false;
-	if (vb->payload_len == 0 || vb->payload_len > size || va->payload_len == 0 || va->payload_len % size != 0)
+	if (vb->payload_len == 0 || vb->payload_len > size || va->payload_len == 0 ||
+	    va->payload_len % size != 0)
 		return false;
 	if ((va->flags & stop) || (vb->flags & stop & ~NIC_SIM_PSH & ~NIC_SIM_FIN))
 		return false;
-	if (((va->flags ^ vb->flags) & (NIC_SIM_ECE | NIC_SIM_ACK)) || memcmp(a->data, b->data, va->l3) != 0)
+	if (((va->flags ^ vb->flags) & (NIC_SIM_ECE | NIC_SIM_ACK)) ||
+	    memcmp(a->data, b->data, va->l3) != 0)
 		return false;
 	if (memcmp(a->data + va->l3, b->data + vb->l3, l3_fixed) != 0)
 		return false;
@@ -301,12 +311,14 @@ struct nic_sim_packet *nic_sim_merge(struct nic_sim_net *net, struct nic_sim_pac
 	struct nic_sim_packet *sum;
 	uint32_t len;
 
-	if (!nic_sim_view(packet->data, packet->len, &a) || !nic_sim_view(next->data, next->len, &b))
+	if (!nic_sim_view(packet->data, packet->len, &a) ||
+	    !nic_sim_view(next->data, next->len, &b))
 		return NULL;
 	len = a.payload + a.payload_len + b.payload_len;
 	if (len > max_len || len - a.l3 > 0xffff || !mergeable(packet, &a, next, &b))
 		return NULL;
-	if ((packet->gso_type == NIC_GSO_NONE && !nic_sim_csum_ok(packet->data, &a)) || !nic_sim_csum_ok(next->data, &b))
+	if ((packet->gso_type == NIC_GSO_NONE && !nic_sim_csum_ok(packet->data, &a)) ||
+	    !nic_sim_csum_ok(next->data, &b))
 		return NULL;
 	sum = nic_sim_packet_new(net, len);
 	if (!sum)

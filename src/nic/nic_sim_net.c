@@ -10,18 +10,12 @@
 #define NS_PER_S  1000000000ull
 
 static const char *const fate_names[] = {
-	[NIC_SIM_SENT] = "sent",
-	[NIC_SIM_RECEIVED] = "received",
-	[NIC_SIM_LOST] = "lost",
-	[NIC_SIM_MASKED] = "masked",
-	[NIC_SIM_RULED] = "ruled",
-	[NIC_SIM_OVERFLOWED] = "overflowed",
-	[NIC_SIM_TOO_BIG] = "too-big",
-	[NIC_SIM_UNROUTED] = "unrouted",
-	[NIC_SIM_CORRUPTED] = "corrupted",
-	[NIC_SIM_DUPLICATED] = "duplicated",
-	[NIC_SIM_REORDERED] = "reordered",
-	[NIC_SIM_MARKED] = "marked",
+	[NIC_SIM_SENT] = "sent",           [NIC_SIM_RECEIVED] = "received",
+	[NIC_SIM_LOST] = "lost",           [NIC_SIM_MASKED] = "masked",
+	[NIC_SIM_RULED] = "ruled",         [NIC_SIM_OVERFLOWED] = "overflowed",
+	[NIC_SIM_TOO_BIG] = "too-big",     [NIC_SIM_UNROUTED] = "unrouted",
+	[NIC_SIM_CORRUPTED] = "corrupted", [NIC_SIM_DUPLICATED] = "duplicated",
+	[NIC_SIM_REORDERED] = "reordered", [NIC_SIM_MARKED] = "marked",
 };
 _Static_assert(sizeof(fate_names) / sizeof(fate_names[0]) == NIC_SIM_FATES, "one name a fate");
 
@@ -47,8 +41,8 @@ void nic_sim_net_add(struct nic_sim_net *net, struct nic_sim_node *node)
 	*at = node;
 }
 
-void nic_sim_net_tap(struct nic_sim_net *net, const struct nic_sim_node *node, enum nic_sim_fate fate,
-		     const struct nic_sim_packet *packet)
+void nic_sim_net_tap(struct nic_sim_net *net, const struct nic_sim_node *node,
+		     enum nic_sim_fate fate, const struct nic_sim_packet *packet)
 {
 	if (net->tap)
 		net->tap(net->tap_ctx, node, fate, packet);
@@ -95,7 +89,8 @@ struct nic_sim_packet *nic_sim_packet_new(struct nic_sim_net *net, uint32_t len)
 	return packet;
 }
 
-struct nic_sim_packet *nic_sim_packet_copy(struct nic_sim_net *net, const struct nic_sim_packet *packet)
+struct nic_sim_packet *nic_sim_packet_copy(struct nic_sim_net *net,
+					   const struct nic_sim_packet *packet)
 {
 	struct nic_sim_packet *copy = nic_sim_packet_new(net, packet->len);
 
@@ -114,7 +109,8 @@ void nic_sim_packet_free(struct nic_sim_packet *packet)
 
 /* Links. */
 
-static void link_fate(struct nic_sim_link *link, enum nic_sim_fate fate, const struct nic_sim_packet *packet)
+static void link_fate(struct nic_sim_link *link, enum nic_sim_fate fate,
+		      const struct nic_sim_packet *packet)
 {
 	link->stats.fates[fate]++;
 	nic_sim_net_tap(link->node.net, &link->node, fate, packet);
@@ -138,7 +134,8 @@ static bool link_masked(const struct nic_sim_link *link)
 {
 	uint64_t number = link->stats.packets - 1;
 
-	return link->params.drop_mask_bits > 0 && (link->params.drop_mask >> (number % link->params.drop_mask_bits) & 1);
+	return link->params.drop_mask_bits > 0 &&
+	       (link->params.drop_mask >> (number % link->params.drop_mask_bits) & 1);
 }
 
 /* Bytes that wait for the sender, from the time it still needs for them. */
@@ -148,7 +145,8 @@ static uint64_t link_backlog_bytes(const struct nic_sim_link *link)
 
 	if (link->busy_until_ns <= now_ns || link->params.bits_per_s == 0)
 		return 0;
-	return (uint64_t)((unsigned __int128)(link->busy_until_ns - now_ns) * link->params.bits_per_s / 8 / NS_PER_S);
+	return (uint64_t)((unsigned __int128)(link->busy_until_ns - now_ns) *
+			  link->params.bits_per_s / 8 / NS_PER_S);
 }
 
 /* When the last bit of the packet arrives at the other end, in whole microseconds, rounded up. */
@@ -163,12 +161,17 @@ static uint64_t link_transmit(struct nic_sim_link *link, uint32_t len)
 	return (start_ns + NS_PER_US - 1) / NS_PER_US + link->params.delay_us;
 }
 
-/* Whether the packet is lost on the way; tells the tap why. All random draws are made whatever the outcome. */
-static bool link_drops(struct nic_sim_link *link, enum nic_sim_verdict verdict, const struct nic_sim_packet *packet)
+/*
+ * Whether the packet is lost on the way; tells the tap why. All random draws are made whatever the
+ * outcome.
+ */
+static bool link_drops(struct nic_sim_link *link, enum nic_sim_verdict verdict,
+		       const struct nic_sim_packet *packet)
 {
 	bool lost = nic_sim_rng_hit(&link->rng, link->params.loss_ppm);
 
-	if (link->params.mtu_bytes > 0 && packet->len > link->params.mtu_bytes + nic_sim_l2_bytes(packet))
+	if (link->params.mtu_bytes > 0 &&
+	    packet->len > link->params.mtu_bytes + nic_sim_l2_bytes(packet))
 		link_fate(link, NIC_SIM_TOO_BIG, packet);
 	else if (verdict == NIC_SIM_DROP)
 		link_fate(link, NIC_SIM_RULED, packet);
@@ -176,7 +179,8 @@ static bool link_drops(struct nic_sim_link *link, enum nic_sim_verdict verdict, 
 		link_fate(link, NIC_SIM_MASKED, packet);
 	else if (lost)
 		link_fate(link, NIC_SIM_LOST, packet);
-	else if (link->params.queue_bytes > 0 && link_backlog_bytes(link) + packet->len > link->params.queue_bytes)
+	else if (link->params.queue_bytes > 0 &&
+		 link_backlog_bytes(link) + packet->len > link->params.queue_bytes)
 		link_fate(link, NIC_SIM_OVERFLOWED, packet);
 	else
 		return false;
@@ -211,9 +215,12 @@ static void link_forward(struct nic_sim_node *node, struct nic_sim_packet *packe
 {
 	struct nic_sim_link *link = (struct nic_sim_link *)node;
 	const struct nic_sim_link_params *params = &link->params;
-	enum nic_sim_verdict verdict = params->rule ? params->rule(params->rule_ctx, packet) : NIC_SIM_PASS;
-	bool corrupt = nic_sim_rng_hit(&link->rng, params->corrupt_ppm) || verdict == NIC_SIM_CORRUPT;
-	bool duplicate = nic_sim_rng_hit(&link->rng, params->duplicate_ppm) || verdict == NIC_SIM_DUPLICATE;
+	enum nic_sim_verdict verdict =
+		params->rule ? params->rule(params->rule_ctx, packet) : NIC_SIM_PASS;
+	bool corrupt =
+		nic_sim_rng_hit(&link->rng, params->corrupt_ppm) || verdict == NIC_SIM_CORRUPT;
+	bool duplicate =
+		nic_sim_rng_hit(&link->rng, params->duplicate_ppm) || verdict == NIC_SIM_DUPLICATE;
 	bool reorder = nic_sim_rng_hit(&link->rng, params->reorder_ppm) || verdict == NIC_SIM_DELAY;
 
 	link->stats.packets++;
@@ -222,7 +229,8 @@ static void link_forward(struct nic_sim_node *node, struct nic_sim_packet *packe
 		nic_sim_packet_free(packet);
 		return;
 	}
-	if (params->mark_bytes > 0 && link_backlog_bytes(link) >= params->mark_bytes && nic_sim_mark_ce(packet))
+	if (params->mark_bytes > 0 && link_backlog_bytes(link) >= params->mark_bytes &&
+	    nic_sim_mark_ce(packet))
 		link_fate(link, NIC_SIM_MARKED, packet);
 	if (corrupt)
 		link_corrupt(link, packet);
@@ -258,8 +266,8 @@ static void link_run(struct nic_sim_node *node)
 	}
 }
 
-void nic_sim_link_init(struct nic_sim_link *link, struct nic_sim_net *net, const char *name, struct nic_sim_node *to,
-		       const struct nic_sim_link_params *params)
+void nic_sim_link_init(struct nic_sim_link *link, struct nic_sim_net *net, const char *name,
+		       struct nic_sim_node *to, const struct nic_sim_link_params *params)
 {
 	memset(link, 0, sizeof(*link));
 	link->node.name = name;
@@ -309,8 +317,8 @@ static void switch_run(struct nic_sim_node *node)
 	(void)node;
 }
 
-void nic_sim_switch_init(struct nic_sim_switch *sw, struct nic_sim_net *net, const char *name, nic_sim_route_fn *route,
-			 void *ctx)
+void nic_sim_switch_init(struct nic_sim_switch *sw, struct nic_sim_net *net, const char *name,
+			 nic_sim_route_fn *route, void *ctx)
 {
 	memset(sw, 0, sizeof(*sw));
 	sw->node.name = name;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * nic_sim_net.h - a network in virtual time: links and switches that pass packets from node to node.
+ * nic_sim_net.h - a network in virtual time: links and switches that pass packets from node to
+ * node.
  *
- * Time is an integer count of microseconds that only nic_sim_net_run() moves; every random choice comes from
- * generators seeded by one number, so that a run can be repeated byte for byte. A node is three functions:
- * forward() takes a packet, next_run_at() says when the node has something to do, run() does it. Endpoints
- * (nic_sim.h) are nodes too.
+ * Time is an integer count of microseconds that only nic_sim_net_run() moves; every random choice
+ * comes from generators seeded by one number, so that a run can be repeated byte for byte. A node
+ * is three functions: forward() takes a packet, next_run_at() says when the node has something to
+ * do, run() does it. Endpoints (nic_sim.h) are nodes too.
  *
  * Context: one thread per network.
  */
@@ -38,13 +39,19 @@ static inline uint64_t nic_sim_rng_next(struct nic_sim_rng *rng)
 	return z ^ (z >> 31);
 }
 
-/* nic_sim_rng_below() - 0..limit-1 (limit 0 gives 0). The bias of the remainder does not matter here. */
+/*
+ * nic_sim_rng_below() - 0..limit-1 (limit 0 gives 0). The bias of the remainder does not matter
+ * here.
+ */
 static inline uint64_t nic_sim_rng_below(struct nic_sim_rng *rng, uint64_t limit)
 {
 	return limit ? nic_sim_rng_next(rng) % limit : 0;
 }
 
-/* nic_sim_rng_hit() - true with the given probability in parts per million. Draws once in every case. */
+/*
+ * nic_sim_rng_hit() - true with the given probability in parts per million. Draws once in every
+ * case.
+ */
 static inline bool nic_sim_rng_hit(struct nic_sim_rng *rng, uint32_t ppm)
 {
 	return nic_sim_rng_below(rng, 1000000) < ppm;
@@ -53,10 +60,10 @@ static inline bool nic_sim_rng_hit(struct nic_sim_rng *rng, uint32_t ppm)
 /* One frame on its way, with its bytes. Whoever holds it passes it on or frees it. */
 struct nic_sim_packet {
 	struct nic_sim_packet *next;
-	uint64_t due_us;        /* when the node that holds it lets go of it */
-	uint64_t serial;        /* order of creation in the network; breaks ties */
-	uint32_t len;           /* bytes in data, from the Ethernet header on */
-	uint16_t gso_size;      /* set when the receiving endpoint merged segments */
+	uint64_t due_us;   /* when the node that holds it lets go of it */
+	uint64_t serial;   /* order of creation in the network; breaks ties */
+	uint32_t len;      /* bytes in data, from the Ethernet header on */
+	uint16_t gso_size; /* set when the receiving endpoint merged segments */
 	enum nic_gso gso_type;
 	uint8_t data[];
 };
@@ -85,7 +92,10 @@ struct nic_sim_node {
 	const char *name;
 	struct nic_sim_net *net;
 	struct nic_sim_node *next;
-	/* forward() takes the packet. Called at net->now_us, from run() of another node or from nic_send(). */
+	/*
+	 * forward() takes the packet. Called at net->now_us, from run() of another node or from
+	 * nic_send().
+	 */
 	void (*forward)(struct nic_sim_node *node, struct nic_sim_packet *packet);
 	uint64_t (*next_run_at)(const struct nic_sim_node *node); /* NIC_SIM_NEVER: nothing to do */
 	void (*run)(struct nic_sim_node *node);
@@ -97,7 +107,8 @@ typedef void nic_sim_tap_fn(void *ctx, const struct nic_sim_node *node, enum nic
 struct nic_sim_net {
 	uint64_t now_us;
 	uint64_t serial;
-	struct nic_sim_rng rng; /* seeds the generators of links and endpoints, in the order of their making */
+	/* Seeds the generators of links and endpoints, in the order of their making. */
+	struct nic_sim_rng rng;
 	struct nic_sim_node *nodes;
 	nic_sim_tap_fn *tap; /* sees every fate of every packet; may be NULL */
 	void *tap_ctx;
@@ -108,17 +119,24 @@ void nic_sim_net_init(struct nic_sim_net *net, uint64_t seed);
 /* nic_sim_net_next() - earliest time at which a node has something to do. */
 uint64_t nic_sim_net_next(const struct nic_sim_net *net);
 
-/* nic_sim_net_run() - move the clock to now_us, which never goes back, and run every node that is due. */
+/*
+ * nic_sim_net_run() - move the clock to now_us, which never goes back, and run every node that is
+ * due.
+ */
 void nic_sim_net_run(struct nic_sim_net *net, uint64_t now_us);
 
-/* nic_sim_net_add() - for makers of nodes: append to the list, which fixes the order of nodes due at one time. */
+/*
+ * nic_sim_net_add() - for makers of nodes: append to the list, which fixes the order of nodes due
+ * at one time.
+ */
 void nic_sim_net_add(struct nic_sim_net *net, struct nic_sim_node *node);
-void nic_sim_net_tap(struct nic_sim_net *net, const struct nic_sim_node *node, enum nic_sim_fate fate,
-		     const struct nic_sim_packet *packet);
+void nic_sim_net_tap(struct nic_sim_net *net, const struct nic_sim_node *node,
+		     enum nic_sim_fate fate, const struct nic_sim_packet *packet);
 
 /* Packets. NULL only when the system has no memory. */
 struct nic_sim_packet *nic_sim_packet_new(struct nic_sim_net *net, uint32_t len);
-struct nic_sim_packet *nic_sim_packet_copy(struct nic_sim_net *net, const struct nic_sim_packet *packet);
+struct nic_sim_packet *nic_sim_packet_copy(struct nic_sim_net *net,
+					   const struct nic_sim_packet *packet);
 void nic_sim_packet_free(struct nic_sim_packet *packet);
 
 /* The rule's word on one packet. Everything but PASS replaces the random choice of that kind. */
@@ -142,8 +160,8 @@ struct nic_sim_link_params {
 	uint32_t duplicate_ppm;
 	uint32_t corrupt_ppm;
 	uint32_t reorder_ppm;
-	uint32_t reorder_us;    /* a reordered packet comes up to this much later */
-	uint64_t drop_mask;     /* packet n is dropped when bit n % drop_mask_bits is set */
+	uint32_t reorder_us;     /* a reordered packet comes up to this much later */
+	uint64_t drop_mask;      /* packet n is dropped when bit n % drop_mask_bits is set */
 	uint32_t drop_mask_bits; /* 1..64; 0: no mask */
 	nic_sim_rule_fn *rule;
 	void *rule_ctx;
@@ -160,13 +178,13 @@ struct nic_sim_link {
 	struct nic_sim_link_params params;
 	struct nic_sim_link_stats stats;
 	struct nic_sim_rng rng;
-	uint64_t busy_until_ns;            /* the sender is busy with earlier packets until then */
+	uint64_t busy_until_ns;             /* the sender is busy with earlier packets until then */
 	struct nic_sim_packet *head, *tail; /* in the order of due_us, then serial */
 };
 
 /* nic_sim_link_init() - a link into node to. name is borrowed. */
-void nic_sim_link_init(struct nic_sim_link *link, struct nic_sim_net *net, const char *name, struct nic_sim_node *to,
-		       const struct nic_sim_link_params *params);
+void nic_sim_link_init(struct nic_sim_link *link, struct nic_sim_net *net, const char *name,
+		       struct nic_sim_node *to, const struct nic_sim_link_params *params);
 /* nic_sim_link_clear() - free what is on its way. */
 void nic_sim_link_clear(struct nic_sim_link *link);
 
@@ -177,7 +195,7 @@ struct nic_sim_switch {
 	nic_sim_route_fn *route;
 	void *ctx;
 };
-void nic_sim_switch_init(struct nic_sim_switch *sw, struct nic_sim_net *net, const char *name, nic_sim_route_fn *route,
-			 void *ctx);
+void nic_sim_switch_init(struct nic_sim_switch *sw, struct nic_sim_net *net, const char *name,
+			 nic_sim_route_fn *route, void *ctx);
 
 #endif

@@ -45,7 +45,8 @@ void sim_conn_config_draw(struct sim_world *world, struct sim_conn_config *confi
 	}
 	/* Time stamps near the wrap as well, in some runs. */
 	if (nic_sim_rng_below(rng, 4) == 0)
-		config->ts_now[nic_sim_rng_below(rng, 2)] = 0u - (uint32_t)nic_sim_rng_below(rng, 500);
+		config->ts_now[nic_sim_rng_below(rng, 2)] =
+			0u - (uint32_t)nic_sim_rng_below(rng, 500);
 	config->rcv_indication_bytes = nic_sim_rng_below(rng, 2) ? 0 : 8192;
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* sim_digest.h - digest of a stream: SHA-256 where libcrypto is built in, else the 64-bit hash of sim_pattern.h. */
+/*
+ * sim_digest.h - digest of a stream: SHA-256 where libcrypto is built in, else the 64-bit hash of
+ * sim_pattern.h.
+ */
 #ifndef SIM_SIM_DIGEST_H
 #define SIM_SIM_DIGEST_H
 

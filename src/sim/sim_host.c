@@ -26,7 +26,8 @@ struct sim_host {
 	NDIS_HANDLE pool;
 	struct nrt_adapter *adapters[SIM_PLACES];
 	bool bound[SIM_PLACES];
-	struct sim_sock *wake, **wake_tail; /* ends that want to be served, in the order of asking */
+	/* ends that want to be served, in the order of asking */
+	struct sim_sock *wake, **wake_tail;
 	bool ops_changed;
 };
 
@@ -47,7 +48,8 @@ static bool names_equal(const NDIS_STRING *string, const char *name)
 	uint16_t buffer[32];
 	size_t bytes = strlen(name) * sizeof(uint16_t);
 
-	return string->Length == bytes && memcmp(string->Buffer, wide(name, buffer, 32), bytes) == 0;
+	return string->Length == bytes &&
+	       memcmp(string->Buffer, wide(name, buffer, 32), bytes) == 0;
 }
 
 static struct sim_binding *binding_by_name(struct sim_host *host, const NDIS_STRING *name)
@@ -61,7 +63,8 @@ static struct sim_binding *binding_by_name(struct sim_host *host, const NDIS_STR
 	return NULL;
 }
 
-static NDIS_STATUS protocol_bind(NDIS_HANDLE driver_context, NDIS_HANDLE bind_context, PNDIS_BIND_PARAMETERS params)
+static NDIS_STATUS protocol_bind(NDIS_HANDLE driver_context, NDIS_HANDLE bind_context,
+				 PNDIS_BIND_PARAMETERS params)
 {
 	struct sim_host *host = driver_context;
 	struct sim_binding *binding = binding_by_name(host, params->AdapterName);
@@ -103,7 +106,8 @@ static VOID protocol_close_complete(NDIS_HANDLE binding_context)
 	(void)binding_context;
 }
 
-static VOID protocol_oid_complete(NDIS_HANDLE binding_context, PNDIS_OID_REQUEST request, NDIS_STATUS status)
+static VOID protocol_oid_complete(NDIS_HANDLE binding_context, PNDIS_OID_REQUEST request,
+				  NDIS_STATUS status)
 {
 	(void)binding_context;
 	(void)request;
@@ -113,10 +117,28 @@ static VOID protocol_oid_complete(NDIS_HANDLE binding_context, PNDIS_OID_REQUEST
 static VOID protocol_status(NDIS_HANDLE binding_context, PNDIS_STATUS_INDICATION indication)
 {
 	struct sim_binding *binding = binding_context;
+	struct sim_world *world = binding->world;
+	unsigned int i;
 
-	if (binding->handle)
-		sim_note(binding->world, "%s: status indication 0x%08x", sim_place_name(binding->place),
-			 (unsigned int)indication->StatusCode);
+	if (!binding->handle)
+		return;
+	sim_note(world, "%s: status indication 0x%08x", sim_place_name(binding->place),
+		 (unsigned int)indication->StatusCode);
+	switch (indication->StatusCode) {
+	case NDIS_STATUS_UPLOAD_ALL:
+		for (i = 0; i < world->conn_count && binding->place == SIM_TARGET; i++)
+			sim_sock_ask_back(world->conns[i].sock[SIM_AT_HOST]);
+		binding->paused = true;
+		break;
+	case NDIS_STATUS_OFFLOAD_PAUSE:
+		binding->paused = true;
+		break;
+	case NDIS_STATUS_OFFLOAD_RESUME:
+		binding->paused = false;
+		break;
+	default:
+		break;
+	}
 }
 
 /* A plain receive indication: the frame lies in the MDLs of each NET_BUFFER. */
@@ -136,8 +158,8 @@ static void indicated_frame(struct sim_binding *binding, NET_BUFFER *nb)
 	free(data);
 }
 
-static VOID protocol_receive(NDIS_HANDLE binding_context, PNET_BUFFER_LIST chain, NDIS_PORT_NUMBER port, ULONG count,
-			     ULONG flags)
+static VOID protocol_receive(NDIS_HANDLE binding_context, PNET_BUFFER_LIST chain,
+			     NDIS_PORT_NUMBER port, ULONG count, ULONG flags)
 {
 	struct sim_binding *binding = binding_context;
 	NET_BUFFER_LIST *nbl;
@@ -169,7 +191,8 @@ static VOID op_complete(NDIS_HANDLE binding_context, PNDIS_PROTOCOL_OFFLOAD_BLOC
 	struct sim_op *op = binding->ops;
 
 	if (!op || op->root != root || root->ProtocolReserved[0] != op) {
-		sim_world_fail(binding->world, "%s: completion of an operation that is not under way",
+		sim_world_fail(binding->world,
+			       "%s: completion of an operation that is not under way",
 			       sim_place_name(binding->place));
 		return;
 	}
@@ -183,11 +206,13 @@ static VOID op_complete(NDIS_HANDLE binding_context, PNDIS_PROTOCOL_OFFLOAD_BLOC
 }
 
 /* The target asks whether the neighbor is still reachable: it is, confirmed now (EVT-22). */
-static VOID indicate_event(NDIS_HANDLE binding_context, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST root, ULONG code)
+static VOID indicate_event(NDIS_HANDLE binding_context, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST root,
+			   ULONG code)
 {
 	struct sim_binding *binding = binding_context;
 	struct sim_block *block = (struct sim_block *)root;
-	size_t at = offsetof(struct sim_block, state) + ((sizeof(NEIGHBOR_OFFLOAD_STATE_CONST) + 7) & ~(size_t)7);
+	size_t at = offsetof(struct sim_block, state) +
+		    ((sizeof(NEIGHBOR_OFFLOAD_STATE_CONST) + 7) & ~(size_t)7);
 	NEIGHBOR_OFFLOAD_STATE_CACHED *cached;
 
 	sim_note(binding->world, "%s: offload event %u", sim_place_name(binding->place), code);
@@ -226,7 +251,8 @@ static VOID tcp_event(PVOID offload_context, ULONG type, ULONG information)
 	sim_sock_event(offload_context, type, information);
 }
 
-static NDIS_STATUS tcp_receive_indicate(PVOID offload_context, PNET_BUFFER_LIST nbl, NDIS_STATUS status, PULONG consumed)
+static NDIS_STATUS tcp_receive_indicate(PVOID offload_context, PNET_BUFFER_LIST nbl,
+					NDIS_STATUS status, PULONG consumed)
 {
 	(void)status;
 	return sim_recv_indicate(offload_context, nbl, consumed);
@@ -266,7 +292,8 @@ static NDIS_STATUS protocol_set_options(NDIS_HANDLE driver_handle, NDIS_HANDLE d
 	(void)driver_context;
 	status = NdisSetOptionalHandlers(driver_handle, (PNDIS_DRIVER_OPTIONAL_HANDLERS)&generic);
 	if (status == NDIS_STATUS_SUCCESS)
-		status = NdisSetOptionalHandlers(driver_handle, (PNDIS_DRIVER_OPTIONAL_HANDLERS)&tcp);
+		status = NdisSetOptionalHandlers(driver_handle,
+						 (PNDIS_DRIVER_OPTIONAL_HANDLERS)&tcp);
 	return status;
 }
 
@@ -295,7 +322,8 @@ static int register_protocol(struct sim_host *host)
 		.SendNetBufferListsCompleteHandler = protocol_send_complete,
 	};
 
-	return nrt_errno_from_status(NdisRegisterProtocolDriver(host, &characteristics, &host->protocol));
+	return nrt_errno_from_status(
+		NdisRegisterProtocolDriver(host, &characteristics, &host->protocol));
 }
 
 static int make_pool(struct sim_host *host)
@@ -331,10 +359,12 @@ int sim_host_create(struct sim_host **out, struct sim_world *world)
 	return err;
 }
 
-int sim_host_add_adapter(struct sim_host *host, struct sim_binding *binding, const struct tgt_adapter_config *config)
+int sim_host_add_adapter(struct sim_host *host, struct sim_binding *binding,
+			 const struct tgt_adapter_config *config)
 {
 	struct tgt_adapter_config own = *config;
-	struct nrt_adapter_params params = { .name = binding->adapter_name, .add_device_context = &own };
+	struct nrt_adapter_params params = { .name = binding->adapter_name,
+					     .add_device_context = &own };
 	int err;
 
 	own.name = binding->adapter_name;
@@ -617,11 +647,14 @@ int sim_host_destroy(struct sim_host *host)
 
 		if (binding->adapter) {
 			tgt_adapter_usage(binding->adapter, &usage);
-			if (usage.connections || usage.paths || usage.neighbors || usage.indicated_nbls ||
-			    usage.chunks_used || usage.caught_frames) {
-				sim_note(host->world, "%s keeps %u connections %u paths %u neighbors %u lists %u chunks %u frames",
-					 sim_place_name(binding->place), usage.connections, usage.paths, usage.neighbors,
-					 usage.indicated_nbls, usage.chunks_used, usage.caught_frames);
+			if (usage.connections || usage.paths || usage.neighbors ||
+			    usage.indicated_nbls || usage.chunks_used || usage.caught_frames) {
+				sim_note(host->world,
+					 "%s keeps %u connections %u paths %u neighbors %u lists "
+					 "%u chunks %u frames",
+					 sim_place_name(binding->place), usage.connections,
+					 usage.paths, usage.neighbors, usage.indicated_nbls,
+					 usage.chunks_used, usage.caught_frames);
 				err = -EBUSY;
 			}
 		}

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * sim_host.h - the protocol driver of a simulated world: registration, bindings, the five state operations as a
- * queue per binding, and the way from NDIS callbacks to the connection ends (sim_sock.h).
+ * sim_host.h - the protocol driver of a simulated world: registration, bindings, the five state
+ * operations as a queue per binding, and the way from NDIS callbacks to the connection ends
+ * (sim_sock.h).
  *
- * State operations of one binding run one after another, so that an operation that makes or ends a neighbor or
- * path object is never overtaken by one that refers to it.
+ * State operations of one binding run one after another, so that an operation that makes or ends a
+ * neighbor or path object is never overtaken by one that refers to it.
  */
 #ifndef SIM_SIM_HOST_H
 #define SIM_SIM_HOST_H
@@ -29,9 +30,12 @@ struct sim_block;
 struct sim_op {
 	enum sim_op_kind kind;
 	struct sim_binding *binding;
-	struct sim_sock *sock;   /* NULL for SIM_OP_PATH_MTU and SIM_OP_SWEEP */
+	struct sim_sock *sock; /* NULL for SIM_OP_PATH_MTU and SIM_OP_SWEEP */
 	enum sim_family family;
-	/* Called when the operation has completed, outside the driver's callback; the op is freed afterwards. */
+	/*
+	 * Called when the operation has completed, outside the driver's callback; the op is freed
+	 * afterwards.
+	 */
 	void (*done)(struct sim_op *op);
 
 	bool completed;
@@ -41,11 +45,18 @@ struct sim_op {
 };
 
 int sim_host_create(struct sim_host **out, struct sim_world *world);
-/* sim_host_destroy() - unbind, remove the adapters, deregister. -EBUSY when NET_BUFFER_LISTs are still out. */
+/*
+ * sim_host_destroy() - unbind, remove the adapters, deregister. -EBUSY when NET_BUFFER_LISTs are
+ * still out.
+ */
 int sim_host_destroy(struct sim_host *host);
 
-/* sim_host_add_adapter() - a miniport adapter of the target driver under binding->adapter_name. 0 or -errno. */
-int sim_host_add_adapter(struct sim_host *host, struct sim_binding *binding, const struct tgt_adapter_config *config);
+/*
+ * sim_host_add_adapter() - a miniport adapter of the target driver under binding->adapter_name. 0
+ * or -errno.
+ */
+int sim_host_add_adapter(struct sim_host *host, struct sim_binding *binding,
+			 const struct tgt_adapter_config *config);
 /* sim_host_bind() - open binding->bind_name. 0 or -errno. */
 int sim_host_bind(struct sim_host *host, struct sim_binding *binding);
 
@@ -53,20 +64,28 @@ NDIS_HANDLE sim_host_nbl_pool(const struct sim_host *host);
 
 /* sim_host_due() - connection ends or operations wait for sim_host_run(). */
 bool sim_host_due(const struct sim_host *host);
-/* sim_host_run() - finish completed operations, start the next ones, serve the ends that asked. True: did work. */
+/*
+ * sim_host_run() - finish completed operations, start the next ones, serve the ends that asked.
+ * True: did work.
+ */
 bool sim_host_run(struct sim_host *host);
 /* sim_host_wake() - have sim_sock_serve() called for the end in this round. */
 void sim_host_wake(struct sim_sock *sock);
 
-/* sim_host_frame() - a frame that an adapter's target gives to the host's own stack. Borrows the frame. */
+/*
+ * sim_host_frame() - a frame that an adapter's target gives to the host's own stack. Borrows the
+ * frame.
+ */
 void sim_host_frame(struct sim_binding *binding, const struct nic_rx_frame *frame);
 
 /*
- * sim_host_submit() - queue an operation on a connection; done() (NULL: nobody) is called once when it is over.
+ * sim_host_submit() - queue an operation on a connection; done() (NULL: nobody) is called once when
+ * it is over.
  * sim_host_submit_path() - the same for a path (SIM_OP_PATH_MTU, SIM_OP_SWEEP).
  * Returns: 0 or -ENOMEM, then done() is not called.
  */
 int sim_host_submit(enum sim_op_kind kind, struct sim_sock *sock, void (*done)(struct sim_op *op));
-int sim_host_submit_path(enum sim_op_kind kind, struct sim_binding *binding, enum sim_family family);
+int sim_host_submit_path(enum sim_op_kind kind, struct sim_binding *binding,
+			 enum sim_family family);
 
 #endif

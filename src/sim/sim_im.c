@@ -23,7 +23,8 @@ int sim_im_insert(struct sim_world *world, struct sim_binding *binding, unsigned
 	err = 0;
 	while (err == 0 && world->im_count < count) {
 		memcpy(below, binding->bind_name, sizeof(below));
-		snprintf(binding->bind_name, sizeof(binding->bind_name), "sim%u-pt%u", world->number, world->im_count);
+		snprintf(binding->bind_name, sizeof(binding->bind_name), "sim%u-pt%u",
+			 world->number, world->im_count);
 		err = passthru_insert(below, binding->bind_name);
 		if (err == 0)
 			world->im_count++;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The receiving half of a connection's end: posted requests, indications and the answers to them, FIN, hand-over. */
+/*
+ * The receiving half of a connection's end: posted requests, indications and the answers to them,
+ * FIN, hand-over.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +12,8 @@
 #include "sim/sim_sock.h"
 
 enum {
-	REFUSE_ONE_IN = 8, /* how often a mixed reader refuses, or takes a part of, what it could take */
+	REFUSE_ONE_IN =
+		8, /* how often a mixed reader refuses, or takes a part of, what it could take */
 };
 
 /* One posted request. */
@@ -45,7 +49,8 @@ static void take(struct sim_sock *sock, const uint8_t *data, uint32_t len)
 
 	if (right != len)
 		sim_world_fail(sock->world, "%u %s: byte %llu of the stream is wrong", sock->number,
-			       sock->side == SIM_AT_PEER ? "peer" : "host", (unsigned long long)(rx->got + right));
+			       sock->side == SIM_AT_PEER ? "peer" : "host",
+			       (unsigned long long)(rx->got + right));
 	rx->got += len;
 	if (rx->fin_known && rx->got > rx->fin_at)
 		sim_world_fail(sock->world, "%u: data behind the FIN", sock->number);
@@ -69,8 +74,10 @@ void sim_recv_fin(struct sim_sock *sock)
 	struct sim_rx *rx = &sock->rx;
 
 	if (rx->fin_known && rx->fin_at != rx->got)
-		sim_world_fail(sock->world, "%u: disconnect indicated at byte %llu, FIN is behind %llu (DIS-23)",
-			       sock->number, (unsigned long long)rx->got, (unsigned long long)rx->fin_at);
+		sim_world_fail(sock->world,
+			       "%u: disconnect indicated at byte %llu, FIN is behind %llu (DIS-23)",
+			       sock->number, (unsigned long long)rx->got,
+			       (unsigned long long)rx->fin_at);
 	rx->fin_known = true;
 	rx->fin_at = rx->got;
 	tell_eof(sock);
@@ -106,7 +113,8 @@ static void post(struct sim_sock *sock, uint32_t len, bool nopush)
 		return;
 	}
 	request->nbl->ProtocolReserved[0] = request;
-	NET_BUFFER_LIST_INFO(request->nbl, TcpReceiveNoPush) = (PVOID)(uintptr_t)(nopush ? TRUE : FALSE);
+	NET_BUFFER_LIST_INFO(request->nbl, TcpReceiveNoPush) =
+		(PVOID)(uintptr_t)(nopush ? TRUE : FALSE);
 	sock->rx.posts++;
 	sock->rx.posted_bytes += len;
 	sock->rx.refused = false;
@@ -122,14 +130,17 @@ static void check_receive(const struct sim_post *request, uint32_t bytes, NDIS_S
 	uint32_t room = (uint32_t)NET_BUFFER_DATA_LENGTH(NET_BUFFER_LIST_FIRST_NB(request->nbl));
 
 	if (bytes > request->len || room != request->len - bytes)
-		sim_world_fail(sock->world, "%u: receive of %u completed with %u bytes and room for %u", sock->number,
-			       request->len, bytes, room);
-	if (status == NDIS_STATUS_SUCCESS && request->nopush && bytes != request->len && !sock->rx.fin_known)
-		sim_world_fail(sock->world, "%u: nonpush request completed with %u of %u (RCV-11)", sock->number, bytes,
-			       request->len);
+		sim_world_fail(sock->world,
+			       "%u: receive of %u completed with %u bytes and room for %u",
+			       sock->number, request->len, bytes, room);
+	if (status == NDIS_STATUS_SUCCESS && request->nopush && bytes != request->len &&
+	    !sock->rx.fin_known)
+		sim_world_fail(sock->world, "%u: nonpush request completed with %u of %u (RCV-11)",
+			       sock->number, bytes, request->len);
 	if (status != NDIS_STATUS_SUCCESS && status != NDIS_STATUS_UPLOAD_IN_PROGRESS &&
 	    status != NDIS_STATUS_REQUEST_ABORTED && status != NDIS_STATUS_INVALID_STATE)
-		sim_world_fail(sock->world, "%u: receive completed with %s", sock->number, nrt_status_name(status));
+		sim_world_fail(sock->world, "%u: receive completed with %s", sock->number,
+			       nrt_status_name(status));
 }
 
 void sim_recv_complete(NET_BUFFER_LIST *chain)
@@ -138,7 +149,8 @@ void sim_recv_complete(NET_BUFFER_LIST *chain)
 		NET_BUFFER_LIST *nbl = chain;
 		struct sim_post *request = nbl->ProtocolReserved[0];
 		struct sim_sock *sock = request->sock;
-		uint32_t bytes = (uint32_t)(uintptr_t)NET_BUFFER_LIST_INFO(nbl, TcpOffloadBytesTransferred);
+		uint32_t bytes =
+			(uint32_t)(uintptr_t)NET_BUFFER_LIST_INFO(nbl, TcpOffloadBytesTransferred);
 
 		chain = NET_BUFFER_LIST_NEXT_NBL(nbl);
 		NET_BUFFER_LIST_NEXT_NBL(nbl) = NULL;
@@ -161,7 +173,8 @@ static enum sim_rx_mode pick_mode(struct sim_sock *sock)
 {
 	if (sock->rx.mode != SIM_RX_MIXED)
 		return sock->rx.mode;
-	return SIM_RX_INDICATE + (enum sim_rx_mode)nic_sim_rng_below(&sock->world->rng, SIM_RX_MODES - SIM_RX_INDICATE);
+	return SIM_RX_INDICATE + (enum sim_rx_mode)nic_sim_rng_below(
+					 &sock->world->rng, SIM_RX_MODES - SIM_RX_INDICATE);
 }
 
 void sim_recv_serve(struct sim_sock *sock)
@@ -213,9 +226,12 @@ NDIS_STATUS sim_recv_indicate(struct sim_sock *sock, NET_BUFFER_LIST *nbl, ULONG
 	uint8_t *copy, *data;
 
 	if (NET_BUFFER_LIST_NEXT_NBL(nbl) || NET_BUFFER_NEXT_NB(nb) || len == 0)
-		sim_world_fail(sock->world, "%u: an indication is not one list with one buffer (RCV-25)", sock->number);
+		sim_world_fail(sock->world,
+			       "%u: an indication is not one list with one buffer (RCV-25)",
+			       sock->number);
 	if (!sock->down)
-		sim_world_fail(sock->world, "%u: an indication in phase %d (OFF-28)", sock->number, sock->phase);
+		sim_world_fail(sock->world, "%u: an indication in phase %d (OFF-28)", sock->number,
+			       sock->phase);
 	sock->counts.indications++;
 	*consumed = takes;
 	sim_host_wake(sock);
@@ -280,7 +296,8 @@ NET_BUFFER_LIST *sim_recv_buffered(struct sim_sock *sock)
 	if (sock->rx.stash_bytes == 0)
 		return NULL;
 	mdl = NdisAllocateMdl(pool, sock->rx.stash, sock->rx.stash_bytes);
-	nbl = mdl ? NdisAllocateNetBufferAndNetBufferList(pool, 0, 0, mdl, 0, sock->rx.stash_bytes) : NULL;
+	nbl = mdl ? NdisAllocateNetBufferAndNetBufferList(pool, 0, 0, mdl, 0, sock->rx.stash_bytes)
+		  : NULL;
 	if (!nbl)
 		sim_world_fail(sock->world, "no memory for buffered data");
 	return nbl;
@@ -298,7 +315,8 @@ void sim_recv_buffered_free(struct sim_sock *sock, NET_BUFFER_LIST *chain, bool 
 	if (!taken)
 		return;
 	sock->rx.stash_bytes = 0;
-	sock->rx.refused = true; /* handed-over data waits for a request as refused data does (BUF-32) */
+	/* Handed-over data waits for a request as refused data does (BUF-32) */
+	sock->rx.refused = true;
 }
 
 static int stash_append(struct sim_rx *rx, NET_BUFFER *nb)
@@ -318,7 +336,8 @@ static int stash_append(struct sim_rx *rx, NET_BUFFER *nb)
 	return 0;
 }
 
-void sim_recv_recover(struct sim_sock *sock, NET_BUFFER_LIST *chain, const TCP_OFFLOAD_STATE_DELEGATED *delegated)
+void sim_recv_recover(struct sim_sock *sock, NET_BUFFER_LIST *chain,
+		      const TCP_OFFLOAD_STATE_DELEGATED *delegated)
 {
 	struct sim_rx *rx = &sock->rx;
 	uint32_t before = rx->stash_bytes, have;
@@ -328,18 +347,22 @@ void sim_recv_recover(struct sim_sock *sock, NET_BUFFER_LIST *chain, const TCP_O
 	for (nbl = chain; nbl; nbl = NET_BUFFER_LIST_NEXT_NBL(nbl)) {
 		for (nb = NET_BUFFER_LIST_FIRST_NB(nbl); nb; nb = NET_BUFFER_NEXT_NB(nb)) {
 			if (NET_BUFFER_DATA_LENGTH(nb) > 0 && stash_append(rx, nb) != 0)
-				sim_world_fail(sock->world, "%u: buffered data cannot be read", sock->number);
+				sim_world_fail(sock->world, "%u: buffered data cannot be read",
+					       sock->number);
 		}
 	}
 	if (chain)
 		NdisOffloadTcpReceiveReturn(sock->at->handle, chain);
 	sock->counts.buffered_given_back += rx->stash_bytes - before;
 	if (rx->posts > 0 || rx->posted_bytes > 0)
-		sim_world_fail(sock->world, "%u: %u receive requests are lost (TRM-15)", sock->number, rx->posts);
+		sim_world_fail(sock->world, "%u: %u receive requests are lost (TRM-15)",
+			       sock->number, rx->posts);
 	have = (uint32_t)rx->got + rx->stash_bytes + (rx->fin_known ? 1u : 0u);
-	if (!sock->aborted && delegated->State != TcpConnectionClosed && delegated->RcvNxt - sock->rcv_base != have)
-		sim_world_fail(sock->world, "%u: RcvNxt counts %u bytes, application and stash have %u", sock->number,
-			       delegated->RcvNxt - sock->rcv_base, have);
+	if (!sock->aborted && delegated->State != TcpConnectionClosed &&
+	    delegated->RcvNxt - sock->rcv_base != have)
+		sim_world_fail(sock->world,
+			       "%u: RcvNxt counts %u bytes, application and stash have %u",
+			       sock->number, delegated->RcvNxt - sock->rcv_base, have);
 	rx->refused = false;
 	if (nic_sim_rng_below(&sock->world->rng, 2) || sock->move.final)
 		sim_recv_drain_stash(sock); /* the program may read between two places, or not */

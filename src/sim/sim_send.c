@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The sending half of a connection's end: sends, graceful and abortive disconnect, and what an upload gives back. */
+/*
+ * The sending half of a connection's end: sends, graceful and abortive disconnect, and what an
+ * upload gives back.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +13,10 @@
 
 enum { MDLS_MAX = 3 };
 
-/* One send or disconnect request and its bytes. In sock->tx.sends until the peer has acknowledged them. */
+/*
+ * One send or disconnect request and its bytes. In sock->tx.sends until the peer has acknowledged
+ * them.
+ */
 struct sim_send {
 	struct sim_sock *sock;
 	struct sim_send *next;
@@ -18,9 +24,9 @@ struct sim_send {
 	MDL *mdl;
 	uint64_t offset; /* of the first byte in the stream */
 	uint32_t len;
-	uint32_t left;   /* bytes at the end that are not acknowledged, when the request is with us */
-	bool below;      /* the request is with the target */
-	bool returned;   /* came back in the chain of the present upload */
+	uint32_t left; /* bytes at the end that are not acknowledged, when the request is with us */
+	bool below;    /* the request is with the target */
+	bool returned; /* came back in the chain of the present upload */
 	bool disconnect, abortive;
 	uint8_t data[];
 };
@@ -53,8 +59,9 @@ static int describe(struct sim_send *send)
 	MDL **tail = &send->mdl;
 
 	while (done < send->len) {
-		uint32_t part = pieces-- > 1 ? 1 + (uint32_t)nic_sim_rng_below(&sock->world->rng, send->len - done) :
-					       send->len - done;
+		uint32_t part = pieces-- > 1 ? 1 + (uint32_t)nic_sim_rng_below(&sock->world->rng,
+									       send->len - done)
+					     : send->len - done;
 
 		*tail = NdisAllocateMdl(pool, send->data + done, part);
 		if (!*tail)
@@ -131,13 +138,16 @@ static void disconnect(struct sim_sock *sock, uint32_t len, ULONG flags)
 	send->below = true;
 	if (flags == TCP_DISCONNECT_GRACEFUL_CLOSE)
 		sock->tx.fin_issued = sock->tx.fin_open = true;
-	sim_note(sock->world, "%u %s: disconnect %s with %u bytes", sock->number, sim_place_name(sock->at->place),
+	sim_note(sock->world, "%u %s: disconnect %s with %u bytes", sock->number,
+		 sim_place_name(sock->at->place),
 		 flags == TCP_DISCONNECT_GRACEFUL_CLOSE ? "graceful" : "abortive", len);
 	if (NdisOffloadTcpDisconnect(&sock->handle, send->nbl, flags) != NDIS_STATUS_PENDING)
 		sim_world_fail(sock->world, "NdisOffloadTcpDisconnect did not pend");
 }
 
-/* Requests that came back wait for the upload that the target asked for: nothing may overtake them. */
+/*
+ * Requests that came back wait for the upload that the target asked for: nothing may overtake them.
+ */
 static bool waits_for_upload(const struct sim_sock *sock)
 {
 	const struct sim_send *send;
@@ -205,7 +215,10 @@ static uint32_t data_left(const NET_BUFFER_LIST *nbl)
 	return (uint32_t)NET_BUFFER_DATA_LENGTH(NET_BUFFER_LIST_FIRST_NB(nbl));
 }
 
-/* A request that is complete with success: all of it was acknowledged, in order, and the list says so. */
+/*
+ * A request that is complete with success: all of it was acknowledged, in order, and the list says
+ * so.
+ */
 static void check_success(struct sim_send *send)
 {
 	struct sim_sock *sock = send->sock;
@@ -214,8 +227,10 @@ static void check_success(struct sim_send *send)
 		sim_world_fail(sock->world, "%u: send at %llu completed out of order", sock->number,
 			       (unsigned long long)send->offset);
 	if (bytes_transferred(send->nbl) != send->left || data_left(send->nbl) != 0)
-		sim_world_fail(sock->world, "%u: send of %u bytes completed with %u transferred, %u left",
-			       sock->number, send->left, bytes_transferred(send->nbl), data_left(send->nbl));
+		sim_world_fail(sock->world,
+			       "%u: send of %u bytes completed with %u transferred, %u left",
+			       sock->number, send->left, bytes_transferred(send->nbl),
+			       data_left(send->nbl));
 }
 
 static void come_back(struct sim_send *send)
@@ -223,7 +238,8 @@ static void come_back(struct sim_send *send)
 	send->below = false;
 	send->left = data_left(send->nbl);
 	if (send->left > send->len)
-		sim_world_fail(send->sock->world, "%u: a send came back longer than it was", send->sock->number);
+		sim_world_fail(send->sock->world, "%u: a send came back longer than it was",
+			       send->sock->number);
 }
 
 static void one_complete(struct sim_send *send, NDIS_STATUS status)
@@ -246,7 +262,8 @@ static void one_complete(struct sim_send *send, NDIS_STATUS status)
 		send_free(send);
 		break;
 	default:
-		sim_world_fail(sock->world, "%u: send completed with %s", sock->number, nrt_status_name(status));
+		sim_world_fail(sock->world, "%u: send completed with %s", sock->number,
+			       nrt_status_name(status));
 		break;
 	}
 }
@@ -291,10 +308,12 @@ void sim_disconnect_complete(NET_BUFFER_LIST *chain)
 	struct sim_sock *sock = send->sock;
 	NDIS_STATUS status = NET_BUFFER_LIST_STATUS(chain);
 
-	sim_note(sock->world, "%u %s: disconnect completed with %s", sock->number, sim_place_name(sock->at->place),
-		 nrt_status_name(status));
+	sim_note(sock->world, "%u %s: disconnect completed with %s", sock->number,
+		 sim_place_name(sock->at->place), nrt_status_name(status));
 	if (NET_BUFFER_LIST_NEXT_NBL(chain) || !send->disconnect)
-		sim_world_fail(sock->world, "%u: a disconnect completion with other requests (DIS-19)", sock->number);
+		sim_world_fail(sock->world,
+			       "%u: a disconnect completion with other requests (DIS-19)",
+			       sock->number);
 	if (send->abortive) {
 		sock->aborted = status != NDIS_STATUS_UPLOAD_IN_PROGRESS;
 		sock->abort_issued = sock->aborted; /* the next place does it */
@@ -338,8 +357,10 @@ static void take_chain(struct sim_sock *sock, NET_BUFFER_LIST *chain)
 		while (send && send->nbl != nbl)
 			send = send->next;
 		if (!send || !send->below) {
-			sim_world_fail(sock->world, "%u: the upload gave back a send that was not out, or out of order",
-				       sock->number);
+			sim_world_fail(
+				sock->world,
+				"%u: the upload gave back a send that was not out, or out of order",
+				sock->number);
 			return;
 		}
 		come_back(send);
@@ -347,10 +368,12 @@ static void take_chain(struct sim_sock *sock, NET_BUFFER_LIST *chain)
 	}
 }
 
-void sim_send_recover(struct sim_sock *sock, NET_BUFFER_LIST *chain, const TCP_OFFLOAD_STATE_DELEGATED *delegated)
+void sim_send_recover(struct sim_sock *sock, NET_BUFFER_LIST *chain,
+		      const TCP_OFFLOAD_STATE_DELEGATED *delegated)
 {
 	struct sim_tx *tx = &sock->tx;
-	uint64_t una = tx->acked + (uint32_t)(delegated->SndUna - sock->snd_base - (uint32_t)tx->acked);
+	uint64_t una =
+		tx->acked + (uint32_t)(delegated->SndUna - sock->snd_base - (uint32_t)tx->acked);
 	uint64_t left = 0;
 	struct sim_send *send, *next;
 
@@ -371,7 +394,9 @@ void sim_send_recover(struct sim_sock *sock, NET_BUFFER_LIST *chain, const TCP_O
 		una = tx->queued;
 	}
 	if (una > tx->queued || left != tx->queued - una)
-		sim_world_fail(sock->world, "%u: %llu bytes queued, SndUna says %llu, but %llu came back unacknowledged",
-			       sock->number, (unsigned long long)tx->queued, (unsigned long long)una,
-			       (unsigned long long)left);
+		sim_world_fail(sock->world,
+			       "%u: %llu bytes queued, SndUna says %llu, but %llu came back "
+			       "unacknowledged",
+			       sock->number, (unsigned long long)tx->queued,
+			       (unsigned long long)una, (unsigned long long)left);
 }

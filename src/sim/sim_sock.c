@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Life of a connection's end: offload, upload, moves, the end. The order of a move is that of the real host:
- * steer first when it goes down to the target, terminate, initiate, unsteer last when it comes up, then give the
- * frames that were caught meanwhile to the new place.
+ * Life of a connection's end: offload, upload, moves, the end. The order of a move is that of the
+ * real host: steer first when it goes down to the target, terminate, initiate, unsteer last when it
+ * comes up, then give the frames that were caught meanwhile to the new place.
  */
 #include "sim/sim_sock.h"
 
@@ -15,7 +15,9 @@
 #include "target/tgt_driver.h"
 
 enum {
-	POLL_US = 50000, /* how often the host asks for the state when no request would tell it of a close */
+	POLL_US =
+		/* how often the host asks for the state when no request would tell it of a close */
+	50000,
 };
 
 static void move_go_on(struct sim_timer *timer);
@@ -33,8 +35,9 @@ static struct sim_sock *of_poll_timer(struct sim_timer *timer)
 
 static void note(struct sim_sock *sock, const char *what)
 {
-	sim_note(sock->world, "%u %s %s: %s", sock->number, sock->side == SIM_AT_PEER ? "peer" : "host",
-		 sim_place_name(sock->at->place), what);
+	sim_note(sock->world, "%u %s %s: %s", sock->number,
+		 sock->side == SIM_AT_PEER ? "peer" : "host", sim_place_name(sock->at->place),
+		 what);
 }
 
 /* Whether the state says that our FIN is acknowledged, and that the peer's was received. */
@@ -45,13 +48,14 @@ static bool fin_acked_in(TCP_OFFLOAD_CONNECTION_STATE state)
 
 static bool fin_received_in(TCP_OFFLOAD_CONNECTION_STATE state)
 {
-	return state == TcpConnectionCloseWait || state == TcpConnectionClosing || state == TcpConnectionLastAck ||
-	       state == TcpConnectionTimeWait;
+	return state == TcpConnectionCloseWait || state == TcpConnectionClosing ||
+	       state == TcpConnectionLastAck || state == TcpConnectionTimeWait;
 }
 
 /*
- * Our FIN was asked for but is not in the state yet: the upload came before the target could send it. The next
- * place learns it from the state, as the failed disconnect is not issued again (DIS-21).
+ * Our FIN was asked for but is not in the state yet: the upload came before the target could send
+ * it. The next place learns it from the state, as the failed disconnect is not issued again
+ * (DIS-21).
  */
 static void carry_fin(struct sim_sock *sock)
 {
@@ -71,8 +75,9 @@ static void learn(struct sim_sock *sock, const TCP_OFFLOAD_STATE_DELEGATED *dele
 	sock->state.delegated.SendDataHead = sock->state.delegated.SendDataTail = NULL;
 	sock->state.delegated.BufferedData = NULL;
 	sock->state.taken_us = sim_world_now(sock->world);
-	if (sock->tx.fin_issued && (fin_acked_in(delegated->State) ||
-				    (sock->rx.fin_known && !sock->aborted && delegated->State == TcpConnectionClosed)))
+	if (sock->tx.fin_issued &&
+	    (fin_acked_in(delegated->State) ||
+	     (sock->rx.fin_known && !sock->aborted && delegated->State == TcpConnectionClosed)))
 		sock->tx.fin_acked = true;
 	if (fin_received_in(delegated->State) && !sock->rx.fin_known) {
 		uint32_t total = delegated->RcvNxt - 1u - sock->rcv_base;
@@ -115,8 +120,9 @@ static void fill_tuple(const struct sim_sock *sock, struct tgt_tuple *tuple)
 }
 
 /*
- * Two ways to keep what arrives at the target between two places: the target catches it (it was told to expect
- * the flow), or it gives it to the host, which holds it and forwards it. Both must work; the seed chooses.
+ * Two ways to keep what arrives at the target between two places: the target catches it (it was
+ * told to expect the flow), or it gives it to the host, which holds it and forwards it. Both must
+ * work; the seed chooses.
  */
 static void expect(struct sim_sock *sock, bool begin)
 {
@@ -188,7 +194,8 @@ static void end_here(struct sim_sock *sock)
 	sock->phase = SIM_ENDED;
 	expect(sock, false);
 	if (sock->tx.lost && !sock->aborted)
-		sim_world_fail(sock->world, "%u: a send was aborted, the connection was not", sock->number);
+		sim_world_fail(sock->world, "%u: a send was aborted, the connection was not",
+			       sock->number);
 	sim_send_drop(sock);
 	sim_held_free(sock);
 	sim_recv_drain_stash(sock);
@@ -207,12 +214,15 @@ static void stopped(struct sim_op *op)
 			       nrt_status_name(sock->last_status));
 		return;
 	}
-	sim_note(sock->world, "%u %s %s: terminated in %s una %u nxt %u max %u rcv %u wnd %u", sock->number,
-		 sock->side == SIM_AT_PEER ? "peer" : "host", sim_place_name(sock->at->place),
-		 sim_tcp_state_name(delegated->State), delegated->SndUna, delegated->SndNxt, delegated->SndMax,
-		 delegated->RcvNxt, delegated->RcvWnd);
+	sim_note(sock->world, "%u %s %s: terminated in %s una %u nxt %u max %u rcv %u wnd %u",
+		 sock->number, sock->side == SIM_AT_PEER ? "peer" : "host",
+		 sim_place_name(sock->at->place), sim_tcp_state_name(delegated->State),
+		 delegated->SndUna, delegated->SndNxt, delegated->SndMax, delegated->RcvNxt,
+		 delegated->RcvWnd);
 	learn(sock, delegated);
-	sim_recv_give_back(sock); /* what was indicated between the order and the stop; it outlives the connection */
+	sim_recv_give_back(
+		/* what was indicated between the order and the stop; it outlives the connection */
+		sock);
 	sock->phase = SIM_MOVING;
 	sim_send_recover(sock, op->tcp->list.NetBufferListChain, delegated);
 	sim_recv_recover(sock, delegated->BufferedData, delegated);
@@ -225,12 +235,13 @@ static void stopped(struct sim_op *op)
 	}
 	carry_fin(sock);
 	sock->at = &sock->world->bindings[sock->move.to];
-	sim_timer_set(sock->world, &sock->move_timer, sim_world_now(sock->world) + sock->move_delay_us);
+	sim_timer_set(sock->world, &sock->move_timer,
+		      sim_world_now(sock->world) + sock->move_delay_us);
 }
 
 /*
- * The wire first: on the way down frames go to the target before the kernel is stopped, so that the kernel can
- * work off what it has. True when the terminate may follow now.
+ * The wire first: on the way down frames go to the target before the kernel is stopped, so that the
+ * kernel can work off what it has. True when the terminate may follow now.
  */
 static bool redirect(struct sim_sock *sock)
 {
@@ -246,7 +257,8 @@ static bool redirect(struct sim_sock *sock)
 		return true;
 	steer(sock, SIM_TARGET);
 	if (sock->steer_lead_us > 0)
-		sim_timer_set(sock->world, &sock->move_timer, sim_world_now(sock->world) + sock->steer_lead_us);
+		sim_timer_set(sock->world, &sock->move_timer,
+			      sim_world_now(sock->world) + sock->steer_lead_us);
 	return sock->steer_lead_us == 0;
 }
 
@@ -269,6 +281,8 @@ int sim_sock_move(struct sim_sock *sock, enum sim_place to)
 		return -EALREADY;
 	if (sock->at->place == to)
 		return -EINVAL;
+	if (sock->world->bindings[to].paused)
+		return -EBUSY;
 	sock->move.wanted = true;
 	sock->move.failed = sock->move.steered = false;
 	sock->move.from = sock->at->place;
@@ -317,15 +331,27 @@ static void poll_now(struct sim_timer *timer)
 	sim_sock_query(of_poll_timer(timer));
 }
 
-/* After a FIN was handed over inside the state no request tells when it is acknowledged: ask now and then. */
+/*
+ * After a FIN was handed over inside the state no request tells when it is acknowledged: ask now
+ * and then.
+ */
 static void poll_for_fin(struct sim_sock *sock)
 {
-	if (!sock->tx.fin_issued || sock->tx.fin_open || sock->tx.fin_acked || sock->poll_open || sock->poll_timer.active)
+	if (!sock->tx.fin_issued || sock->tx.fin_open || sock->tx.fin_acked || sock->poll_open ||
+	    sock->poll_timer.active)
 		return;
 	sim_timer_set(sock->world, &sock->poll_timer, sim_world_now(sock->world) + POLL_US);
 }
 
 /* Events from the target. */
+
+void sim_sock_ask_back(struct sim_sock *sock)
+{
+	if (sock->at->place != SIM_TARGET || sock->phase == SIM_ENDED)
+		return;
+	sock->asked_back = true;
+	sim_host_wake(sock);
+}
 
 void sim_sock_event(struct sim_sock *sock, ULONG event, ULONG information)
 {
@@ -354,12 +380,13 @@ void sim_sock_event(struct sim_sock *sock, ULONG event, ULONG information)
 /* Both directions are over and told to the application. */
 static bool is_over(const struct sim_sock *sock)
 {
-	return sock->abandoned || sock->aborted || (sock->tx.fin_acked && sock->rx.fin_known && sock->rx.eof);
+	return sock->abandoned || sock->aborted ||
+	       (sock->tx.fin_acked && sock->rx.fin_known && sock->rx.eof);
 }
 
 /*
- * The target asked for the connection: the kernel takes it. The kernel itself gives up only what has come to its
- * end (TIME_WAIT), or cannot be helped.
+ * The target asked for the connection: the kernel takes it. The kernel itself gives up only what
+ * has come to its end (TIME_WAIT), or cannot be helped.
  */
 static void answer_request(struct sim_sock *sock)
 {
@@ -498,7 +525,8 @@ void sim_sock_segment_arrived(struct sim_sock *sock, const struct nic_sim_view *
 	uint64_t now_us = sim_world_now(sock->world);
 	tcp_seq seq_end = view->seq + view->payload_len;
 
-	if (view->payload_len == 0 || (sock->last_data_us > 0 && seq_leq(seq_end, sock->arrived_end)))
+	if (view->payload_len == 0 ||
+	    (sock->last_data_us > 0 && seq_leq(seq_end, sock->arrived_end)))
 		return;
 	sock->arrived_end = seq_end;
 	if (sock->last_data_us > 0 && now_us - sock->last_data_us > sock->max_gap_us)

@@ -9,13 +9,15 @@
 
 enum {
 	ETH_BYTES = 6,
-	STATE_ALIGN = 8, /* each state structure starts at the next multiple of it behind the one before */
+	STATE_ALIGN =
+		/* each state structure starts at the next multiple of it behind the one before */
+	8,
 	TICKS_NONE = -1,
 };
 
 static const char *const tcp_state_names[] = {
-	"CLOSED", "LISTEN", "SYN_SENT", "SYN_RCVD", "ESTABLISHED", "FIN_WAIT_1",
-	"FIN_WAIT_2", "CLOSE_WAIT", "CLOSING", "LAST_ACK", "TIME_WAIT",
+	"CLOSED",     "LISTEN",     "SYN_SENT", "SYN_RCVD", "ESTABLISHED", "FIN_WAIT_1",
+	"FIN_WAIT_2", "CLOSE_WAIT", "CLOSING",  "LAST_ACK", "TIME_WAIT",
 };
 
 const char *sim_tcp_state_name(TCP_OFFLOAD_CONNECTION_STATE state)
@@ -40,7 +42,10 @@ static struct sim_block *block_new(OFFLOAD_STATE_TYPE type, NDIS_OFFLOAD_HANDLE 
 	return block;
 }
 
-/* Where the next state structure of a block begins; moves the offset behind it and fills its header. */
+/*
+ * Where the next state structure of a block begins; moves the offset behind it and fills its
+ * header.
+ */
 static void *state_next(struct sim_block *block, size_t *at, size_t size)
 {
 	OFFLOAD_STATE_HEADER *header = (OFFLOAD_STATE_HEADER *)((uint8_t *)block + *at);
@@ -78,7 +83,8 @@ static void fill_neighbor(struct sim_block *block, const struct sim_binding *bin
 	memcpy(cached->DlDestinationAddress, nic_info(other_end(binding)->nic)->mac, ETH_BYTES);
 }
 
-static void fill_path(struct sim_block *block, const struct sim_binding *binding, enum sim_family family)
+static void fill_path(struct sim_block *block, const struct sim_binding *binding,
+		      enum sim_family family)
 {
 	size_t at = offsetof(struct sim_block, state);
 	PATH_OFFLOAD_STATE_CONST *constant = state_next(block, &at, sizeof(*constant));
@@ -148,8 +154,8 @@ static int build_initiate(struct sim_op *op)
 }
 
 /*
- * The connection, and path and neighbor when they are of no use any more. What stays offloaded is a placeholder
- * or not in the tree at all, which are two ways to say the same.
+ * The connection, and path and neighbor when they are of no use any more. What stays offloaded is a
+ * placeholder or not in the tree at all, which are two ways to say the same.
  */
 static int build_terminate(struct sim_op *op)
 {
@@ -163,14 +169,18 @@ static int build_terminate(struct sim_op *op)
 	if (path_ends || placeholder)
 		op->path = block_new(path_type(op->family, true), path_ends ? &path->handle : NULL);
 	if (neighbor_ends || (op->path && placeholder))
-		op->neighbor = block_new(NeighborOffloadDelegatedState, neighbor_ends ? &neighbor->handle : NULL);
-	if (!op->tcp || ((path_ends || placeholder) && !op->path) || (neighbor_ends && !op->neighbor))
+		op->neighbor = block_new(NeighborOffloadDelegatedState,
+					 neighbor_ends ? &neighbor->handle : NULL);
+	if (!op->tcp || ((path_ends || placeholder) && !op->path) ||
+	    (neighbor_ends && !op->neighbor))
 		return -ENOMEM;
 	sim_state_delegated(op->tcp)->Header.Length = sizeof(TCP_OFFLOAD_STATE_DELEGATED);
 	if (path_ends)
-		((OFFLOAD_STATE_HEADER *)(void *)op->path->state)->Length = sizeof(PATH_OFFLOAD_STATE_DELEGATED);
+		((OFFLOAD_STATE_HEADER *)(void *)op->path->state)->Length =
+			sizeof(PATH_OFFLOAD_STATE_DELEGATED);
 	if (neighbor_ends)
-		((OFFLOAD_STATE_HEADER *)(void *)op->neighbor->state)->Length = sizeof(NEIGHBOR_OFFLOAD_STATE_DELEGATED);
+		((OFFLOAD_STATE_HEADER *)(void *)op->neighbor->state)->Length =
+			sizeof(NEIGHBOR_OFFLOAD_STATE_DELEGATED);
 	return 0;
 }
 
@@ -211,7 +221,10 @@ static int build_path_mtu(struct sim_op *op)
 	return 0;
 }
 
-/* Path and neighbor that lost their last dependent, or never got one. Root NULL when there is nothing to end. */
+/*
+ * Path and neighbor that lost their last dependent, or never got one. Root NULL when there is
+ * nothing to end.
+ */
 static int build_sweep(struct sim_op *op)
 {
 	struct sim_binding *binding = op->binding;
@@ -225,26 +238,25 @@ static int build_sweep(struct sim_op *op)
 		op->path = block_new(path_type(op->family, true), &path->handle);
 		if (!op->path)
 			return -ENOMEM;
-		((OFFLOAD_STATE_HEADER *)(void *)op->path->state)->Length = sizeof(PATH_OFFLOAD_STATE_DELEGATED);
+		((OFFLOAD_STATE_HEADER *)(void *)op->path->state)->Length =
+			sizeof(PATH_OFFLOAD_STATE_DELEGATED);
 	}
 	if (neighbor_ends) {
 		op->neighbor = block_new(NeighborOffloadDelegatedState, &neighbor->handle);
 		if (!op->neighbor)
 			return -ENOMEM;
-		((OFFLOAD_STATE_HEADER *)(void *)op->neighbor->state)->Length = sizeof(NEIGHBOR_OFFLOAD_STATE_DELEGATED);
+		((OFFLOAD_STATE_HEADER *)(void *)op->neighbor->state)->Length =
+			sizeof(NEIGHBOR_OFFLOAD_STATE_DELEGATED);
 	}
 	return 0;
 }
 
 int sim_state_build(struct sim_op *op)
 {
-	static int (*const builders[])(struct sim_op *op) = {
-		[SIM_OP_INITIATE] = build_initiate,
-		[SIM_OP_TERMINATE] = build_terminate,
-		[SIM_OP_QUERY] = build_query,
-		[SIM_OP_UPDATE] = build_update,
-		[SIM_OP_PATH_MTU] = build_path_mtu,
-		[SIM_OP_SWEEP] = build_sweep,
+	static int (*const builders[])(struct sim_op * op) = {
+		[SIM_OP_INITIATE] = build_initiate, [SIM_OP_TERMINATE] = build_terminate,
+		[SIM_OP_QUERY] = build_query,       [SIM_OP_UPDATE] = build_update,
+		[SIM_OP_PATH_MTU] = build_path_mtu, [SIM_OP_SWEEP] = build_sweep,
 	};
 	int err = builders[op->kind](op);
 
@@ -275,9 +287,11 @@ static void settle_terminate(struct sim_op *op)
 		if (--path->dependents == 0)
 			binding->neighbor.dependents--;
 	}
-	if (op->path && op->path->list.OffloadHandle && op->path->list.Status == NDIS_STATUS_SUCCESS)
+	if (op->path && op->path->list.OffloadHandle &&
+	    op->path->list.Status == NDIS_STATUS_SUCCESS)
 		memset(&path->handle, 0, sizeof(path->handle));
-	if (op->neighbor && op->neighbor->list.OffloadHandle && op->neighbor->list.Status == NDIS_STATUS_SUCCESS)
+	if (op->neighbor && op->neighbor->list.OffloadHandle &&
+	    op->neighbor->list.Status == NDIS_STATUS_SUCCESS)
 		memset(&binding->neighbor.handle, 0, sizeof(binding->neighbor.handle));
 }
 
@@ -307,7 +321,8 @@ static void age_timer(ULONG *left_ticks, uint32_t elapsed_ticks)
 void sim_state_age(struct sim_tcp_state *state, uint64_t now_us)
 {
 	TCP_OFFLOAD_STATE_DELEGATED *delegated = &state->delegated;
-	uint32_t elapsed = (uint32_t)((now_us * SIM_TICKS_PER_S / 1000000) - (state->taken_us * SIM_TICKS_PER_S / 1000000));
+	uint32_t elapsed = (uint32_t)((now_us * SIM_TICKS_PER_S / 1000000) -
+				      (state->taken_us * SIM_TICKS_PER_S / 1000000));
 
 	delegated->TsTime += elapsed;
 	if (delegated->TsRecentAge < 0xFFFFFFFFu - elapsed)
@@ -317,7 +332,8 @@ void sim_state_age(struct sim_tcp_state *state, uint64_t now_us)
 	state->taken_us = now_us;
 }
 
-const char *sim_state_differs(const TCP_OFFLOAD_STATE_DELEGATED *a, const TCP_OFFLOAD_STATE_DELEGATED *b)
+const char *sim_state_differs(const TCP_OFFLOAD_STATE_DELEGATED *a,
+			      const TCP_OFFLOAD_STATE_DELEGATED *b)
 {
 #define SIM_COMPARE(member)                                                                        \
 	do {                                                                                       \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * sim_state.h - state trees of the simulated host: building neighbor -> path -> TCP for the five operations, and
- * the host's own copy of a connection's state between two places.
+ * sim_state.h - state trees of the simulated host: building neighbor -> path -> TCP for the five
+ * operations, and the host's own copy of a connection's state between two places.
  */
 #ifndef SIM_SIM_STATE_H
 #define SIM_SIM_STATE_H
@@ -23,14 +23,17 @@ struct sim_block {
 };
 
 /*
- * sim_state_build() - fill op->root and the block pointers for op->kind. For an initiate the state comes from
- * the sock; new neighbor and path objects are described, present ones are linked to. For a terminate the tree
- * ends path and neighbor as well when nothing else hangs below them.
+ * sim_state_build() - fill op->root and the block pointers for op->kind. For an initiate the state
+ * comes from the sock; new neighbor and path objects are described, present ones are linked to. For
+ * a terminate the tree ends path and neighbor as well when nothing else hangs below them.
  * Returns: 0 or -ENOMEM.
  */
 int sim_state_build(struct sim_op *op);
 
-/* sim_state_settle() - after completion: keep the dependents of path and neighbor in step with the statuses. */
+/*
+ * sim_state_settle() - after completion: keep the dependents of path and neighbor in step with the
+ * statuses.
+ */
 void sim_state_settle(struct sim_op *op);
 
 void sim_state_free(struct sim_op *op);
@@ -41,8 +44,12 @@ TCP_OFFLOAD_STATE_DELEGATED *sim_state_delegated(struct sim_block *block);
 /* sim_state_age() - move the clocks and running timers of the state on to now_us. */
 void sim_state_age(struct sim_tcp_state *state, uint64_t now_us);
 
-/* sim_state_differs() - name of the first delegated variable that differs, NULL when all agree (STA-32). */
-const char *sim_state_differs(const TCP_OFFLOAD_STATE_DELEGATED *a, const TCP_OFFLOAD_STATE_DELEGATED *b);
+/*
+ * sim_state_differs() - name of the first delegated variable that differs, NULL when all agree
+ * (STA-32).
+ */
+const char *sim_state_differs(const TCP_OFFLOAD_STATE_DELEGATED *a,
+			      const TCP_OFFLOAD_STATE_DELEGATED *b);
 
 const char *sim_tcp_state_name(TCP_OFFLOAD_CONNECTION_STATE state);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The applications of every connection are given their bytes in one part per phase. A connection goes to its next
- * phase when half of the part has been read at both ends, so each hand-over finds data on its way; the next part
- * is granted with the order to move, so data does not stop.
+ * The applications of every connection are given their bytes in one part per phase. A connection
+ * goes to its next phase when half of the part has been read at both ends, so each hand-over finds
+ * data on its way; the next part is granted with the order to move, so data does not stop.
  */
 #include "sim/sim_story.h"
 
@@ -16,21 +16,23 @@
 #include "sim/sim_sock.h"
 
 enum {
-	PARTS = SIM_STORY_CLOSE,     /* every phase but the last has a part of the data */
-	HAND_OVER_US = 60,           /* what the host needs between the two halves of a move, from measurements */
+	PARTS = SIM_STORY_CLOSE, /* every phase but the last has a part of the data */
+	HAND_OVER_US =
+		60, /* what the host needs between the two halves of a move, from measurements */
 	TIME_LIMIT_S = 3600,
 	SEND_WINDOW = 192 << 10,
 };
 
 static const char *const phase_names[SIM_STORY_PHASES] = {
-	"in the kernel", "offloaded", "uploaded", "offloaded again", "uploaded again", "last", "close",
+	"in the kernel",  "offloaded", "uploaded", "offloaded again",
+	"uploaded again", "last",      "close",
 };
 
 struct story_conn {
 	struct story *story;
 	struct sim_conn *conn;
 	enum sim_story_phase phase;
-	bool third;                   /* offloads a third time and closes there */
+	bool third; /* offloads a third time and closes there */
 	bool moving, closing;
 	unsigned int ends_over;
 	struct sim_digest *digest[SIM_SIDES];
@@ -112,7 +114,8 @@ static void step(struct story_conn *sc)
 
 	if (sc->moving || sc->closing)
 		return;
-	enough = sc->phase == SIM_STORY_LAST ? sc->story->config.bytes_each_way : half_part(sc->story, sc->phase);
+	enough = sc->phase == SIM_STORY_LAST ? sc->story->config.bytes_each_way
+					     : half_part(sc->story, sc->phase);
 	if (peer->rx.got < enough || host->rx.got < enough)
 		return;
 	if (sc->phase == SIM_STORY_LAST) {
@@ -186,7 +189,8 @@ static void on_ended(struct sim_sock *sock)
 	struct story_conn *sc = sock->app.ctx;
 
 	if (sc->closing && sock->side == SIM_AT_HOST && sc->third && sock->at->place != SIM_TARGET)
-		sim_world_fail(sc->story->world, "connection %u did not end at the target", sock->number);
+		sim_world_fail(sc->story->world, "connection %u did not end at the target",
+			       sock->number);
 	if (++sc->ends_over == SIM_SIDES)
 		sc->story->over++;
 }
@@ -213,8 +217,11 @@ static int open_one(struct story *story, unsigned int number)
 		sc->digest[side] = sim_digest_new();
 		if (!sc->digest[side])
 			return -ENOMEM;
-		sock->app = (struct sim_app){ .data = on_data, .received = on_received, .eof = on_eof,
-					      .ended = on_ended, .ctx = sc };
+		sock->app = (struct sim_app){ .data = on_data,
+					      .received = on_received,
+					      .eof = on_eof,
+					      .ended = on_ended,
+					      .ctx = sc };
 		sock->tx.window = SEND_WINDOW;
 		sock->move_delay_us = HAND_OVER_US;
 	}
@@ -349,10 +356,13 @@ static void judge(struct story *story, bool finished)
 	if (story->world->failed)
 		snprintf(account->failure, sizeof(account->failure), "%s", story->world->failure);
 	else if (!finished)
-		snprintf(account->failure, sizeof(account->failure), "the connections did not come to an end in time");
-	account->ok = finished && !story->world->failed && account->hashes_matched == n && account->resets == 0 &&
-		      account->bytes_each_way == story->config.bytes_each_way && account->offloads == 2 * n &&
-		      account->uploads == 2 * n && account->closed_offloaded == n / 2;
+		snprintf(account->failure, sizeof(account->failure),
+			 "the connections did not come to an end in time");
+	account->ok = finished && !story->world->failed && account->hashes_matched == n &&
+		      account->resets == 0 &&
+		      account->bytes_each_way == story->config.bytes_each_way &&
+		      account->offloads == 2 * n && account->uploads == 2 * n &&
+		      account->closed_offloaded == n / 2;
 	if (!account->ok && !account->failure[0])
 		snprintf(account->failure, sizeof(account->failure), "the counts do not add up");
 }
@@ -427,7 +437,8 @@ int sim_story_run(const struct sim_story_config *config, struct sim_story_accoun
 	}
 	if (story.world && sim_world_destroy(story.world) != 0 && err == 0 && account->ok) {
 		account->ok = false;
-		snprintf(account->failure, sizeof(account->failure), "a driver kept something at the end");
+		snprintf(account->failure, sizeof(account->failure),
+			 "a driver kept something at the end");
 	}
 	story_free(&story);
 	return err;

@@ -34,8 +34,8 @@ static void print_line(const struct sim_trace_line *line, FILE *out)
 		fprintf(out, "%u bytes, not TCP\n", line->len);
 		return;
 	}
-	fprintf(out, "%u>%u %s seq %u+%u ack %u win %u", view->src_port, view->dst_port, flags, view->seq,
-		view->payload_len, view->ack, view->window);
+	fprintf(out, "%u>%u %s seq %u+%u ack %u win %u", view->src_port, view->dst_port, flags,
+		view->seq, view->payload_len, view->ack, view->window);
 	if (view->has_ts)
 		fprintf(out, " ts %u/%u", view->ts_val, view->ts_ecr);
 	fputc('\n', out);
@@ -51,8 +51,8 @@ static struct sim_trace_line *next_line(struct sim_trace *trace, uint64_t now_us
 	return line;
 }
 
-void sim_trace_frame(struct sim_trace *trace, uint64_t now_us, const char *node, enum nic_sim_fate fate,
-		     const struct nic_sim_packet *packet)
+void sim_trace_frame(struct sim_trace *trace, uint64_t now_us, const char *node,
+		     enum nic_sim_fate fate, const struct nic_sim_packet *packet)
 {
 	struct sim_trace_line *line = next_line(trace, now_us);
 	uint32_t kind = (uint32_t)fate;

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Frames that reach the host's own stack: held during a hand-over, answered after the end as TIME_WAIT does. */
+/*
+ * Frames that reach the host's own stack: held during a hand-over, answered after the end as
+ * TIME_WAIT does.
+ */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,9 +95,11 @@ void sim_forward_complete(NET_BUFFER_LIST *chain)
 		chain = NET_BUFFER_LIST_NEXT_NBL(nbl);
 		held->sock->forwards--;
 		if (status == NDIS_STATUS_UPLOAD_IN_PROGRESS)
-			sim_hold_frame(held->sock, &held->frame); /* the host processes it itself afterwards */
+			sim_hold_frame(held->sock,
+				       &held->frame); /* the host processes it itself afterwards */
 		else if (status != NDIS_STATUS_SUCCESS && status != NDIS_STATUS_REQUEST_ABORTED)
-			sim_world_fail(held->sock->world, "forward completed with %s", nrt_status_name(status));
+			sim_world_fail(held->sock->world, "forward completed with %s",
+				       nrt_status_name(status));
 		held_free(held);
 	}
 }
@@ -112,7 +117,10 @@ static void inject(struct sim_held *held)
 void sim_held_release(struct sim_sock *sock)
 {
 	struct sim_held *list = sock->held, *held;
-	/* To the target only by forwarding; the kernel may get a frame as if it had come from the wire. */
+	/*
+	 * To the target only by forwarding; the kernel may get a frame as if it had come from the
+	 * wire.
+	 */
 	bool by_wire = sock->at->place != SIM_TARGET && sock->move.by_wire;
 
 	sock->held = NULL;
@@ -128,8 +136,8 @@ void sim_held_release(struct sim_sock *sock)
 	}
 }
 
-void sim_sock_hold_or_pass(struct sim_sock *sock, struct sim_binding *from, const struct nic_rx_frame *frame,
-			   const struct nic_sim_view *view)
+void sim_sock_hold_or_pass(struct sim_sock *sock, struct sim_binding *from,
+			   const struct nic_rx_frame *frame, const struct nic_sim_view *view)
 {
 	switch (sock->phase) {
 	case SIM_NEW:
@@ -139,7 +147,8 @@ void sim_sock_hold_or_pass(struct sim_sock *sock, struct sim_binding *from, cons
 		sim_hold_frame(sock, frame);
 		break;
 	case SIM_LIVE:
-		if (from == sock->at) { /* the target does not want it: in a real host the kernel decides */
+		if (from ==
+		    sock->at) { /* the target does not want it: in a real host the kernel decides */
 			sock->world->counts.strays++;
 			break;
 		}
@@ -169,7 +178,8 @@ static void put32(uint8_t *at, uint32_t value)
 static uint32_t build_ip(const struct sim_sock *sock, uint8_t *frame, uint32_t tcp_bytes)
 {
 	const struct sim_binding *from = sock->at;
-	const struct sim_binding *to = &sock->world->bindings[from->place == SIM_PEER ? SIM_KERNEL : SIM_PEER];
+	const struct sim_binding *to =
+		&sock->world->bindings[from->place == SIM_PEER ? SIM_KERNEL : SIM_PEER];
 	enum sim_family family = sock->conn->family;
 	uint8_t *ip = frame + 14;
 
@@ -196,7 +206,8 @@ static uint32_t build_ip(const struct sim_sock *sock, uint8_t *frame, uint32_t t
 	return 14 + 40;
 }
 
-static void send_bare(struct sim_sock *sock, uint8_t flags, tcp_seq seq, const struct nic_sim_view *view)
+static void send_bare(struct sim_sock *sock, uint8_t flags, tcp_seq seq,
+		      const struct nic_sim_view *view)
 {
 	const TCP_OFFLOAD_STATE_CONST *constant = &sock->state.constant;
 	const TCP_OFFLOAD_STATE_DELEGATED *delegated = &sock->state.delegated;
@@ -206,7 +217,10 @@ static void send_bare(struct sim_sock *sock, uint8_t flags, tcp_seq seq, const s
 	uint32_t l4 = build_ip(sock, frame, tcp_bytes);
 	uint8_t *tcp = frame + l4;
 	struct iovec iov = { .iov_base = frame, .iov_len = l4 + tcp_bytes };
-	struct nic_tx_frame tx = { .iov = &iov, .iov_count = 1, .len = l4 + tcp_bytes, .hdr_len = (uint16_t)(l4 + tcp_bytes) };
+	struct nic_tx_frame tx = { .iov = &iov,
+				   .iov_count = 1,
+				   .len = l4 + tcp_bytes,
+				   .hdr_len = (uint16_t)(l4 + tcp_bytes) };
 	struct nic_sim_view own;
 
 	memcpy(tcp, &constant->LocalPort, 2);
@@ -232,12 +246,17 @@ void sim_wait_frame(struct sim_sock *sock, const struct nic_sim_view *view)
 
 	if (view->flags & NIC_SIM_RST)
 		return;
-	if (sock->aborted && !sock->reset_by_peer) { /* our RST was lost: the kernel answers strays with another */
+	if (sock->aborted &&
+	    !sock->reset_by_peer) { /* our RST was lost: the kernel answers strays with another */
 		send_bare(sock, NIC_SIM_RST, view->ack, view);
 		return;
 	}
-	/* RFC 9293 3.10.7.4: in TIME_WAIT a retransmitted FIN is acknowledged again; nothing else needs an answer. */
-	if (delegated->State != TcpConnectionTimeWait || (!(view->flags & NIC_SIM_FIN) && view->payload_len == 0))
+	/*
+	 * RFC 9293 3.10.7.4: in TIME_WAIT a retransmitted FIN is acknowledged again; nothing else
+	 * needs an answer.
+	 */
+	if (delegated->State != TcpConnectionTimeWait ||
+	    (!(view->flags & NIC_SIM_FIN) && view->payload_len == 0))
 		return;
 	sim_state_age(&sock->state, sim_world_now(sock->world));
 	sock->world->counts.time_wait_acks++;

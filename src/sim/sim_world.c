@@ -13,13 +13,19 @@
 #include "target/tgt_driver.h"
 
 enum {
-	/* Rounds at one point of virtual time before we believe that two parts of the world feed each other. */
+	/*
+	 * Rounds at one point of virtual time before we believe that two parts of the world feed
+	 * each other.
+	 */
 	ROUNDS_MAX = 100000,
 	RCV_WINDOW_MAX = 8 << 20,
 	POLL_BUDGET_ROUNDS = 1000,
 };
 
-/* Names of adapters are known in the whole process. Worlds may be made by any thread, one at a time. */
+/*
+ * Names of adapters are known in the whole process. Worlds may be made by any thread, one at a
+ * time.
+ */
 static unsigned int worlds_made;
 
 static const char *const place_names[SIM_PLACES] = { "peer", "kernel", "target" };
@@ -117,7 +123,8 @@ static bool timers_run(struct sim_world *world)
 
 /* The wire. */
 
-struct sim_conn *sim_world_conn_of(struct sim_world *world, const struct nic_sim_view *view, enum sim_side *side)
+struct sim_conn *sim_world_conn_of(struct sim_world *world, const struct nic_sim_view *view,
+				   enum sim_side *side)
 {
 	uint16_t peer_port = view->src_port == SIM_HOST_PORT ? view->dst_port : view->src_port;
 	struct sim_conn *conn;
@@ -185,7 +192,8 @@ static void count_segment(struct sim_world *world, bool at_peer, enum nic_sim_fa
 		sim_sock_segment_arrived(conn->sock[to ^ 1], &view);
 }
 
-static void tap(void *ctx, const struct nic_sim_node *node, enum nic_sim_fate fate, const struct nic_sim_packet *packet)
+static void tap(void *ctx, const struct nic_sim_node *node, enum nic_sim_fate fate,
+		const struct nic_sim_packet *packet)
 {
 	struct sim_world *world = ctx;
 	bool at_peer = node == nic_sim_node(world->bindings[SIM_PEER].nic);
@@ -333,6 +341,7 @@ static int make_nic(struct sim_world *world, struct sim_binding *binding)
 		.rx_csum = world->config.gro,
 		.gro = world->config.gro,
 		.rx_hold_us = world->config.rx_hold_us,
+		.tx_refuse_ppm = world->config.tx_refuse_ppm,
 		.indicate = indicate,
 		.indicate_ctx = binding,
 	};
@@ -350,13 +359,20 @@ static void make_addresses(struct sim_binding *binding)
 	memcpy(binding->address[SIM_V6], ip6, sizeof(ip6));
 }
 
+static uint32_t room_in(const struct sim_world *world, enum sim_place place)
+{
+	if (place == SIM_TARGET && world->config.target_conns > 0)
+		return world->config.target_conns;
+	return world->config.conns;
+}
+
 static int make_binding(struct sim_world *world, enum sim_place place)
 {
 	struct sim_binding *binding = &world->bindings[place];
 	uint32_t conns = world->config.conns;
 	struct tgt_adapter_config config = {
 		.limits = {
-			.tcp_entries = conns,
+			.tcp_entries = room_in(world, place),
 			.path_entries = SIM_FAMILIES,
 			.neighbor_entries = 1,
 			.ip_addresses = SIM_FAMILIES,
@@ -378,7 +394,8 @@ static int make_binding(struct sim_world *world, enum sim_place place)
 	binding->ops_tail = &binding->ops;
 	binding->path_mtu_bytes[SIM_V4] = binding->path_mtu_bytes[SIM_V6] = world->config.mtu_bytes;
 	make_addresses(binding);
-	snprintf(binding->adapter_name, sizeof(binding->adapter_name), "sim%u-%s", world->number, place_names[place]);
+	snprintf(binding->adapter_name, sizeof(binding->adapter_name), "sim%u-%s", world->number,
+		 place_names[place]);
 	snprintf(binding->bind_name, sizeof(binding->bind_name), "%s", binding->adapter_name);
 	err = make_nic(world, binding);
 	if (err)
@@ -406,8 +423,8 @@ static void make_wire(struct sim_world *world)
 {
 	nic_sim_switch_init(&world->sw, &world->net, "switch", route, world);
 	nic_sim_link_init(&world->down, &world->net, "down", &world->sw.node, &world->config.down);
-	nic_sim_link_init(&world->up, &world->net, "up", nic_sim_node(world->bindings[SIM_PEER].nic),
-			  &world->config.up);
+	nic_sim_link_init(&world->up, &world->net, "up",
+			  nic_sim_node(world->bindings[SIM_PEER].nic), &world->config.up);
 	nic_sim_connect(world->bindings[SIM_PEER].nic, &world->down.node);
 	nic_sim_connect(world->bindings[SIM_KERNEL].nic, &world->up.node);
 	nic_sim_connect(world->bindings[SIM_TARGET].nic, &world->up.node);

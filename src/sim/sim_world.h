@@ -3,12 +3,14 @@
  * sim_world.h - a whole installation in one thread and in virtual time:
  *
  *     peer P ---- link down ---> switch --+--> kernel H        "down": towards the host
- *            <--- link up ---------------+--- target T         "up": towards the peer
+ *                                         +--> target T
+ *            <--- link up --------------------  H and T        "up": towards the peer
  *
- * P, H and T are three adapters of the same target driver, each with its engine. P is the other end of every
- * connection. H plays the TCP of the host's kernel, T is the offload target; both have one MAC address and one
- * IP address, and the switch gives frames of steered connections to T and all others to H. Above the adapters
- * sits one protocol driver (sim_host.h), which owns the connections' ends (sim_sock.h).
+ * P, H and T are three adapters of the same target driver, each with its engine. P is the other end
+ * of every connection. H plays the TCP of the host's kernel, T is the offload target; both have one
+ * MAC address and one IP address, and the switch gives frames of steered connections to T and all
+ * others to H. Above the adapters sits one protocol driver (sim_host.h), which owns the
+ * connections' ends (sim_sock.h).
  *
  * The clock jumps from one deadline to the next. Everything random comes from config.seed.
  */
@@ -30,11 +32,11 @@ struct sim_op;
 struct sim_sock;
 struct tgt_adapter;
 
-#define SIM_CONNS_MAX     4096
-#define SIM_IM_MAX        8
-#define SIM_PEER_PORT     20000 /* plus the number of the connection */
-#define SIM_HOST_PORT     443
-#define SIM_TICKS_PER_S   1000  /* default of TicksPerSecond */
+#define SIM_CONNS_MAX   4096
+#define SIM_IM_MAX      8
+#define SIM_PEER_PORT   20000 /* plus the number of the connection */
+#define SIM_HOST_PORT   443
+#define SIM_TICKS_PER_S 1000 /* default of TicksPerSecond */
 
 enum sim_place { SIM_PEER, SIM_KERNEL, SIM_TARGET, SIM_PLACES };
 enum sim_family { SIM_V4, SIM_V6, SIM_FAMILIES };
@@ -47,14 +49,18 @@ struct sim_config {
 	struct nic_sim_link_params up, down;
 	uint32_t mtu_bytes;
 	bool tso, gro;
-	uint32_t rx_hold_us;     /* interrupt moderation of all nics */
-	unsigned int passthru;   /* intermediate drivers between the protocol driver and T */
-	unsigned int conns;      /* room for this many connections in each adapter */
-	uint32_t chunks;         /* data chunks an adapter; 0: enough for conns connections of moderate windows */
-	const char *cc_name;     /* congestion control; NULL: the default */
-	const char *pcap_path;   /* capture of what leaves and reaches the peer; NULL: none */
-	FILE *echo;              /* print the trace while it grows */
-	unsigned int check_every; /* look at the invariants of all targets at every n-th point of time; 0: never */
+	uint32_t rx_hold_us;       /* interrupt moderation of all nics */
+	unsigned int passthru;     /* intermediate drivers between the protocol driver and T */
+	unsigned int conns;        /* room for this many connections in each adapter */
+	unsigned int target_conns; /* room in T if it is less; 0: conns */
+	uint32_t tx_refuse_ppm;    /* how often a nic takes only a part of what it is given */
+	/* data chunks an adapter; 0: enough for conns connections of moderate windows */
+	uint32_t chunks;
+	const char *cc_name;   /* congestion control; NULL: the default */
+	const char *pcap_path; /* capture of what leaves and reaches the peer; NULL: none */
+	FILE *echo;            /* print the trace while it grows */
+	/* look at the invariants of all targets at every n-th point of time; 0: never */
+	unsigned int check_every;
 };
 
 /* sim_config_default() - a fast, clean link, MTU 1500, offloads on, one connection. */
@@ -73,11 +79,13 @@ struct sim_binding {
 	struct nic *nic;
 	struct tgt_adapter *adapter;
 	char adapter_name[32]; /* the miniport */
-	char bind_name[32];    /* what the protocol driver bound to: the miniport, or the driver on top of it */
-	NDIS_HANDLE handle;    /* NdisBindingHandle */
+	/* what the protocol driver bound to: the miniport, or the driver on top of it */
+	char bind_name[32];
+	NDIS_HANDLE handle; /* NdisBindingHandle */
 	struct sim_object neighbor;
 	struct sim_object path[SIM_FAMILIES];
 	uint32_t path_mtu_bytes[SIM_FAMILIES];
+	bool paused;                    /* the target asked not to offload anything for now */
 	struct sim_op *ops, **ops_tail; /* first one is under way */
 	uint8_t address[SIM_FAMILIES][16];
 };
@@ -98,11 +106,11 @@ struct sim_timer {
 };
 
 struct sim_counts {
-	uint64_t segments, bytes;       /* seen at the peer's nic, both directions; wire bytes */
-	uint64_t retransmits;           /* segments with payload whose bytes were on the wire before */
+	uint64_t segments, bytes; /* seen at the peer's nic, both directions; wire bytes */
+	uint64_t retransmits;     /* segments with payload whose bytes were on the wire before */
 	uint64_t resets_to_peer, resets_from_peer;
 	uint64_t held, injected, forwarded; /* frames caught in a hand-over, and where they went */
-	uint64_t strays;                /* frames nobody wanted */
+	uint64_t strays;                    /* frames nobody wanted */
 	uint64_t time_wait_acks;
 };
 
@@ -121,13 +129,13 @@ struct sim_world {
 	struct sim_timer *timers; /* in the order of at_us */
 	struct sim_counts counts;
 	struct pcap_writer *pcap;
-	unsigned int im_count;  /* intermediate drivers above the target */
-	bool im_registered;     /* by this world */
+	unsigned int im_count; /* intermediate drivers above the target */
+	bool im_registered;    /* by this world */
 	/* Looks at every frame on the wire after the trace: checks of tests. NULL: nobody. */
 	nic_sim_tap_fn *watch;
 	void *watch_ctx;
-	unsigned int points;    /* of time so far */
-	bool failed;            /* a check of the world's own failed; the note says which */
+	unsigned int points; /* of time so far */
+	bool failed;         /* a check of the world's own failed; the note says which */
 	char failure[160];
 };
 
@@ -135,8 +143,8 @@ struct sim_world {
 int sim_world_create(struct sim_world **out, const struct sim_config *config);
 
 /*
- * sim_world_destroy() - take everything apart. Returns 0, or -EBUSY when a driver still held something that it
- * should have given back (which the trace names).
+ * sim_world_destroy() - take everything apart. Returns 0, or -EBUSY when a driver still held
+ * something that it should have given back (which the trace names).
  */
 int sim_world_destroy(struct sim_world *world);
 
@@ -148,20 +156,29 @@ uint64_t sim_world_now(const struct sim_world *world);
  */
 bool sim_world_step(struct sim_world *world);
 
-/* sim_world_run() - step until done(ctx), or until virtual time end_us. True when done() said so. */
+/*
+ * sim_world_run() - step until done(ctx), or until virtual time end_us. True when done() said so.
+ */
 bool sim_world_run(struct sim_world *world, uint64_t end_us, bool (*done)(void *ctx), void *ctx);
 
-/* sim_world_run_for() - step until that much virtual time is over; the clock then shows it exactly. */
+/*
+ * sim_world_run_for() - step until that much virtual time is over; the clock then shows it exactly.
+ */
 void sim_world_run_for(struct sim_world *world, uint64_t us);
 
 void sim_timer_set(struct sim_world *world, struct sim_timer *timer, uint64_t at_us);
 void sim_timer_cancel(struct sim_world *world, struct sim_timer *timer);
 
 /* sim_world_fail() - the run has gone wrong: remember the first reason and stop. */
-void sim_world_fail(struct sim_world *world, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void sim_world_fail(struct sim_world *world, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 void sim_note(struct sim_world *world, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* sim_world_conn_of() - the connection of a frame, NULL for anything else; *side is the end it is for. */
-struct sim_conn *sim_world_conn_of(struct sim_world *world, const struct nic_sim_view *view, enum sim_side *side);
+/*
+ * sim_world_conn_of() - the connection of a frame, NULL for anything else; *side is the end it is
+ * for.
+ */
+struct sim_conn *sim_world_conn_of(struct sim_world *world, const struct nic_sim_view *view,
+				   enum sim_side *side);
 
 #endif

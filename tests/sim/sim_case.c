@@ -22,12 +22,17 @@ void case_check(struct sim_case *c, bool ok, const char *what, const char *file,
 		fprintf(stderr, "world: %s\n", c->world->failure);
 	sim_trace_dump(&c->world->trace, stderr, (unsigned int)case_env("SIM_LINES", TRACE_LINES));
 	if (c->peer)
-		fprintf(stderr, "peer phase %d tx %llu/%llu acked %llu rx %llu; host phase %d tx %llu/%llu acked %llu rx %llu\n",
-			c->peer->phase, (unsigned long long)c->peer->tx.queued, (unsigned long long)c->peer->tx.goal,
-			(unsigned long long)c->peer->tx.acked, (unsigned long long)c->peer->rx.got, c->host->phase,
-			(unsigned long long)c->host->tx.queued, (unsigned long long)c->host->tx.goal,
-			(unsigned long long)c->host->tx.acked, (unsigned long long)c->host->rx.got);
-	fail_msg("seed %llu: %s", (unsigned long long)c->seed, c->world->failed ? c->world->failure : what);
+		fprintf(stderr,
+			"peer phase %d tx %llu/%llu acked %llu rx %llu; host phase %d tx %llu/%llu "
+			"acked %llu rx %llu\n",
+			c->peer->phase, (unsigned long long)c->peer->tx.queued,
+			(unsigned long long)c->peer->tx.goal, (unsigned long long)c->peer->tx.acked,
+			(unsigned long long)c->peer->rx.got, c->host->phase,
+			(unsigned long long)c->host->tx.queued,
+			(unsigned long long)c->host->tx.goal, (unsigned long long)c->host->tx.acked,
+			(unsigned long long)c->host->rx.got);
+	fail_msg("seed %llu: %s", (unsigned long long)c->seed,
+		 c->world->failed ? c->world->failure : what);
 }
 
 uint64_t case_env(const char *name, uint64_t otherwise)
@@ -37,12 +42,14 @@ uint64_t case_env(const char *name, uint64_t otherwise)
 	return text && *text ? strtoull(text, NULL, 0) : otherwise;
 }
 
-static void watch(void *ctx, const struct nic_sim_node *node, enum nic_sim_fate fate, const struct nic_sim_packet *packet)
+static void watch(void *ctx, const struct nic_sim_node *node, enum nic_sim_fate fate,
+		  const struct nic_sim_packet *packet)
 {
 	struct sim_case *c = ctx;
 	struct nic_sim_view view;
 
-	if (fate != NIC_SIM_SENT || node == nic_sim_node(c->world->bindings[SIM_PEER].nic) || !c->host)
+	if (fate != NIC_SIM_SENT || node == nic_sim_node(c->world->bindings[SIM_PEER].nic) ||
+	    !c->host)
 		return;
 	if (!nic_sim_view(packet->data, packet->len, &view) || !view.has_ts ||
 	    view.dst_port != SIM_PEER_PORT + c->host->number)
@@ -111,11 +118,13 @@ static bool wait_done(void *ctx)
 	return wait->cond(wait->c);
 }
 
-void case_wait(struct sim_case *c, case_cond *cond, uint64_t us, const char *what, const char *file, int line)
+void case_wait(struct sim_case *c, case_cond *cond, uint64_t us, const char *what, const char *file,
+	       int line)
 {
 	struct wait wait = { .c = c, .cond = cond };
 
-	case_check(c, sim_world_run(c->world, sim_world_now(c->world) + us, wait_done, &wait), what, file, line);
+	case_check(c, sim_world_run(c->world, sim_world_now(c->world) + us, wait_done, &wait), what,
+		   file, line);
 }
 
 void case_connect(struct sim_case *c, const struct sim_conn_config *config)
@@ -171,10 +180,12 @@ uint64_t case_end(struct sim_case *c)
 
 	CASE(c, true); /* a failure of the world that nobody asked about */
 	err = sim_world_destroy(world);
-	snprintf(failure, sizeof(failure), "world did not come apart cleanly, seed %llu", (unsigned long long)c->seed);
+	snprintf(failure, sizeof(failure), "world did not come apart cleanly, seed %llu",
+		 (unsigned long long)c->seed);
 	c->world = NULL;
 	if (err)
-		sim_trace_dump(&world->trace, stderr, TRACE_LINES); /* still there, as it could not be freed */
+		sim_trace_dump(&world->trace, stderr,
+			       TRACE_LINES); /* still there, as it could not be freed */
 	if (err)
 		fail_msg("%s: %d", failure, err);
 	return hash;

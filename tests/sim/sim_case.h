@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * sim_case.h - one simulated run inside a test: a world, its connections, and checks that print the seed and the
- * end of the trace when they fail. Include after cmocka's headers.
+ * sim_case.h - one simulated run inside a test: a world, its connections, and checks that print the
+ * seed and the end of the trace when they fail. Include after cmocka's headers.
  *
- * Environment: SIM_SEEDS (how many seeds the long tests try), SIM_FIRST (the first one), SIM_ECHO (print every
- * trace line: for looking at one seed).
+ * Environment: SIM_SEEDS (how many seeds the long tests try), SIM_FIRST (the first one), SIM_ECHO
+ * (print every trace line: for looking at one seed).
  */
 #ifndef TESTS_SIM_CASE_H
 #define TESTS_SIM_CASE_H
@@ -28,14 +28,19 @@ struct sim_case {
 void case_begin(struct sim_case *c, const struct sim_config *config);
 /* case_connect() - open a connection and wait until both ends are LIVE. */
 void case_connect(struct sim_case *c, const struct sim_conn_config *config);
-/* case_plain() - a connection without surprises: IPv4 or IPv6, all options, big windows, posted receives. */
+/*
+ * case_plain() - a connection without surprises: IPv4 or IPv6, all options, big windows, posted
+ * receives.
+ */
 void case_plain(struct sim_case *c, enum sim_family family);
 
-/* case_end() - destroy the world; everything must have been given back. Returns the trace's hash. */
+/*
+ * case_end() - destroy the world; everything must have been given back. Returns the trace's hash.
+ */
 uint64_t case_end(struct sim_case *c);
 
 void case_check(struct sim_case *c, bool ok, const char *what, const char *file, int line);
-#define CASE(c, cond)          case_check(c, cond, #cond, __FILE__, __LINE__)
+#define CASE(c, cond) case_check(c, cond, #cond, __FILE__, __LINE__)
 #define CASE_REQ(c, id, cond)                                                                      \
 	do {                                                                                       \
 		case_check(c, cond, id ": " #cond, __FILE__, __LINE__);                            \
@@ -44,7 +49,8 @@ void case_check(struct sim_case *c, bool ok, const char *what, const char *file,
 
 /* Wait for something, at most so long (virtual); the case fails otherwise. */
 typedef bool case_cond(struct sim_case *c);
-void case_wait(struct sim_case *c, case_cond *cond, uint64_t us, const char *what, const char *file, int line);
+void case_wait(struct sim_case *c, case_cond *cond, uint64_t us, const char *what, const char *file,
+	       int line);
 #define CASE_WAIT(c, cond, us) case_wait(c, cond, us, #cond, __FILE__, __LINE__)
 
 bool case_live(struct sim_case *c);       /* both ends LIVE and no move wanted */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Every way to close, at every moment of an offload and an upload, with every interesting segment lost once.
- * Whatever happens, each end must come to rest, nothing but an abort may reset, and no byte may be missing.
+ * Every way to close, at every moment of an offload and an upload, with every interesting segment
+ * lost once. Whatever happens, each end must come to rest, nothing but an abort may reset, and no
+ * byte may be missing.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -17,10 +18,10 @@
 #include "sim_case.h"
 
 enum closer {
-	HOST_FIRST,   /* the host closes, the peer when it sees the end of the stream */
+	HOST_FIRST, /* the host closes, the peer when it sees the end of the stream */
 	PEER_FIRST,
 	BOTH_AT_ONCE,
-	HOST_HALF,    /* the host closes, the peer goes on to send much data before it closes */
+	HOST_HALF, /* the host closes, the peer goes on to send much data before it closes */
 	PEER_HALF,
 	HOST_ABORTS,
 	PEER_ABORTS,
@@ -31,7 +32,7 @@ enum moment {
 	BEFORE_OFFLOAD, /* closing begins in the kernel, then the connection is moved */
 	IN_OFFLOAD,
 	OFFLOADED,
-	BEFORE_UPLOAD,  /* closing begins at the target, then the connection is moved */
+	BEFORE_UPLOAD, /* closing begins at the target, then the connection is moved */
 	IN_UPLOAD,
 	UPLOADED,
 	MOMENTS,
@@ -46,11 +47,13 @@ enum {
 	HALF_RTT_US = 150,
 };
 
-static const char *const closer_names[] = { "host first", "peer first", "both at once", "host half", "peer half",
-					    "host aborts", "peer aborts" };
-static const char *const moment_names[] = { "before offload", "in offload", "offloaded", "before upload", "in upload",
-					    "uploaded" };
-static const char *const loss_names[] = { "no loss", "FIN of host", "FIN of peer", "ACK to host", "ACK to peer" };
+static const char *const closer_names[] = { "host first", "peer first", "both at once",
+					    "host half",  "peer half",  "host aborts",
+					    "peer aborts" };
+static const char *const moment_names[] = { "before offload", "in offload", "offloaded",
+					    "before upload",  "in upload",  "uploaded" };
+static const char *const loss_names[] = { "no loss", "FIN of host", "FIN of peer", "ACK to host",
+					  "ACK to peer" };
 
 /* Drops one segment of the kind that is asked for. */
 struct dropper {
@@ -60,7 +63,8 @@ struct dropper {
 	uint32_t fin_ack[SIM_SIDES]; /* what acknowledges the FIN of that side */
 };
 
-static enum nic_sim_verdict drop(struct dropper *d, enum sim_side from, const struct nic_sim_packet *packet)
+static enum nic_sim_verdict drop(struct dropper *d, enum sim_side from,
+				 const struct nic_sim_packet *packet)
 {
 	enum sim_side other = from ^ 1u;
 	struct nic_sim_view view;
@@ -92,7 +96,9 @@ static enum nic_sim_verdict drop_down(void *ctx, const struct nic_sim_packet *pa
 	return drop(ctx, SIM_AT_PEER, packet);
 }
 
-/* The other end answers the end of the stream by closing, after more data when it is a half close. */
+/*
+ * The other end answers the end of the stream by closing, after more data when it is a half close.
+ */
 static void close_at_eof(struct sim_sock *sock)
 {
 	sim_sock_close(sock);
@@ -132,8 +138,12 @@ static void begin_close(struct sim_case *c, enum closer closer)
 	}
 }
 
-/* Order a move, which an end that is over already refuses, and begin to close on the way when asked. */
-static void move_and_close(struct sim_case *c, enum sim_place to, bool close_now, enum closer closer)
+/*
+ * Order a move, which an end that is over already refuses, and begin to close on the way when
+ * asked.
+ */
+static void move_and_close(struct sim_case *c, enum sim_place to, bool close_now,
+			   enum closer closer)
 {
 	sim_sock_move(c->host, to);
 	if (close_now) {
@@ -168,7 +178,8 @@ static void play(struct sim_case *c, enum closer closer, enum moment moment)
 static void check_graceful(struct sim_case *c)
 {
 	CASE(c, !c->host->aborted && !c->peer->aborted);
-	CASE_REQ(c, "DIS-04", c->world->counts.resets_to_peer == 0 && c->world->counts.resets_from_peer == 0);
+	CASE_REQ(c, "DIS-04",
+		 c->world->counts.resets_to_peer == 0 && c->world->counts.resets_from_peer == 0);
 	CASE_REQ(c, "DIS-23", c->host->rx.eof && c->peer->rx.eof);
 	CASE_REQ(c, "DIS-14", case_all_read(c));
 	CASE_REQ(c, "DIS-15", c->host->tx.fin_acked && c->peer->tx.fin_acked);
@@ -197,8 +208,10 @@ static void one(enum closer closer, enum moment moment, enum loss loss, uint64_t
 	config.up.rule_ctx = config.down.rule_ctx = &dropper;
 	case_begin(&c, &config);
 	if (case_env("SIM_ECHO", 0))
-		fprintf(stderr, "%s, %s, %s\n", closer_names[closer], moment_names[moment], loss_names[loss]);
-	sim_note(c.world, "%s, %s, %s", closer_names[closer], moment_names[moment], loss_names[loss]);
+		fprintf(stderr, "%s, %s, %s\n", closer_names[closer], moment_names[moment],
+			loss_names[loss]);
+	sim_note(c.world, "%s, %s, %s", closer_names[closer], moment_names[moment],
+		 loss_names[loss]);
 	case_plain(&c, seed & 1 ? SIM_V6 : SIM_V4);
 	c.host->rx.mode = c.peer->rx.mode = SIM_RX_MIXED;
 	play(&c, closer, moment);
@@ -241,12 +254,9 @@ CLOSE_TEST(test_peer_aborts, PEER_ABORTS)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_host_first),
-		cmocka_unit_test(test_peer_first),
-		cmocka_unit_test(test_both_at_once),
-		cmocka_unit_test(test_host_half),
-		cmocka_unit_test(test_peer_half),
-		cmocka_unit_test(test_host_aborts),
+		cmocka_unit_test(test_host_first),   cmocka_unit_test(test_peer_first),
+		cmocka_unit_test(test_both_at_once), cmocka_unit_test(test_host_half),
+		cmocka_unit_test(test_peer_half),    cmocka_unit_test(test_host_aborts),
 		cmocka_unit_test(test_peer_aborts),
 	};
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Two engines and nothing else on a lossy link: no NDIS, no frames. Each seed draws options, windows, reader
- * speed, a congestion control and a link; both ends send and close. After every event the invariants of both
- * connections are checked, and every byte is compared. A failure here is the engine's own.
+ * Two engines and nothing else on a lossy link: no NDIS, no frames. Each seed draws options,
+ * windows, reader speed, a congestion control and a link; both ends send and close. After every
+ * event the invariants of both connections are checked, and every byte is compared. A failure here
+ * is the engine's own.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -49,7 +50,7 @@ struct end {
 	const char *name;
 	tcp_seq snd_base, rcv_base;
 	uint64_t goal, queued, received, held; /* held: received, not yet taken by the reader */
-	uint32_t read_rate;    /* bytes the reader takes a millisecond */
+	uint32_t read_rate;                    /* bytes the reader takes a millisecond */
 	uint64_t read_due_us;
 	bool fin_ordered, fin_received, fin_acked, over;
 };
@@ -72,7 +73,8 @@ static struct end *other(struct end *end)
 static void check(bool ok, const char *what)
 {
 	if (!ok)
-		fail_msg("seed %llu at %llu us: %s", (unsigned long long)seed, (unsigned long long)net.now_us, what);
+		fail_msg("seed %llu at %llu us: %s", (unsigned long long)seed,
+			 (unsigned long long)net.now_us, what);
 }
 
 static void check_end(struct end *end)
@@ -81,7 +83,8 @@ static void check_end(struct end *end)
 
 	if (wrong)
 		fail_msg("seed %llu at %llu us, %s in %s: %s", (unsigned long long)seed,
-			 (unsigned long long)net.now_us, end->name, tgt_state_name(end->conn->state), wrong);
+			 (unsigned long long)net.now_us, end->name,
+			 tgt_state_name(end->conn->state), wrong);
 }
 
 /* ---- the DDI side, as far as an engine needs it ---- */
@@ -91,7 +94,8 @@ struct tgt_conn *tgt_conn_of_slot(struct tgt_adapter *a, uint32_t slot)
 	return slot == 0 ? ((struct end *)a)->conn : NULL;
 }
 
-void tgt_deliver_data(struct tgt_adapter *a, struct tgt_conn *conn, const uint8_t *data, uint32_t len, bool psh)
+void tgt_deliver_data(struct tgt_adapter *a, struct tgt_conn *conn, const uint8_t *data,
+		      uint32_t len, bool psh)
 {
 	struct end *end = (struct end *)a;
 	uint32_t i;
@@ -100,8 +104,8 @@ void tgt_deliver_data(struct tgt_adapter *a, struct tgt_conn *conn, const uint8_
 	(void)psh;
 	for (i = 0; i < len; i++) {
 		if (data[i] != byte_at(other(end), end->received + i))
-			fail_msg("seed %llu, %s: byte %llu is wrong", (unsigned long long)seed, end->name,
-				 (unsigned long long)(end->received + i));
+			fail_msg("seed %llu, %s: byte %llu is wrong", (unsigned long long)seed,
+				 end->name, (unsigned long long)(end->received + i));
 	}
 	end->received += len;
 	end->held += len;
@@ -167,9 +171,11 @@ void tgt_reach_doubt(struct tgt_adapter *a, struct tgt_conn *conn)
 	(void)conn;
 }
 
-static void transmit(struct end *end, const struct tgt_xmit *xmit, uint32_t from, uint32_t len, bool last)
+static void transmit(struct end *end, const struct tgt_xmit *xmit, uint32_t from, uint32_t len,
+		     bool last)
 {
-	struct nic_sim_packet *packet = nic_sim_packet_new(&net, (uint32_t)sizeof(struct wire) + len);
+	struct nic_sim_packet *packet =
+		nic_sim_packet_new(&net, (uint32_t)sizeof(struct wire) + len);
 	struct wire *wire = (struct wire *)(void *)packet->data;
 	uint32_t skip = from, done = 0;
 	unsigned int i;
@@ -179,7 +185,7 @@ static void transmit(struct end *end, const struct tgt_xmit *xmit, uint32_t from
 	wire->ack = xmit->ack;
 	wire->len = len;
 	wire->wnd_raw = xmit->wnd_raw;
-	wire->flags = last ? xmit->flags : xmit->flags & (uint8_t)~(TGT_TH_FIN | TGT_TH_PSH);
+	wire->flags = last ? xmit->flags : xmit->flags & (uint8_t) ~(TGT_TH_FIN | TGT_TH_PSH);
 	wire->opt_len = xmit->opt_len;
 	memcpy(wire->opt, xmit->opt, xmit->opt_len);
 	for (i = 0; i < xmit->iovcnt && done < len; i++) {
@@ -204,7 +210,8 @@ int tgt_frame_xmit(struct tgt_adapter *a, struct tgt_conn *conn, const struct tg
 	struct end *end = (struct end *)a;
 	uint32_t size = xmit->gso_size ? xmit->gso_size : xmit->len, from = 0;
 
-	check(!xmit->gso_size || xmit->gso_size == tgt_conn_mss(conn), "segment size of a super-frame");
+	check(!xmit->gso_size || xmit->gso_size == tgt_conn_mss(conn),
+	      "segment size of a super-frame");
 	check(size <= tgt_conn_mss(conn), "a segment above the MSS");
 	do {
 		uint32_t len = xmit->len - from < size ? xmit->len - from : size;
@@ -222,8 +229,14 @@ static void arrive(struct nic_sim_node *node, struct nic_sim_packet *packet)
 	struct end *end = node == &ends[0].node ? &ends[0] : &ends[1];
 	const struct wire *wire = (const struct wire *)(const void *)packet->data;
 	struct tgt_segment seg = {
-		.seq = wire->seq, .ack = wire->ack, .wnd_raw = wire->wnd_raw, .flags = wire->flags,
-		.opt = wire->opt, .opt_len = wire->opt_len, .data = wire->data, .len = wire->len,
+		.seq = wire->seq,
+		.ack = wire->ack,
+		.wnd_raw = wire->wnd_raw,
+		.flags = wire->flags,
+		.opt = wire->opt,
+		.opt_len = wire->opt_len,
+		.data = wire->data,
+		.len = wire->len,
 	};
 
 	end->a.now_us = net.now_us;
@@ -256,7 +269,8 @@ static void write_some(struct end *end)
 			len = (uint32_t)left;
 		for (i = 0; i < len; i++)
 			piece[i] = byte_at(end, end->queued + i);
-		check(tgt_sendq_append(&end->a, end->conn, piece, len, true) == 0, "send queue refuses");
+		check(tgt_sendq_append(&end->a, end->conn, piece, len, true) == 0,
+		      "send queue refuses");
 		end->queued += len;
 		wrote = true;
 	}
@@ -337,8 +351,12 @@ static void make_adapter(struct end *end)
 	end->a.pool_conn = 0;
 	end->a.pool_chunk = 1;
 	assert_int_equal(wheel_create(&end->a.wheel, 1, net.now_us), 0);
-	end->a.params = (struct tgt_params){ .ticks_per_second = 1000, .delayed_ack_us = 40000, .sws_us = 200000,
-					     .push_us = 500000, .dup_ack_threshold = 3, .ack_frequency = 2,
+	end->a.params = (struct tgt_params){ .ticks_per_second = 1000,
+					     .delayed_ack_us = 40000,
+					     .sws_us = 200000,
+					     .push_us = 500000,
+					     .dup_ack_threshold = 3,
+					     .ack_frequency = 2,
 					     .max_retransmissions = 15 };
 	end->a.limits.conn_send_bytes = 256 << 10;
 	end->a.limits.conn_reasm_bytes = 256 << 10;
@@ -429,7 +447,9 @@ static void one_seed(void)
 	memset(ends, 0, sizeof(ends));
 	for (i = 0; i < 2; i++) {
 		ends[i].name = i ? "b" : "a";
-		ends[i].node = (struct nic_sim_node){ .name = ends[i].name, .forward = arrive, .next_run_at = never,
+		ends[i].node = (struct nic_sim_node){ .name = ends[i].name,
+						      .forward = arrive,
+						      .next_run_at = never,
 						      .run = nothing };
 		nic_sim_net_add(&net, &ends[i].node);
 	}
@@ -473,7 +493,8 @@ static void test_engine_pairs(void **state)
 	printf("%llu bytes in %llu s of virtual time, %llu segments lost, %llu reordered\n",
 	       (unsigned long long)total_bytes, (unsigned long long)(total_us / 1000000),
 	       (unsigned long long)total_lost, (unsigned long long)total_reordered);
-	assert_true(count < 100 || (total_lost > count && total_reordered > count && total_bytes > count * 10000));
+	assert_true(count < 100 ||
+		    (total_lost > count && total_reordered > count && total_bytes > count * 10000));
 	req_passed("TCP-05");
 	req_passed("TCP-10");
 	req_passed("TCP-13");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Request and response: Nagle and delayed acknowledgment must not make holes that the host's stack does not have
- * (field case E-33). "The kernel" here is the same engine before the offload, so what is compared is the effect of
- * the hand-over and of the chimney between program and engine.
+ * Request and response: Nagle and delayed acknowledgment must not make holes that the host's stack
+ * does not have (field case E-33). "The kernel" here is the same engine before the offload, so what
+ * is compared is the effect of the hand-over and of the chimney between program and engine.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -24,7 +24,10 @@ enum {
 	DELAYED_ACK_US = 40000,
 };
 
-/* The client (peer) sends a request in one or two writes and waits for the response; the server (host) answers. */
+/*
+ * The client (peer) sends a request in one or two writes and waits for the response; the server
+ * (host) answers.
+ */
 struct exchange {
 	struct sim_case c;
 	unsigned int writes;
@@ -91,8 +94,14 @@ static void begin(struct exchange *x, bool nagle, unsigned int writes, enum sim_
 {
 	struct sim_config config;
 	struct sim_conn_config conn = {
-		.family = SIM_V4, .timestamps = true, .sack = true, .nagle = nagle, .wscale = { 7, 7 },
-		.rcv_buf_bytes = { 200000, 200000 }, .iss = { 0xffffff00, 0xfffff000 }, .ts_now = { 5, 6 },
+		.family = SIM_V4,
+		.timestamps = true,
+		.sack = true,
+		.nagle = nagle,
+		.wscale = { 7, 7 },
+		.rcv_buf_bytes = { 200000, 200000 },
+		.iss = { 0xffffff00, 0xfffff000 },
+		.ts_now = { 5, 6 },
 	};
 
 	sim_config_default(&config, 7 + writes);
@@ -141,7 +150,10 @@ static void test_two_writes_without_nagle(void **state)
 	compare(false, 2, SIM_RX_INDICATE, 2 * RTT_US);
 }
 
-/* With Nagle the second write waits for the ACK of the first, delayed at most for the delayed ACK's time. */
+/*
+ * With Nagle the second write waits for the ACK of the first, delayed at most for the delayed ACK's
+ * time.
+ */
 static void test_two_writes_with_nagle(void **state)
 {
 	(void)state;
@@ -208,7 +220,9 @@ static bool peer_eof(struct sim_case *c)
 	return c->peer->rx.eof;
 }
 
-/* A FIN behind a small write is not held back by Nagle while the write before it is unacknowledged. */
+/*
+ * A FIN behind a small write is not held back by Nagle while the write before it is unacknowledged.
+ */
 static void test_fin_not_held_by_nagle(void **state)
 {
 	struct exchange x;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Properties of the hand-over itself: state that comes back unchanged, sequence numbers and time stamps that wrap
- * on the way, segments caught between two places, intermediate drivers above the target.
+ * Properties of the hand-over itself: state that comes back unchanged, sequence numbers and time
+ * stamps that wrap on the way, segments caught between two places, intermediate drivers above the
+ * target.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,7 +51,7 @@ static void same_state(uint64_t seed)
 	case_move(&c, SIM_TARGET);
 	before = c.host->state.delegated; /* as it went down */
 	case_move(&c, SIM_KERNEL);
-	after = c.host->state.delegated;  /* as it went down to the kernel again: what came back */
+	after = c.host->state.delegated; /* as it went down to the kernel again: what came back */
 	differs = sim_state_differs(&before, &after);
 	if (differs)
 		sim_note(c.world, "differs: %s", differs);
@@ -71,7 +72,10 @@ static void test_same_state_without_traffic(void **state)
 	req_passed("TSP-05");
 }
 
-/* The same with data outstanding: the sequence numbers still agree with the chain that is handed back. */
+/*
+ * The same with data outstanding: the sequence numbers still agree with the chain that is handed
+ * back.
+ */
 static void test_outstanding_data_comes_back(void **state)
 {
 	struct sim_config config;
@@ -90,9 +94,11 @@ static void test_outstanding_data_comes_back(void **state)
 	max = c.host->state.delegated.SndMax;
 	CASE_REQ(&c, "BUF-09", c.host->counts.sends_given_back > 0 && seq_gt(max, una));
 	case_move(&c, SIM_KERNEL);
-	CASE_REQ(&c, "BUF-23", c.host->state.delegated.SndUna == una && c.host->state.delegated.SndMax == max);
+	CASE_REQ(&c, "BUF-23",
+		 c.host->state.delegated.SndUna == una && c.host->state.delegated.SndMax == max);
 	CASE_WAIT(&c, case_all_read, 60 * CASE_S);
-	CASE_REQ(&c, "BUF-15", c.world->counts.retransmits == 0); /* nothing was lost, so nothing is sent twice */
+	CASE_REQ(&c, "BUF-15",
+		 c.world->counts.retransmits == 0); /* nothing was lost, so nothing is sent twice */
 	CASE_WAIT(&c, case_all_sent, CASE_S);
 	CASE_REQ(&c, "BUF-19", c.host->tx.acked == 100000);
 	case_close(&c);
@@ -132,7 +138,8 @@ static void hop(uint64_t seed, unsigned int passthru)
 		c.host->move_delay_us = nic_sim_rng_below(&c.world->rng, 1500);
 		case_move(&c, i & 1 ? SIM_TARGET : SIM_KERNEL);
 		if (i & 1)
-			CASE(&c, sim_sock_query(c.host) == 0); /* the state is asked for while data flows */
+			CASE(&c, sim_sock_query(c.host) ==
+					 0); /* the state is asked for while data flows */
 	}
 	CASE_WAIT(&c, case_all_read, 300 * CASE_S);
 	CASE(&c, c.host->counts.moves == HOPS && c.host->counts.queries == HOPS / 2);
@@ -186,7 +193,8 @@ static void test_caught_segments(void **state)
 		sim_world_run_for(c.world, 1000);
 		case_move(&c, SIM_KERNEL);
 		CASE_WAIT(&c, case_all_read, 60 * CASE_S);
-		CASE(&c, c.world->counts.retransmits == 0); /* nothing was lost on the wire, so nothing at the seams */
+		CASE(&c, c.world->counts.retransmits ==
+				 0); /* nothing was lost on the wire, so nothing at the seams */
 		held += c.world->counts.held;
 		forwarded += c.world->counts.forwarded;
 		injected += c.world->counts.injected;

@@ -28,7 +28,8 @@ struct fixture {
 	uint32_t last_seq_end;
 };
 
-static void tap(void *ctx, const struct nic_sim_node *node, enum nic_sim_fate fate, const struct nic_sim_packet *packet)
+static void tap(void *ctx, const struct nic_sim_node *node, enum nic_sim_fate fate,
+		const struct nic_sim_packet *packet)
 {
 	struct fixture *f = ctx;
 	uint32_t i;
@@ -53,11 +54,17 @@ static void receive(void *ctx, const struct nic_rx_frame *frame)
 	f->bytes += view.payload_len;
 }
 
-static void start(struct fixture *f, uint64_t seed, const struct nic_sim_link_params *params, bool gro)
+static void start(struct fixture *f, uint64_t seed, const struct nic_sim_link_params *params,
+		  bool gro)
 {
 	struct nic_sim_config config = {
-		.name = "a", .mac = { 2, 0, 0, 0, 0, 1 }, .mtu_bytes = 1500, .tso = true, .tx_csum = true,
-		.rx_csum = true, .gro = gro,
+		.name = "a",
+		.mac = { 2, 0, 0, 0, 0, 1 },
+		.mtu_bytes = 1500,
+		.tso = true,
+		.tx_csum = true,
+		.rx_csum = true,
+		.gro = gro,
 	};
 
 	memset(f, 0, sizeof(*f));
@@ -84,7 +91,8 @@ static void run(struct fixture *f)
 {
 	uint64_t next;
 
-	while ((next = nic_sim_net_next(&f->net)) != NIC_SIM_NEVER || nic_sim_rx_due_us(f->b) != NIC_SIM_NEVER) {
+	while ((next = nic_sim_net_next(&f->net)) != NIC_SIM_NEVER ||
+	       nic_sim_rx_due_us(f->b) != NIC_SIM_NEVER) {
 		uint64_t due = nic_sim_rx_due_us(f->b);
 
 		nic_sim_net_run(&f->net, next < due ? next : due);
@@ -136,13 +144,19 @@ static uint32_t build(uint8_t *frame, int version, uint32_t seq, uint32_t payloa
 	return 14 + ip + tcp + payload;
 }
 
-static void send_payload(struct fixture *f, int version, uint32_t seq, uint32_t payload, uint8_t flags, uint16_t gso)
+static void send_payload(struct fixture *f, int version, uint32_t seq, uint32_t payload,
+			 uint8_t flags, uint16_t gso)
 {
 	static uint8_t buffer[PAYLOAD_MAX + 200];
-	struct iovec iov = { .iov_base = buffer, .iov_len = build(buffer, version, seq, payload, flags) };
+	struct iovec iov = { .iov_base = buffer,
+			     .iov_len = build(buffer, version, seq, payload, flags) };
 	struct nic_tx_frame frame = {
-		.iov = &iov, .iov_count = 1, .len = (uint32_t)iov.iov_len, .hdr_len = (uint16_t)(iov.iov_len - payload),
-		.gso_type = gso ? (version == 4 ? NIC_GSO_TCP4 : NIC_GSO_TCP6) : NIC_GSO_NONE, .gso_size = gso,
+		.iov = &iov,
+		.iov_count = 1,
+		.len = (uint32_t)iov.iov_len,
+		.hdr_len = (uint16_t)(iov.iov_len - payload),
+		.gso_type = gso ? (version == 4 ? NIC_GSO_TCP4 : NIC_GSO_TCP6) : NIC_GSO_NONE,
+		.gso_size = gso,
 		.csum_partial = true,
 	};
 
@@ -159,7 +173,9 @@ static void check_stream(const struct fixture *f, uint32_t len)
 
 static void test_cut(void **state)
 {
-	const struct nic_sim_link_params params = { .bits_per_s = 1000000000, .delay_us = 50, .mtu_bytes = 1500 };
+	const struct nic_sim_link_params params = { .bits_per_s = 1000000000,
+						    .delay_us = 50,
+						    .mtu_bytes = 1500 };
 	struct fixture f;
 	int version;
 
@@ -187,8 +203,9 @@ static void test_merge(void **state)
 	for (version = 4; version <= 6; version += 2) {
 		start(&f, 1, &params, true);
 		send_payload(&f, version, 0, 14000, NIC_SIM_ACK | NIC_SIM_PSH, 1400);
-		send_payload(&f, version, 14000, 1400, NIC_SIM_ACK, 0);  /* behind PSH: a frame of its own */
-		send_payload(&f, version, 30000, 1400, NIC_SIM_ACK, 0);  /* a hole before it */
+		send_payload(&f, version, 14000, 1400, NIC_SIM_ACK,
+			     0); /* behind PSH: a frame of its own */
+		send_payload(&f, version, 30000, 1400, NIC_SIM_ACK, 0); /* a hole before it */
 		run(&f);
 		assert_int_equal(f.frames, 3);
 		assert_int_equal(f.super_frames, 1);
@@ -218,14 +235,17 @@ static void test_mtu(void **state)
 
 static void test_bandwidth_and_queue(void **state)
 {
-	const struct nic_sim_link_params params = { .bits_per_s = 8000000, .delay_us = 1000, .queue_bytes = 5000 };
+	const struct nic_sim_link_params params = { .bits_per_s = 8000000,
+						    .delay_us = 1000,
+						    .queue_bytes = 5000 };
 	struct fixture f;
 	int i;
 
 	(void)state;
 	start(&f, 1, &params, false);
 	for (i = 0; i < 10; i++)
-		send_payload(&f, 4, (uint32_t)i * 934, 934, NIC_SIM_ACK, 0); /* 1000 bytes with headers: 1 ms each */
+		send_payload(&f, 4, (uint32_t)i * 934, 934, NIC_SIM_ACK,
+			     0); /* 1000 bytes with headers: 1 ms each */
 	run(&f);
 	assert_int_equal(f.frames, 5);
 	assert_int_equal(f.fates[NIC_SIM_OVERFLOWED], 5);
@@ -272,7 +292,8 @@ static enum nic_sim_verdict drop_first_fin(void *ctx, const struct nic_sim_packe
 	int *left = ctx;
 	struct nic_sim_view view;
 
-	if (nic_sim_view(packet->data, packet->len, &view) && (view.flags & NIC_SIM_FIN) && *left > 0) {
+	if (nic_sim_view(packet->data, packet->len, &view) && (view.flags & NIC_SIM_FIN) &&
+	    *left > 0) {
 		--*left;
 		return NIC_SIM_DROP;
 	}
@@ -310,18 +331,26 @@ static void test_corruption_is_seen(void **state)
 	for (i = 0; i < 500; i++) {
 		send_payload(&f, 4, i * 100, 100, NIC_SIM_ACK, 0);
 		packet = f.link.head;
-		caught += !nic_sim_view(packet->data, packet->len, &view) || !nic_sim_csum_ok(packet->data, &view);
+		caught += !nic_sim_view(packet->data, packet->len, &view) ||
+			  !nic_sim_csum_ok(packet->data, &view);
 		run(&f);
 	}
-	assert_int_equal(caught, 500); /* IPv4: every single flipped bit is covered by a checksum or a length */
+	assert_int_equal(
+		caught,
+		500); /* IPv4: every single flipped bit is covered by a checksum or a length */
 	stop(&f);
 }
 
 static void lossy(struct fixture *f, uint64_t seed)
 {
 	const struct nic_sim_link_params params = {
-		.bits_per_s = 100000000, .delay_us = 100, .loss_ppm = 100000, .duplicate_ppm = 100000,
-		.reorder_ppm = 100000, .reorder_us = 2000, .corrupt_ppm = 50000,
+		.bits_per_s = 100000000,
+		.delay_us = 100,
+		.loss_ppm = 100000,
+		.duplicate_ppm = 100000,
+		.reorder_ppm = 100000,
+		.reorder_us = 2000,
+		.corrupt_ppm = 50000,
 	};
 	uint32_t i;
 
@@ -356,7 +385,8 @@ static void test_pcap(void **state)
 	char path[] = "/tmp/chimney-pcap-XXXXXX";
 	uint8_t frame[1600], head[24 + 16];
 	struct pcap_writer *writer = NULL;
-	struct iovec iov[2] = { { .iov_base = frame, .iov_len = 54 }, { .iov_base = frame + 54, .iov_len = 100 } };
+	struct iovec iov[2] = { { .iov_base = frame, .iov_len = 54 },
+				{ .iov_base = frame + 54, .iov_len = 100 } };
 	uint32_t magic, word;
 	int fd = mkstemp(path);
 	FILE *file;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Many seeds: each draws a link with 1 % loss, reordering and duplication, a connection with options, windows and
- * sequence numbers of its own, and moments for an offload and an upload in the middle of data that flows both
- * ways. Every byte is compared. A sample of seeds runs twice and must leave the same trace.
+ * Many seeds: each draws a link with 1 % loss, reordering and duplication, a connection with
+ * options, windows and sequence numbers of its own, and moments for an offload and an upload in the
+ * middle of data that flows both ways. Every byte is compared. A sample of seeds runs twice and
+ * must leave the same trace.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -44,6 +45,7 @@ static void draw_world(struct sim_config *config, uint64_t seed)
 	config->tso = nic_sim_rng_below(&rng, 2);
 	config->gro = nic_sim_rng_below(&rng, 2);
 	config->mtu_bytes = nic_sim_rng_below(&rng, 4) ? 1500 : 1280;
+	config->tx_refuse_ppm = nic_sim_rng_below(&rng, 4) ? 0 : 50000;
 	config->check_every = 25;
 	config->rx_hold_us = (uint32_t)nic_sim_rng_below(&rng, 50);
 }
@@ -79,8 +81,10 @@ static void set_up_ends(struct sim_case *c, struct nic_sim_rng *rng)
 		ends[i]->rx.mode = (enum sim_rx_mode)nic_sim_rng_below(rng, SIM_RX_MODES);
 		ends[i]->tx.piece = 1u + (uint32_t)nic_sim_rng_below(rng, 20000);
 		ends[i]->rx.piece = 1000u + (uint32_t)nic_sim_rng_below(rng, 30000);
-		ends[i]->move_delay_us = nic_sim_rng_below(rng, 2) ? nic_sim_rng_below(rng, 2000) : 0;
-		ends[i]->steer_lead_us = nic_sim_rng_below(rng, 2) ? nic_sim_rng_below(rng, 200) : 0;
+		ends[i]->move_delay_us =
+			nic_sim_rng_below(rng, 2) ? nic_sim_rng_below(rng, 2000) : 0;
+		ends[i]->steer_lead_us =
+			nic_sim_rng_below(rng, 2) ? nic_sim_rng_below(rng, 200) : 0;
 		sim_sock_send(ends[i], BYTES_MIN + nic_sim_rng_below(rng, BYTES_SPAN));
 	}
 	c->peer->rx.expect = c->host->tx.goal;

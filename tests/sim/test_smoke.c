@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The smallest run: one connection, data both ways, no loss; then the same with one offload and one upload. */
+/*
+ * The smallest run: one connection, data both ways, no loss; then the same with one offload and one
+ * upload.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

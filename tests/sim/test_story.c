@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The demonstration on the simulated link, and that its account can be trusted: it notices what goes wrong. */
+/*
+ * The demonstration on the simulated link, and that its account can be trusted: it notices what
+ * goes wrong.
+ */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -18,10 +21,12 @@ static void run(const struct sim_story_config *config, struct sim_story_account 
 {
 	assert_int_equal(sim_story_run(config, account), 0);
 	if (!account->ok)
-		fail_msg("story of seed %llu: %s", (unsigned long long)config->seed, account->failure);
+		fail_msg("story of seed %llu: %s", (unsigned long long)config->seed,
+			 account->failure);
 }
 
-static void check_counts(const struct sim_story_config *config, const struct sim_story_account *account)
+static void check_counts(const struct sim_story_config *config,
+			 const struct sim_story_account *account)
 {
 	unsigned int n = config->connections;
 
@@ -35,7 +40,8 @@ static void check_counts(const struct sim_story_config *config, const struct sim
 	assert_true(account->bytes_each_way == config->bytes_each_way);
 	assert_int_equal(account->offload.count, 2 * n + n / 2);
 	assert_int_equal(account->upload.count, 2 * n);
-	assert_true(account->offload.virtual_p50_us > 0 && account->offload.virtual_p99_us < 1000000);
+	assert_true(account->offload.virtual_p50_us > 0 &&
+		    account->offload.virtual_p99_us < 1000000);
 }
 
 static void test_default_story(void **state)

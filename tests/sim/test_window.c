@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Closed windows at the moment of an offload and of an upload, slow readers, and a full buffer when the last data
- * and the FIN arrive. Field cases R-01, R-25, E-04, E-24, E-32.
+ * Closed windows at the moment of an offload and of an upload, slow readers, and a full buffer when
+ * the last data and the FIN arrive. Field cases R-01, R-25, E-04, E-24, E-32.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -33,7 +33,8 @@ static enum nic_sim_verdict filter_updates(void *ctx, const struct nic_sim_packe
 	struct filter *f = ctx;
 	struct nic_sim_view view;
 
-	if (!f->drop_window_updates || !nic_sim_view(packet->data, packet->len, &view) || view.payload_len > 0)
+	if (!f->drop_window_updates || !nic_sim_view(packet->data, packet->len, &view) ||
+	    view.payload_len > 0)
 		return NIC_SIM_PASS;
 	f->dropped++;
 	return NIC_SIM_DROP;
@@ -44,7 +45,8 @@ static enum nic_sim_verdict filter_probes(void *ctx, const struct nic_sim_packet
 	struct filter *f = ctx;
 	struct nic_sim_view view;
 
-	if (!f->drop_probes || !nic_sim_view(packet->data, packet->len, &view) || view.payload_len > 1)
+	if (!f->drop_probes || !nic_sim_view(packet->data, packet->len, &view) ||
+	    view.payload_len > 1)
 		return NIC_SIM_PASS;
 	f->dropped++;
 	return NIC_SIM_DROP;
@@ -104,7 +106,10 @@ static void finish(struct sim_case *c)
 	case_end(c);
 }
 
-/* R-25, E-04: the buffer is full at the hand-over; when the program reads, the peer learns it at once. */
+/*
+ * R-25, E-04: the buffer is full at the hand-over; when the program reads, the peer learns it at
+ * once.
+ */
 static void full_buffer_at(enum sim_place to, uint64_t seed)
 {
 	struct sim_case c;
@@ -168,7 +173,10 @@ static void test_closed_peer_at_upload(void **state)
 	closed_peer_at(SIM_KERNEL, 8);
 }
 
-/* The window update is lost: probing goes on at the new place where the old one was (TMR-28, TMR-29). */
+/*
+ * The window update is lost: probing goes on at the new place where the old one was (TMR-28,
+ * TMR-29).
+ */
 static void lost_update_at(enum sim_place to, uint64_t seed)
 {
 	struct sim_case c;
@@ -231,7 +239,10 @@ static bool host_eof(struct sim_case *c)
 	return c->host->rx.eof;
 }
 
-/* E-32: the last data and the FIN find a full buffer; the program still sees every byte, then the end. */
+/*
+ * E-32: the last data and the FIN find a full buffer; the program still sees every byte, then the
+ * end.
+ */
 static void fin_at_full_buffer(bool at_target, bool move, uint64_t seed)
 {
 	struct sim_case c;
