@@ -68,13 +68,18 @@ static bool mac_fits(const struct tgt_neighbor *n, const struct tgt_parsed *p)
 	return p->dst_mac[0] & 1 || !memcmp(p->dst_mac, n->source_mac, 6);
 }
 
-static void catch_or_indicate(struct tgt_adapter *a, const struct tgt_conn_io *io,
-			      struct tgt_flow *flow, const struct nic_rx_frame *frame)
+/* Full: counted, and the peer sends it again. */
+static void catch_frame(struct tgt_adapter *a, struct tgt_flow *flow,
+			const struct nic_rx_frame *frame)
 {
-	if (io->stopped)
-		(void)tgt_flow_catch(a, flow, frame); /* full: the peer sends it again */
-	else
-		tgt_indicate_frame(a, frame);
+	if (tgt_flow_catch(a, flow, frame))
+		counters_of(a, flow->tuple.v6)->in_discards++;
+}
+
+/* Received, sound, and dropped because there was no memory for it (STT-14). */
+static uint64_t discards(const struct tgt_adapter *a)
+{
+	return a->drops[TGT_DROP_NO_CHUNK] + a->drops[TGT_DROP_REASM_FULL];
 }
 
 static void receive_offloaded(struct tgt_adapter *a, struct tgt_flow *flow,
@@ -83,6 +88,8 @@ static void receive_offloaded(struct tgt_adapter *a, struct tgt_flow *flow,
 	struct tgt_conn_io *io = &a->io[flow->slot];
 	struct tgt_conn *conn = tgt_io_conn(io);
 	const struct tgt_neighbor *n = tgt_neighbor_of(a, tgt_path_of(a, conn));
+	struct tgt_counters *counters = counters_of(a, p->v6);
+	uint64_t discarded = discards(a);
 	enum tgt_verdict verdict;
 
 	if (!vlan_fits(n, p)) {
@@ -94,7 +101,7 @@ static void receive_offloaded(struct tgt_adapter *a, struct tgt_flow *flow,
 		return;
 	}
 	if (io->stopped) {
-		(void)tgt_flow_catch(a, flow, frame);
+		catch_frame(a, flow, frame);
 		return;
 	}
 	if (io->send.abort) {
@@ -103,10 +110,13 @@ static void receive_offloaded(struct tgt_adapter *a, struct tgt_flow *flow,
 	}
 	count_received(a, p);
 	verdict = tgt_input(a, conn, &p->seg, a->now_us);
-	if (verdict == TGT_SEG_TO_HOST)
-		catch_or_indicate(a, io, flow, frame);
-	else if (verdict == TGT_SEG_DONE)
-		counters_of(a, p->v6)->in_delivers += p->datagrams;
+	counters->in_discards += (uint32_t)(discards(a) - discarded);
+	if (verdict == TGT_SEG_DONE)
+		counters->in_delivers += p->datagrams;
+	else if (verdict == TGT_SEG_TO_HOST && io->stopped)
+		catch_frame(a, flow, frame);
+	else if (verdict == TGT_SEG_TO_HOST)
+		tgt_indicate_frame(a, frame);
 }
 
 static void receive_truncated(struct tgt_adapter *a, struct tgt_flow *flow,

@@ -223,9 +223,10 @@ static NDIS_STATUS indicated(PVOID handle, NET_BUFFER_LIST *nbl, NDIS_STATUS sta
 		current->depth_max = current->depth;
 	inside(CALL_INDICATE);
 	current->depth--;
-	if (taste == TASTE_REFUSE) {
+	if (taste == TASTE_REFUSE || taste == TASTE_REFUSE_OTHER) {
 		*consumed = 0;
-		return NDIS_STATUS_OFFLOAD_DATA_NOT_ACCEPTED;
+		return taste == TASTE_REFUSE ? NDIS_STATUS_OFFLOAD_DATA_NOT_ACCEPTED
+					     : NDIS_STATUS_NOT_ACCEPTED;
 	}
 	if (taste == TASTE_PART && part < bytes) {
 		take_bytes(nbl, part);

@@ -97,7 +97,12 @@ struct ddi_tcp_block {
 	NDIS_OFFLOAD_HANDLE handle;
 };
 
-enum ddi_taste { TASTE_ACCEPT, TASTE_REFUSE, TASTE_PART }; /* of receive indications */
+enum ddi_taste {
+	TASTE_ACCEPT,
+	TASTE_REFUSE,
+	TASTE_PART,
+	TASTE_REFUSE_OTHER
+}; /* of receive indications */
 
 struct ddi_frame {
 	uint8_t data[2048];

@@ -79,6 +79,7 @@ static void test_indicate(void **state)
 	REQ("RCV-50", ddi_count(e, CALL_INDICATE) == 1 && c->bytes == 100);
 	REQ("RCV-25",
 	    c->bytes == 100); /* the recording driver asserts a single list with a single buffer */
+	REQ("RCV-76", !c->nbl->Next && !c->nbl->FirstNetBuffer->Next);
 	REQ("RCV-27", c->status == OK);
 	REQ("RCV-61", received(e, 0, 0, 100));
 	REQ("RCV-64", ddi_count(e, CALL_INDICATE) == 1 && !tgt_io_conn(ddi_io(e))->rcvq.bytes);
@@ -127,6 +128,20 @@ static void test_part_acceptance(void **state)
 	list = post_push(e, 70);
 	assert_true(holds(list, 30, 70));
 	ddi_list_free(list);
+	end(e);
+}
+
+/* The other spelling of a refusal counts as one too. */
+static void test_other_refusal(void **state)
+{
+	struct ddi_env *e = offloaded();
+
+	(void)state;
+	e->taste = TASTE_REFUSE_OTHER;
+	ddi_data(e, 100, true);
+	ddi_data(e, 100, true);
+	REQ("RCV-72",
+	    ddi_count(e, CALL_INDICATE) == 1 && tgt_io_conn(ddi_io(e))->rcvq.bytes == 200);
 	end(e);
 }
 
@@ -670,6 +685,7 @@ int main(void)
 		cmocka_unit_test(test_indicate),
 		cmocka_unit_test(test_refusal),
 		cmocka_unit_test(test_part_acceptance),
+		cmocka_unit_test(test_other_refusal),
 		cmocka_unit_test(test_zero_byte_request),
 		cmocka_unit_test(test_indication_size),
 		cmocka_unit_test(test_indicates_as_much_as_there_is),

@@ -93,6 +93,7 @@ static void test_order(void **state)
 	post_send(e, ddi_chain(l[0], l[1]));
 	post_send(e, l[2]);
 	post_send(e, l[3]);
+	REQ("SND-06", l[0]->MiniportReserved[0] == l[1] && l[1]->MiniportReserved[0] == l[2]);
 	ddi_run(e);
 	REQ("SND-03", ddi_sent_bytes(e) == 2000 && sent_is_pattern(e));
 	REQ("SND-04", sent_is_pattern(e));
@@ -466,12 +467,41 @@ static void test_peer_reset(void **state)
 	REQ("SND-17", ddi_nth(e, CALL_SEND_DONE, 0)->nbl == data);
 	REQ("DIS-17", ddi_nth(e, CALL_DISCONNECT_DONE, 0)->nbl == last);
 	REQ("DIS-30", ddi_nth(e, CALL_RECEIVE_DONE, 0)->bytes == 30);
+	e->nic.sent_count = 0;
 	ddi_segment(e, ddi_rcv_nxt(e), DDI_SND_UNA, NIC_SIM_ACK, "x", 1);
 	ddi_run(e);
 	REQ("DIS-29", e->nic.indicated_count == 1);
+	REQ("DIS-31", e->nic.sent_count == 0);
 	ddi_list_free(data);
 	ddi_list_free(last);
 	ddi_list_free(post);
+	end(e);
+}
+
+/* After one list of a call failed, the later ones fail too. */
+static void test_all_fail(void **state)
+{
+	struct ddi_env *e = offloaded();
+	NET_BUFFER_LIST *l[3];
+
+	(void)state;
+	for (uint32_t i = 0; i < 3; i++)
+		l[i] = pattern(i * 500, 500);
+	post_send(e, ddi_chain(l[0], ddi_chain(l[1], l[2])));
+	ddi_run(e);
+	ddi_ack(e, DDI_SND_UNA + 700);
+	ddi_segment(e, ddi_rcv_nxt(e), DDI_SND_UNA, NIC_SIM_RST, NULL, 0);
+	e->nic.sent_count = 0;
+	ddi_run(e);
+	ddi_pass(e, 2000000);
+	REQ("SND-15",
+	    ddi_nth(e, CALL_SEND_DONE, 0)->status == OK &&
+		    ddi_nth(e, CALL_SEND_DONE, 1)->status == NDIS_STATUS_REQUEST_ABORTED &&
+		    ddi_nth(e, CALL_SEND_DONE, 1)->bytes == 200 &&
+		    ddi_nth(e, CALL_SEND_DONE, 2)->status == NDIS_STATUS_REQUEST_ABORTED &&
+		    ddi_nth(e, CALL_SEND_DONE, 2)->bytes == 0 && e->nic.sent_count == 0);
+	for (uint32_t i = 0; i < 3; i++)
+		ddi_list_free(l[i]);
 	end(e);
 }
 
@@ -585,6 +615,7 @@ int main(void)
 		cmocka_unit_test(test_abortive_inside_indication),
 		cmocka_unit_test(test_abortive_device_full),
 		cmocka_unit_test(test_peer_reset),
+		cmocka_unit_test(test_all_fail),
 		cmocka_unit_test(test_forward),
 		cmocka_unit_test(test_forward_refused),
 		cmocka_unit_test(test_plain_send),

@@ -199,6 +199,26 @@ static void test_corrupt_dropped(void **state)
 	ddi_free(e);
 }
 
+/* There is room for sixteen caught frames: the seventeenth is discarded. */
+static void test_discards(void **state)
+{
+	struct ddi_env *e = ddi_new(NULL);
+	struct tgt_tuple tuple;
+
+	(void)state;
+	ddi_offload(e);
+	tuple = ddi_io(e)->tuple;
+	tgt_hook_urgent(e->a, &tuple);
+	ddi_run(e);
+	for (unsigned int i = 0; i < 17; i++)
+		ddi_segment(e, DDI_RCV_NXT, DDI_SND_UNA, NIC_SIM_ACK, "abc", 3);
+	ddi_run(e);
+	REQ("STT-14", ip4(e).InDiscards == 1);
+	ddi_upload(e);
+	assert_int_equal(e->nic.indicated_count, 16);
+	ddi_free(e);
+}
+
 static void test_no_route(void **state)
 {
 	struct ddi_env *e = ddi_new(NULL);
@@ -224,7 +244,7 @@ int main(void)
 		cmocka_unit_test(test_counting),          cmocka_unit_test(test_groups),
 		cmocka_unit_test(test_not_counted),       cmocka_unit_test(test_truncated),
 		cmocka_unit_test(test_corrupt_indicated), cmocka_unit_test(test_corrupt_dropped),
-		cmocka_unit_test(test_no_route),
+		cmocka_unit_test(test_no_route),          cmocka_unit_test(test_discards),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

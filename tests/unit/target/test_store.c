@@ -8,6 +8,35 @@
 #define PARTIAL NDIS_STATUS_OFFLOAD_PARTIAL_SUCCESS
 #define FAILED  NDIS_STATUS_FAILURE
 
+static void test_one_tree(void **state)
+{
+	struct ddi_env *e = ddi_new(NULL);
+	PVOID t;
+
+	(void)state;
+	NdisInitiateOffload(e->binding, &e->neighbor.list);
+	REQ("OFF-01", ddi_count(e, CALL_INITIATED) == 0);
+	ddi_run(e);
+	REQ("OFF-06",
+	    e->neighbor.list.Status == OK && e->path.list.Status == OK && e->tcp.list.Status == OK);
+	REQ("OFF-04", e->neighbor.handle.MiniportOffloadContext &&
+			      e->path.handle.MiniportOffloadContext &&
+			      e->tcp.handle.MiniportOffloadContext);
+	REQ("BLK-27", e->a->ddi->conns.used == 1 && e->a->ddi->paths.used == 1 &&
+			      e->a->ddi->neighbors.used == 1);
+	REQ("BLK-10", ddi_nth(e, CALL_INITIATED, 0)->root == &e->neighbor.list);
+	REQ("OFF-35", e->tcp.list.Status == 0);
+	t = e->tcp.handle.MiniportOffloadContext;
+	ddi_data(e, 100, true);
+	ddi_pass(e, 1000000);
+	REQ("STA-38", e->tcp.handle.MiniportOffloadContext == t &&
+			      ((struct tgt_object *)t)->kind == TGT_OBJECT_CONN);
+	REQ("STA-07", ddi_count(e, CALL_EVENT) == 0 && ddi_rcv_nxt(e) == DDI_RCV_NXT + 100);
+	REQ("STA-18", e->path.delegated.Header.Length == sizeof(OFFLOAD_STATE_HEADER));
+	ddi_upload(e);
+	ddi_free(e);
+}
+
 /* The documented ten-block tree: two neighbors, three paths, five connections. */
 struct forest {
 	struct ddi_neighbor_block n1, n2;
@@ -587,6 +616,37 @@ static void test_send_data(void **state)
 	ddi_free(e);
 }
 
+/* Nothing is sent again: the unsent rest of the chain goes before what is posted later. */
+static void test_unsent_before_later(void **state)
+{
+	struct ddi_env *e = ddi_new(NULL);
+	uint8_t bytes[2000];
+	NET_BUFFER_LIST *list, *later;
+	struct nic_sim_view v;
+
+	(void)state;
+	ddi_fill(bytes, 0, sizeof(bytes));
+	list = ddi_list(bytes, 1500);
+	later = ddi_list(bytes + 1500, 500);
+	e->tcp.list.NetBufferListChain = list;
+	e->tcp.delegated.SndMax = e->tcp.delegated.SndNxt = DDI_SND_UNA + 500;
+	e->tcp.delegated.Retransmit.TimeoutDelta = 200;
+	ddi_initiate(e, &e->neighbor.list);
+	NdisOffloadTcpSend(&e->tcp.handle, later);
+	ddi_run(e);
+	REQ("BUF-18", ddi_view(e, 0, &v) && v.seq == DDI_SND_UNA + 500 && v.payload_len == 1000 &&
+			      ddi_view(e, 1, &v) && v.seq == DDI_SND_UNA + 1500 &&
+			      v.payload_len == 500 &&
+			      !memcmp(e->nic.sent[1].data + v.payload, bytes + 1500, 500));
+	ddi_ack(e, DDI_SND_UNA + 500);
+	REQ("BUF-15", tgt_io_conn(ddi_io(e))->snd_una == DDI_SND_UNA + 500);
+	ddi_upload(e);
+	REQ("BUF-30", e->tcp.delegated.SndMax - e->tcp.delegated.SndUna == 1500);
+	ddi_list_free(list);
+	ddi_list_free(later);
+	ddi_free(e);
+}
+
 static void test_send_data_too_much(void **state)
 {
 	struct ddi_env *e = ddi_new(NULL);
@@ -729,6 +789,7 @@ static void test_refusal_leaves_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_one_tree),
 		cmocka_unit_test(test_walk_is_depth_first),
 		cmocka_unit_test(test_dependents_before_next),
 		cmocka_unit_test(test_failed_block_prunes_its_subtree),
@@ -752,6 +813,7 @@ int main(void)
 		cmocka_unit_test(test_buffered_data),
 		cmocka_unit_test(test_buffered_data_too_large),
 		cmocka_unit_test(test_send_data),
+		cmocka_unit_test(test_unsent_before_later),
 		cmocka_unit_test(test_send_data_too_much),
 		cmocka_unit_test(test_no_chain),
 		cmocka_unit_test(test_caught_frames),

@@ -440,6 +440,8 @@ static void invalidate(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *(*choose)(struct op_tre
 	e->nic.sent_count = 0;
 	ddi_invalidate(e, choose(&u));
 	REQ("INV-09", choose(&u)->Status == OK);
+	REQ("INV-03",
+	    ((struct tgt_object *)choose(&u)->OffloadHandle->MiniportOffloadContext)->invalid);
 	REQ("INV-06", ddi_count(e, CALL_EVENT) == 1 &&
 			      ddi_nth(e, CALL_EVENT, 0)->event == TcpIndicateRetrieve &&
 			      ddi_nth(e, CALL_EVENT, 0)->info == InvalidState);
@@ -447,6 +449,8 @@ static void invalidate(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *(*choose)(struct op_tre
 	ddi_pass(e, 3000000);
 	REQ("INV-08", e->nic.sent_count == 0);
 	REQ("INV-05", e->nic.sent_count == 0);
+	REQ("INV-16", ddi_count(e, CALL_EVENT) == 1);
+	REQ("TRM-03", ddi_nth(e, CALL_EVENT, 0)->handle == &e->tcp.handle);
 	REQ("INV-07", e->a->ddi->conns.used == 1 && e->a->ddi->paths.used == 1 &&
 			      e->a->ddi->neighbors.used == 1);
 	ddi_upload(e);

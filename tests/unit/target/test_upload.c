@@ -195,6 +195,26 @@ static void test_delayed_ack_leaves_first(void **state)
 	ddi_free(e);
 }
 
+/* Data that was acknowledged by SACK only is dropped: neither acknowledged nor indicated. */
+static void test_sacked_data(void **state)
+{
+	struct ddi_env *e = ddi_new(NULL);
+	struct nic_sim_view v;
+
+	(void)state;
+	e->tcp.constant.Flags = TCP_FLAG_SACK_ENABLED;
+	ddi_offload(e);
+	ddi_segment(e, DDI_RCV_NXT + 100, DDI_SND_UNA, NIC_SIM_ACK, "later", 5);
+	ddi_run(e);
+	assert_int_equal(e->nic.sent_count, 1); /* the SACK */
+	ddi_upload(e);
+	for (unsigned int i = 0; i < e->nic.sent_count; i++)
+		assert_true(ddi_view(e, i, &v) && v.ack == DDI_RCV_NXT);
+	REQ("TRM-21", e->nic.indicated_count == 0 && e->tcp.delegated.RcvNxt == DDI_RCV_NXT &&
+			      !e->tcp.delegated.BufferedData);
+	ddi_free(e);
+}
+
 static void test_resources_released_after(void **state)
 {
 	struct ddi_env *e = offloaded();
@@ -309,6 +329,7 @@ static void test_urgent(void **state)
 	REQ("NSP-11", !ddi_view(e, 0, &v) && e->nic.indicated_count == 0);
 	REQ("EVT-08", ddi_rcv_nxt(e) == DDI_RCV_NXT);
 	ddi_upload(e);
+	REQ("TRM-16", ddi_index(e, ddi_nth(e, CALL_TERMINATED, 0)) == (int)e->call_count - 1);
 	REQ("NSP-12", e->nic.indicated_count == 2 && e->nic.indicated[0].len == 55);
 	REQ("EVT-04", e->tcp.delegated.RcvNxt == DDI_RCV_NXT);
 	ddi_free(e);
@@ -568,6 +589,7 @@ int main(void)
 		cmocka_unit_test(test_received_data_without_lists),
 		cmocka_unit_test(test_requests_end_before),
 		cmocka_unit_test(test_delayed_ack_leaves_first),
+		cmocka_unit_test(test_sacked_data),
 		cmocka_unit_test(test_resources_released_after),
 		cmocka_unit_test(test_parents_stay_while_needed),
 		cmocka_unit_test(test_states),
