@@ -12,9 +12,10 @@
  *     NdisRegisterProtocolDriver()  -> driver handle -+- nrt_bind(protocol, "tgt0")
  *
  * Threads: wiring calls may come from any thread; one recursive lock serialises them, so a driver
- * may wire from its own callbacks. The data path takes no lock: it belongs to the worker that owns
- * the adapter (see nrt_adapter_own()). What can pend on Windows can pend here: then the call
- * returns -EINPROGRESS.
+ *          may wire from its own callbacks. The data path takes no lock: it belongs to the worker
+ *          that owns the adapter (see nrt_adapter_own()).
+ *
+ * What can pend on Windows can pend here: then the call returns -EINPROGRESS.
  */
 #ifndef NDIS_NRT_H
 #define NDIS_NRT_H
@@ -38,8 +39,7 @@ struct nrt_adapter_params {
 	const char *name;         /* unique; copied */
 	uint32_t ifindex;         /* interface index that the drivers see; 0 when there is none */
 	void *add_device_context; /* MiniportAddDeviceContext of MiniportInitializeEx; NULL: none */
-	const struct nrt_keyword
-		*keywords; /* copied; what NdisReadConfiguration() of the adapter finds */
+	const struct nrt_keyword *keywords; /* copied: what NdisReadConfiguration() finds */
 	size_t keyword_count;
 };
 
@@ -48,11 +48,10 @@ struct nrt_adapter_params {
  *
  * Calls MiniportInitializeEx, then MiniportRestart when the driver has one. The calling thread
  * becomes the owning worker. No protocol is bound by this call.
- * Context:   any thread,
- * PASSIVE_LEVEL. Ownership: borrows params for the call. The adapter belongs to the runtime until
- * nrt_adapter_destroy().
- * Returns:   0; -EEXIST for a name in use; -EINVAL; -ENOMEM; else the errno
- * of the driver's status.
+ * Context:   any thread, PASSIVE_LEVEL.
+ * Ownership: borrows params for the call. The adapter belongs to the runtime until
+ *            nrt_adapter_destroy().
+ * Returns:   0; -EEXIST for a name in use; -EINVAL; -ENOMEM; else the errno of the driver's status.
  */
 int nrt_adapter_create(NDIS_HANDLE driver, const struct nrt_adapter_params *params,
 		       struct nrt_adapter **out) __attribute__((warn_unused_result));
@@ -67,10 +66,10 @@ unsigned int nrt_adapter_announce(struct nrt_adapter *adapter);
 /*
  * nrt_adapter_destroy() - unbind every protocol, pause and halt the adapter, free it.
  * Context:   not from inside a driver's data path or completion call: the adapter may be gone on
- * return.
- * Returns:   0 when it is gone; -EINPROGRESS when an unbind, a request or the pause still
- * pends: nrt_pump() goes on with it, and it is over when nrt_adapter_find() no longer knows the
- * name.
+ *            return.
+ * Returns:   0 when it is gone; -EINPROGRESS when an unbind, a request or the pause still pends:
+ *            nrt_pump() goes on with it, and it is over when nrt_adapter_find() no longer knows the
+ *            name.
  */
 int nrt_adapter_destroy(struct nrt_adapter *adapter);
 
@@ -84,9 +83,8 @@ unsigned int nrt_pump(void);
 
 struct nrt_adapter *nrt_adapter_find(const char *name); /* NULL: no such adapter */
 const char *nrt_adapter_name(const struct nrt_adapter *adapter);
-void *nrt_adapter_context(
-	const struct nrt_adapter *adapter); /* MiniportAdapterContext of the driver */
-NDIS_HANDLE nrt_adapter_handle(struct nrt_adapter *adapter); /* MiniportAdapterHandle */
+void *nrt_adapter_context(const struct nrt_adapter *adapter); /* MiniportAdapterContext */
+NDIS_HANDLE nrt_adapter_handle(struct nrt_adapter *adapter);  /* MiniportAdapterHandle */
 
 /*
  * nrt_adapter_own() - make the calling thread the owning worker: from now on it, and only it, is at
@@ -97,8 +95,8 @@ void nrt_adapter_own(struct nrt_adapter *adapter);
 
 /*
  * nrt_adapter_offload() - what the adapter offers to protocols at this moment, as they would find
- * it in NDIS_BIND_PARAMETERS: current configuration, or the hardware's capabilities. Returns: NULL
- * when the adapter cannot offload (no chimney functions, or nothing reported).
+ * it in NDIS_BIND_PARAMETERS: current configuration, or the hardware's capabilities.
+ * Returns:   NULL when the adapter cannot offload (no chimney functions, or nothing reported).
  */
 const NDIS_TCP_CONNECTION_OFFLOAD *nrt_adapter_offload(const struct nrt_adapter *adapter,
 						       bool hardware);
@@ -110,7 +108,7 @@ int nrt_adapter_keyword(const struct nrt_adapter *adapter, const char *name, uin
  * nrt_bind() - bind a protocol driver to an adapter: ProtocolBindAdapterEx with
  * NDIS_BIND_PARAMETERS, which carry the connection offload capabilities and current configuration.
  * Returns:   0 when the driver opened the adapter; -ENOENT no such adapter; -EALREADY; -EINPROGRESS
- * when the driver completes the binding later; else the errno of the driver's status.
+ *            when the driver completes the binding later; else the errno of the driver's status.
  */
 int nrt_bind(NDIS_HANDLE protocol_driver, const char *adapter_name)
 	__attribute__((warn_unused_result));
@@ -126,7 +124,8 @@ int nrt_unbind(NDIS_HANDLE protocol_driver, const char *adapter_name);
  * WMI makes them.
  *
  * done() is called exactly once when this returns 0, possibly before it returns, with the request's
- * status. Ownership: the request is borrowed until done().
+ * status.
+ * Ownership: the request is borrowed until done().
  * Returns:   0; -ENOMEM.
  */
 typedef void nrt_request_done_fn(void *ctx, NDIS_OID_REQUEST *request, NDIS_STATUS status);

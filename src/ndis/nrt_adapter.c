@@ -4,8 +4,8 @@
  * of themselves.
  *
  *     create -> INITIALIZING -(MiniportInitializeEx)-> PAUSED -(MiniportRestart)-> RUNNING
- *     destroy: unbind all, wait for them -> PAUSING -(MiniportPause, may pend)-> HALTED
- * -(MiniportHaltEx)-> freed
+ *     destroy: unbind all, wait for them -> PAUSING -(MiniportPause, may pend)-> PAUSED
+ *              -(MiniportHaltEx)-> HALTED, freed
  *
  * Every step of a destruction may have to wait for a driver. The next step is taken by nrt_pump()
  * from the worker's loop and never from inside the call by which a driver finished the step before:
@@ -31,8 +31,7 @@
 	(NDIS_ENCAPSULATION_IEEE_802_3 | NDIS_ENCAPSULATION_IEEE_LLC_SNAP_ROUTED)
 
 static struct nrt_adapter *adapters; /* under the lock */
-static unsigned int
-	destructions; /* adapters of the list that are being destroyed; written under the lock */
+static unsigned int destructions; /* adapters that are being destroyed; written under the lock */
 
 struct nrt_adapter *nrt_adapter_from(NDIS_HANDLE handle)
 {
@@ -88,9 +87,7 @@ void nrt_adapter_own(struct nrt_adapter *adapter)
 	adapter->owner = nrt_worker_self();
 }
 
-/* ---- Making
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- Making ---------------------------------------------------------------------------------- */
 
 static void adapter_free(struct nrt_adapter *adapter)
 {
@@ -242,9 +239,7 @@ int nrt_adapter_create(NDIS_HANDLE driver, const struct nrt_adapter_params *para
 	return nrt_adapter_make(driver, params, NULL, out);
 }
 
-/* ---- Ending
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- Ending ---------------------------------------------------------------------------------- */
 
 static void halt(struct nrt_adapter *adapter)
 {
@@ -274,8 +269,10 @@ static void pause(struct nrt_adapter *adapter)
 		adapter->state = NRT_ADAPTER_PAUSED;
 }
 
-/* The next steps of a destruction, if nothing stands in their way. Returns: whether the adapter is
- * gone. */
+/*
+ * The next steps of a destruction, if nothing stands in their way. Returns: whether the adapter is
+ * gone.
+ */
 static bool continue_destroy(struct nrt_adapter *adapter)
 {
 	if (!adapter->destroying || adapter->busy)
@@ -347,8 +344,7 @@ int nrt_adapter_destroy(struct nrt_adapter *adapter)
 	return left ? -EINPROGRESS : 0;
 }
 
-/* ---- What a miniport reports
- * -------------------------------------------------------------------------------------- */
+/* ---- What a miniport reports ----------------------------------------------------------------- */
 
 bool nrt_copy_connection_offload(NDIS_TCP_CONNECTION_OFFLOAD *to,
 				 const NDIS_TCP_CONNECTION_OFFLOAD *from, size_t size_bytes)

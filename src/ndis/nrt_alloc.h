@@ -8,8 +8,10 @@
 
 #include <stddef.h>
 
-/* nrt_zalloc() - zeroed memory, aligned to 16 bytes; NULL when there is none. Give it back with
- * nrt_free(). */
+/*
+ * nrt_zalloc() - zeroed memory, aligned to 16 bytes; NULL when there is none. Give it back with
+ * nrt_free().
+ */
 void *nrt_zalloc(size_t size_bytes) __attribute__((warn_unused_result, malloc));
 void nrt_free(void *memory); /* NULL allowed */
 

@@ -3,8 +3,8 @@
  * nrt_binding.c - a protocol driver bound to an adapter.
  *
  *     nrt_bind() -> ProtocolBindAdapterEx -> NdisOpenAdapterEx -> struct nrt_open
- *     nrt_unbind() -> ProtocolUnbindAdapterEx -> NdisCloseAdapterEx -> freed, when no state
- * operation is left
+ *     nrt_unbind() -> ProtocolUnbindAdapterEx -> NdisCloseAdapterEx
+ *         -> freed, when no operation, no request and no indicated list is left
  *
  * A struct nrt_bind accompanies the binding from the first call to the last, so that the contexts
  * that a driver hands back outlive the binding itself.
@@ -34,8 +34,7 @@ struct nrt_open *nrt_open_from(NDIS_HANDLE handle)
 	return NULL;
 }
 
-/* ---- What a binding can do
- * ---------------------------------------------------------------------------------------- */
+/* ---- What a binding can do ------------------------------------------------------------------- */
 
 static void set_client(struct nrt_open *open, const nrt_client_generic *generic,
 		       const nrt_client_tcp *tcp)
@@ -72,14 +71,14 @@ void nrt_open_update(struct nrt_open *open)
 		set_client(open, generic, tcp);
 	if (miniport->provider_generic && miniport->provider_tcp)
 		set_provider(open, miniport->provider_generic, miniport->provider_tcp);
-	/* One end without chimney functions is enough to block it, whatever capabilities are passed
-	 * up. */
+	/*
+	 * One end without chimney functions is enough to block it, whatever capabilities are passed
+	 * up.
+	 */
 	open->can_offload = generic && tcp && miniport->provider_generic && miniport->provider_tcp;
 }
 
-/* ---- Binding
- * ------------------------------------------------------------------------------------------------------
- */
+/* ---- Binding --------------------------------------------------------------------------------- */
 
 static void fill_bind_parameters(struct nrt_adapter *adapter, NDIS_STRING *name,
 				 NDIS_BIND_PARAMETERS *params)
@@ -115,8 +114,10 @@ static void fill_bind_parameters(struct nrt_adapter *adapter, NDIS_STRING *name,
 		.DataBackFillSize = general->DataBackFillSize,
 		.ContextBackFillSize = general->ContextBackFillSize,
 		.MacOptions = general->MacOptions,
-		.DefaultOffloadConfiguration = adapter->has_task_default ? &adapter->task_default : NULL,
-		.TcpConnectionOffloadCapabilities = (NDIS_TCP_CONNECTION_OFFLOAD *)nrt_adapter_offload(adapter, false),
+		.DefaultOffloadConfiguration =
+			adapter->has_task_default ? &adapter->task_default : NULL,
+		.TcpConnectionOffloadCapabilities =
+			(NDIS_TCP_CONNECTION_OFFLOAD *)nrt_adapter_offload(adapter, false),
 		.TcpConnectionOffloadHardwareCapabilities =
 			(NDIS_TCP_CONNECTION_OFFLOAD *)nrt_adapter_offload(adapter, true),
 	};
@@ -256,9 +257,7 @@ NDIS_STATUS nrt_open_adapter(NDIS_HANDLE driver_handle, NDIS_HANDLE protocol_con
 	return NDIS_STATUS_SUCCESS;
 }
 
-/* ---- Unbinding
- * ----------------------------------------------------------------------------------------------------
- */
+/* ---- Unbinding ------------------------------------------------------------------------------- */
 
 static void open_free(struct nrt_open *open)
 {
@@ -323,8 +322,8 @@ void nrt_unbind_complete(NDIS_HANDLE unbind_context)
 	struct nrt_bind *bind = unbind_context;
 
 	NRT_ASSERT_DRIVER(bind && bind->magic == NRT_MAGIC_BIND && bind->unbinding);
-	NRT_ASSERT_DRIVER(
-		!bind->open); /* a protocol closes the adapter before it says that it is unbound */
+	/* A protocol closes the adapter before it says that it is unbound. */
+	NRT_ASSERT_DRIVER(!bind->open);
 	nrt_lock();
 	bind_free(bind);
 	nrt_unlock();

@@ -19,8 +19,10 @@ void nrt_unbind_complete(NDIS_HANDLE unbind_context);
 /* nrt_open_update() - functions were registered: work out again what the binding can do. */
 void nrt_open_update(struct nrt_open *open);
 
-/* nrt_open_settle() - something that kept a closing binding open is over. The binding may be gone
- * afterwards. */
+/*
+ * nrt_open_settle() - something that kept a closing binding open is over. The binding may be gone
+ * afterwards.
+ */
 void nrt_open_settle(struct nrt_open *open);
 
 void nrt_unbind_adapter(struct nrt_adapter *adapter); /* every protocol of it; may pend */

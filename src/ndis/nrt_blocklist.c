@@ -19,10 +19,12 @@
  * Going down, NDIS writes one word per block: the address of the slot in the handle of the driver
  * above. With that the miniport can tell the three kinds of block apart without knowing NDIS:
  *
- *     no handle above       -> MiniportOffloadContext NULL           placeholder, only its links
- * count slot holds NULL       -> *MiniportOffloadContext is NULL       new offload, state follows
- *     slot holds something  -> *MiniportOffloadContext is not NULL   object the miniport knows
- * (linker, or the object of a query, update, ...)
+ *     above the block          what the miniport sees               what it is
+ *     no handle                MiniportOffloadContext is NULL       placeholder: only links count
+ *     slot holds NULL          *MiniportOffloadContext is NULL      new offload: state follows
+ *     slot holds something     *MiniportOffloadContext is not NULL  an object that the miniport
+ *                                                                   knows: a linker, or the object
+ *                                                                   of a query, update, ...
  *
  * and by writing *MiniportOffloadContext it gives its reference straight to the handle from which
  * every later send starts. Going up, NDIS clears the word. Nothing else changes, nothing is copied,
@@ -152,8 +154,10 @@ void nrt_blocks_refuse(union nrt_block *root)
 			block->protocol.OffloadHandle ? NDIS_STATUS_FAILURE : NDIS_STATUS_SUCCESS;
 }
 
-/* Bytes of the state structures behind a block, in their order; 0 ends. Indexed by
- * OFFLOAD_STATE_TYPE. */
+/*
+ * Bytes of the state structures behind a block, in their order; 0 ends. Indexed by
+ * OFFLOAD_STATE_TYPE.
+ */
 #define NEIGHBOR_SIZES                                                                             \
 	{                                                                                          \
 		sizeof(NEIGHBOR_OFFLOAD_STATE_CONST), sizeof(NEIGHBOR_OFFLOAD_STATE_CACHED),       \

@@ -14,8 +14,10 @@
 #define NRT_BLOCK_LEVELS 3          /* neighbor, path, TCP */
 #define NRT_BLOCKS_MAX   (1u << 22) /* of one operation; more can only be a circle */
 
-/* The two public types lie over each other; only through this union does our code look at one as
- * the other. */
+/*
+ * The two public types lie over each other; only through this union does our code look at one as
+ * the other.
+ */
 union nrt_block {
 	NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST protocol;
 	NDIS_MINIPORT_OFFLOAD_BLOCK_LIST miniport;
@@ -28,8 +30,7 @@ union nrt_block {
  *     for (block = nrt_block_first(&walk, root); block; block = nrt_block_next(&walk))
  */
 struct nrt_block_walk {
-	union nrt_block *path[NRT_BLOCK_LEVELS]; /* path[depth] is the block in hand, the others its
-						    parents */
+	union nrt_block *path[NRT_BLOCK_LEVELS]; /* [depth]: in hand; before it: parents */
 	unsigned int depth;
 	unsigned int left; /* blocks that may still follow */
 	bool too_deep;     /* met dependents below the third level: they were not visited */
@@ -42,8 +43,7 @@ union nrt_block *nrt_block_next(struct nrt_block_walk *walk);
  * nrt_blocks_to_miniport() - turn a forest of protocol block lists into miniport block lists, in
  * place. reserved: what NDIS puts into NdisReserved[0] of the NDIS_OFFLOAD_HANDLE of every block
  * that has one; NULL leaves the handles alone (every operation but initiate).
- * Returns:  0, or
- * -EINVAL when the tree is deeper than three levels; then nothing was changed.
+ * Returns:  0, or -EINVAL when the tree is deeper than three levels; then nothing was changed.
  */
 int nrt_blocks_to_miniport(union nrt_block *root, void *reserved)
 	__attribute__((warn_unused_result));
@@ -51,8 +51,10 @@ int nrt_blocks_to_miniport(union nrt_block *root, void *reserved)
 /* nrt_blocks_to_protocol() - the way back, on completion. */
 void nrt_blocks_to_protocol(union nrt_block *root);
 
-/* nrt_blocks_refuse() - Status of every block when an operation does not reach a miniport:
- * placeholders succeed as always, every other block fails. Takes either kind of list. */
+/*
+ * nrt_blocks_refuse() - Status of every block when an operation does not reach a miniport:
+ * placeholders succeed as always, every other block fails. Takes either kind of list.
+ */
 void nrt_blocks_refuse(union nrt_block *root);
 
 /*

@@ -17,9 +17,7 @@
 #include "ndis/nrt_offload.h"
 #include "ndis/nrt_oid.h"
 
-/* ---- Registration
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- Registration ---------------------------------------------------------------------------- */
 
 NDIS_STATUS NdisMRegisterMiniportDriver(
 	PDRIVER_OBJECT DriverObject, PUNICODE_STRING RegistryPath,
@@ -60,9 +58,7 @@ NDIS_STATUS NdisSetOptionalHandlers(NDIS_HANDLE NdisHandle,
 	return nrt_set_optional_handlers(NdisHandle, &OptionalHandlers->Header);
 }
 
-/* ---- Adapters
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- Adapters -------------------------------------------------------------------------------- */
 
 NDIS_STATUS NdisMSetMiniportAttributes(NDIS_HANDLE NdisMiniportAdapterHandle,
 				       PNDIS_MINIPORT_ADAPTER_ATTRIBUTES MiniportAttributes)
@@ -131,9 +127,7 @@ VOID NdisMSendNetBufferListsComplete(NDIS_HANDLE MiniportAdapterHandle,
 	nrt_plain_send_complete(adapter, NetBufferList, SendCompleteFlags);
 }
 
-/* ---- Bindings
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- Bindings -------------------------------------------------------------------------------- */
 
 NDIS_STATUS NdisOpenAdapterEx(NDIS_HANDLE NdisProtocolHandle, NDIS_HANDLE ProtocolBindingContext,
 			      PNDIS_OPEN_PARAMETERS OpenParameters, NDIS_HANDLE BindContext,
@@ -196,9 +190,7 @@ VOID NdisReturnNetBufferLists(NDIS_HANDLE NdisBindingHandle, PNET_BUFFER_LIST Ne
 	nrt_plain_return(open, NetBufferLists, ReturnFlags);
 }
 
-/* ---- Configuration
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- Configuration --------------------------------------------------------------------------- */
 
 NDIS_STATUS NdisOpenConfigurationEx(PNDIS_CONFIGURATION_OBJECT ConfigObject,
 				    PNDIS_HANDLE ConfigurationHandle)
@@ -227,8 +219,7 @@ VOID NdisCloseConfiguration(NDIS_HANDLE ConfigurationHandle)
 	nrt_config_close(ConfigurationHandle);
 }
 
-/* ---- State operations
- * --------------------------------------------------------------------------------------------- */
+/* ---- State operations ------------------------------------------------------------------------ */
 
 static void state_call(NDIS_HANDLE binding, enum nrt_op op, NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list)
 {
@@ -319,8 +310,7 @@ VOID NdisMOffloadEventIndicate(NDIS_HANDLE NdisMiniportHandle,
 	nrt_offload_event(adapter, OffloadBlockList, IndicationCode);
 }
 
-/* ---- Data through the chimney
- * ------------------------------------------------------------------------------------- */
+/* ---- Data through the chimney ---------------------------------------------------------------- */
 
 NDIS_STATUS NdisOffloadTcpSend(PNDIS_OFFLOAD_HANDLE NdisOffloadHandle,
 			       PNET_BUFFER_LIST NetBufferList)

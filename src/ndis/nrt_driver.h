@@ -9,10 +9,10 @@
 
 /*
  * nrt_register_miniport(), nrt_register_protocol() - SetOptions of the driver runs inside; when it
- * fails nothing is registered and its status is returned. Ownership: the characteristics are
- * copied.
- * Returns:   NDIS_STATUS_SUCCESS and the driver handle, BAD_CHARACTERISTICS, RESOURCES, or
- * what SetOptions said.
+ * fails nothing is registered and its status is returned.
+ * Ownership: the characteristics are copied.
+ * Returns:   NDIS_STATUS_SUCCESS and the driver handle, BAD_CHARACTERISTICS, RESOURCES, or what
+ *            SetOptions said.
  */
 NDIS_STATUS nrt_register_miniport(NDIS_HANDLE context,
 				  const NDIS_MINIPORT_DRIVER_CHARACTERISTICS *given,
@@ -21,20 +21,25 @@ NDIS_STATUS nrt_register_protocol(NDIS_HANDLE context,
 				  const NDIS_PROTOCOL_DRIVER_CHARACTERISTICS *given,
 				  NDIS_HANDLE *out);
 
-/* nrt_deregister() - kind: what the handle must be. The driver must have no adapters or bindings
- * left. */
+/*
+ * nrt_deregister() - kind: what the handle must be. The driver must have no adapters or bindings
+ * left.
+ */
 void nrt_deregister(NDIS_HANDLE handle, enum nrt_magic kind);
 
-/* nrt_for_each_protocol() - call fn for every protocol driver. Returns: the sum of what fn
- * returned. */
+/*
+ * nrt_for_each_protocol() - call fn for every protocol driver. Returns: the sum of what fn
+ * returned.
+ */
 unsigned int nrt_for_each_protocol(unsigned int (*fn)(struct nrt_driver *driver, void *ctx),
 				   void *ctx);
 
 /*
  * nrt_set_optional_handlers() - record one set of chimney functions for a driver or, client sets,
- * for a binding. Ownership: copied.
- * Returns:   SUCCESS, RESOURCES, BAD_VERSION (too short) or
- * BAD_CHARACTERISTICS (unknown, of the other kind of driver, or not complete).
+ * for a binding.
+ * Ownership: copied.
+ * Returns:   SUCCESS, RESOURCES, BAD_VERSION (too short) or BAD_CHARACTERISTICS (unknown, of the
+ *            other kind of driver, or not complete).
  */
 NDIS_STATUS nrt_set_optional_handlers(NDIS_HANDLE handle, const NDIS_OBJECT_HEADER *given);
 

@@ -29,8 +29,10 @@ static bool narrow_name(const NDIS_STRING *wide, char name[INSTANCE_NAME_MAX + 1
 
 VOID NdisIMAssociateMiniport(NDIS_HANDLE DriverHandle, NDIS_HANDLE ProtocolHandle)
 {
-	/* Both edges live in one process and are told apart by their handles: there is nothing to
-	 * tie together. */
+	/*
+	 * Both edges live in one process and are told apart by their handles: there is nothing to
+	 * tie together.
+	 */
 	(void)nrt_driver_from(DriverHandle);
 	(void)nrt_driver_from(ProtocolHandle);
 }
@@ -53,8 +55,8 @@ NDIS_STATUS NdisIMCancelInitializeDeviceInstance(NDIS_HANDLE DriverHandle,
 {
 	(void)DriverHandle;
 	(void)DeviceInstance;
-	return NDIS_STATUS_FAILURE; /* an instance is initialised, or does not exist: there is no
-				       time in between */
+	/* An instance is initialised, or does not exist: there is no time in between. */
+	return NDIS_STATUS_FAILURE;
 }
 
 NDIS_STATUS NdisIMDeInitializeDeviceInstance(NDIS_HANDLE NdisMiniportHandle)
@@ -63,8 +65,8 @@ NDIS_STATUS NdisIMDeInitializeDeviceInstance(NDIS_HANDLE NdisMiniportHandle)
 
 	if (!adapter)
 		return NDIS_STATUS_FAILURE;
-	nrt_adapter_destroy(adapter); /* may have to wait for the protocols above: MiniportHaltEx
-					 tells the end */
+	/* May have to wait for the protocols above: MiniportHaltEx tells the end. */
+	nrt_adapter_destroy(adapter);
 	return NDIS_STATUS_SUCCESS;
 }
 

@@ -6,9 +6,7 @@
 #include "ndis/nrt_adapter.h"
 #include "ndis/nrt_nblq.h"
 
-/* ---- Status
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- Status ---------------------------------------------------------------------------------- */
 
 /* MediaConnectState: 1 connected, 2 not. */
 static void take_over(struct nrt_adapter *adapter, const NDIS_STATUS_INDICATION *indication)
@@ -58,9 +56,7 @@ void nrt_indicate_status(struct nrt_adapter *adapter, const NDIS_STATUS_INDICATI
 	nrt_adapter_let_go(adapter);
 }
 
-/* ---- Plain path
- * ---------------------------------------------------------------------------------------------------
- */
+/* ---- Plain path ------------------------------------------------------------------------------ */
 
 static void complete_run(struct nrt_open *open, NET_BUFFER_LIST *run, ULONG flags)
 {

@@ -14,8 +14,10 @@
  */
 void nrt_indicate_status(struct nrt_adapter *adapter, const NDIS_STATUS_INDICATION *indication);
 
-/* Plain sends. A chain may hold lists of several protocols when it is completed; SourceHandle tells
- * whose each is. */
+/*
+ * Plain sends. A chain may hold lists of several protocols when it is completed; SourceHandle tells
+ * whose each is.
+ */
 void nrt_plain_send(struct nrt_open *open, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER port,
 		    ULONG flags);
 void nrt_plain_send_complete(struct nrt_adapter *adapter, NET_BUFFER_LIST *chain, ULONG flags);

@@ -4,8 +4,9 @@
  * call; nothing is locked, allocated or walked, and the NET_BUFFER_LIST pointer passes unchanged.
  *
  * Down: the handle of the driver above names the binding (NdisReserved[0]) and the object
- * (MiniportOffloadContext). Up:   completions go to the one binding that uses the chimney of the
- * adapter; events and receive indications carry the handle, which names its binding.
+ *       (MiniportOffloadContext).
+ * Up:   completions go to the one binding that uses the chimney of the adapter; events and receive
+ *       indications carry the handle, which names its binding.
  */
 #ifndef NDIS_NRT_IO_H
 #define NDIS_NRT_IO_H
@@ -64,8 +65,10 @@ static inline NDIS_STATUS nrt_io_disconnect(NDIS_OFFLOAD_HANDLE *handle, NET_BUF
 		open->miniport_context, handle->MiniportOffloadContext, nbl, flags));
 }
 
-/* Synchronous and always successful; the buffers may belong to several connections, so a binding is
- * all there is. */
+/*
+ * Synchronous and always successful; the buffers may belong to several connections, so a binding is
+ * all there is.
+ */
 static inline void nrt_io_receive_return(struct nrt_open *open, NET_BUFFER_LIST *nbl)
 {
 	NDIS_STATUS status = open->down.TcpOffloadReceiveReturnHandler(open->miniport_context, nbl);
@@ -74,8 +77,10 @@ static inline void nrt_io_receive_return(struct nrt_open *open, NET_BUFFER_LIST 
 	(void)status;
 }
 
-/* nrt_io_handlers() - the table behind NdisMGetOffloadHandlers(); constant, the same for every
- * adapter. */
+/*
+ * nrt_io_handlers() - the table behind NdisMGetOffloadHandlers(); constant, the same for every
+ * adapter.
+ */
 const NDIS_TCP_OFFLOAD_EVENT_HANDLERS *nrt_io_handlers(void);
 
 #endif

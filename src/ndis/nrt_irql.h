@@ -12,12 +12,13 @@
 
 #include <stdbool.h>
 
-/* A thread, as an address that is its own; NULL means no owner yet, which every thread satisfies.
- */
+/* A thread, as an address that is its own. NULL: no owner yet, which every thread satisfies. */
 typedef const void *nrt_worker_id;
 
-/* nrt_worker_self() - the calling thread. Valid until it ends; a later thread may get the same
- * value. */
+/*
+ * nrt_worker_self() - the calling thread. Valid until it ends; a later thread may get the same
+ * value.
+ */
 nrt_worker_id nrt_worker_self(void);
 
 static inline bool nrt_irql_owned(nrt_worker_id owner)

@@ -50,8 +50,8 @@ struct element {
 	struct element *next_free;
 	struct pool *pool;
 	bool in_use;
-	NDIS_ALIGN16 NET_BUFFER_LIST_CONTEXT
-		context; /* its data, then the data of the net buffer, follow */
+	/* Last: its data, then the data of the net buffer, follow. */
+	NDIS_ALIGN16 NET_BUFFER_LIST_CONTEXT context;
 };
 
 static uint32_t round_up_16(uint32_t bytes)
@@ -77,9 +77,7 @@ static uint8_t *element_data(struct element *element)
 	return element->context.ContextData + element->pool->context_bytes;
 }
 
-/* ---- Pools
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- Pools ----------------------------------------------------------------------------------- */
 
 NDIS_HANDLE NdisAllocateNetBufferListPool(NDIS_HANDLE NdisHandle,
 					  PNET_BUFFER_LIST_POOL_PARAMETERS Parameters)
@@ -145,11 +143,12 @@ static void element_put(struct element *element)
 	pool->free = element;
 }
 
-/* ---- Start of the data
- * -------------------------------------------------------------------------------------------- */
+/* ---- Start of the data ----------------------------------------------------------------------- */
 
-/* Let CurrentMdl and CurrentMdlOffset follow DataOffset. With no data left the end of the last MDL
- * is the place. */
+/*
+ * Let CurrentMdl and CurrentMdlOffset follow DataOffset. With no data left the end of the last MDL
+ * is the place.
+ */
 static void find_current(NET_BUFFER *nb)
 {
 	ULONG offset = nb->DataOffset;
@@ -224,9 +223,7 @@ NDIS_STATUS NdisRetreatNetBufferDataStart(PNET_BUFFER NetBuffer, ULONG DataOffse
 	return NDIS_STATUS_SUCCESS;
 }
 
-/* ---- Lists
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- Lists ----------------------------------------------------------------------------------- */
 
 static void net_buffer_init(struct element *element, MDL *chain, ULONG offset, SIZE_T length)
 {
@@ -275,8 +272,7 @@ PNET_BUFFER_LIST NdisAllocateNetBufferList(NDIS_HANDLE PoolHandle, USHORT Contex
 	element = list_init(pool, ContextSize, ContextBackFill);
 	if (!element)
 		return NULL;
-	/* All of the pool's memory is room in front of the data until the owner retreats into it.
-	 */
+	/* The pool's memory is room in front of the data until the owner retreats into it. */
 	if (pool->with_net_buffer)
 		net_buffer_init(element, own_mdl(element), pool->data_bytes, 0);
 	return &element->nbl;
@@ -308,9 +304,7 @@ VOID NdisFreeNetBufferList(PNET_BUFFER_LIST NetBufferList)
 	element_put(element);
 }
 
-/* ---- Context space
- * ------------------------------------------------------------------------------------------------
- */
+/* ---- Context space --------------------------------------------------------------------------- */
 
 /* The room that comes with the list, ready to be the newest context; NULL when it is in use. */
 static NET_BUFFER_LIST_CONTEXT *built_in_context(NET_BUFFER_LIST *nbl)
@@ -370,8 +364,7 @@ VOID NdisFreeNetBufferListContext(PNET_BUFFER_LIST NetBufferList, USHORT Context
 		nrt_free(context);
 }
 
-/* ---- MDLs and access
- * ---------------------------------------------------------------------------------------------- */
+/* ---- MDLs and access ------------------------------------------------------------------------- */
 
 PMDL NdisAllocateMdl(NDIS_HANDLE NdisHandle, PVOID VirtualAddress, UINT Length)
 {

@@ -6,14 +6,15 @@
  * the end. A *queue* is a chain whose last element is known. Next is followed and written here and
  * nowhere else in the tree.
  *
- *     push one -> [a] [b] [c] -> pop one             push_chain, push_front_chain, splice: constant
- * time for queues, one walk for a chain whose end is not known
+ *     push one -> [a] [b] [c] -> pop one
  *
- *     take_all:   the whole content as a chain, queue empty afterwards
- *     remove:     one element from anywhere (cancel); linear
+ *     push_chain, push_front_chain, splice: constant time for queues, one walk for a chain whose
+ *                                           end is not known
+ *     take_all:                             the whole content as a chain, queue empty afterwards
+ *     remove:                               one element from anywhere (cancel); linear
  *
  * Context: none of these functions locks; a queue has one owner. Whether elements may be null is
- * said per function.
+ *          said per function.
  */
 #ifndef NDIS_NRT_NBLQ_H
 #define NDIS_NRT_NBLQ_H

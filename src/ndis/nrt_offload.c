@@ -41,8 +41,10 @@ void nrt_offload_release(struct nrt_open *open)
 	adapter->offload_enabled = false;
 }
 
-/* Offloading is using: a binding that never set the parameters keeps the chimney from its first
- * initiate on. */
+/*
+ * Offloading is using: a binding that never set the parameters keeps the chimney from its first
+ * initiate on.
+ */
 static bool may_use(struct nrt_open *open, enum nrt_op op)
 {
 	if (op != NRT_OP_INITIATE)
@@ -103,8 +105,10 @@ void nrt_offload_complete(struct nrt_adapter *adapter, enum nrt_op op,
 	nrt_open_settle(open);
 }
 
-/* The binding that offloaded the object of the block; the one that owns the chimney when there is
- * no object. */
+/*
+ * The binding that offloaded the object of the block; the one that owns the chimney when there is
+ * no object.
+ */
 static struct nrt_open *event_target(struct nrt_adapter *adapter, const union nrt_block *block)
 {
 	if (block && block->protocol.OffloadHandle)
@@ -125,8 +129,10 @@ void nrt_offload_event(struct nrt_adapter *adapter, NDIS_MINIPORT_OFFLOAD_BLOCK_
 		open->up_event(open->protocol_context, NULL, code);
 		return;
 	}
-	/* The block is the miniport's own and only lent: it looks the same again when the protocol
-	 * is done. */
+	/*
+	 * The block is the miniport's own and only lent: it looks the same again when the protocol
+	 * is done.
+	 */
 	slot = root->miniport.MiniportOffloadContext;
 	nrt_blocks_to_protocol(root);
 	open->up_event(open->protocol_context, &root->protocol, code);

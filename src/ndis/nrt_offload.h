@@ -12,8 +12,8 @@
  * nrt_offload_call() - hand a tree to the miniport below a binding.
  * Context:   worker that owns the adapter.
  * Ownership: takes the list until the protocol's completion handler gets it back, always: a call
- * that does not reach the miniport is completed with failure from inside this function. Refs:
- * NF:ndischimney.NdisInitiateOffload and its four siblings.
+ *            that does not reach the miniport is completed with failure from inside this function.
+ * Refs:      NF:ndischimney.NdisInitiateOffload and its four siblings.
  */
 void nrt_offload_call(struct nrt_open *open, enum nrt_op op,
 		      NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list);

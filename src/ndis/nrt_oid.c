@@ -56,8 +56,7 @@ static NDIS_OID oid_of(const NDIS_OID_REQUEST *request)
 	return request->DATA.QUERY_INFORMATION.Oid;
 }
 
-/* ---- Answered by NDIS
- * --------------------------------------------------------------------------------------------- */
+/* ---- Answered by NDIS ------------------------------------------------------------------------ */
 
 static NDIS_STATUS answer(NDIS_OID_REQUEST *request, const void *data, UINT bytes)
 {
@@ -82,8 +81,7 @@ static NDIS_STATUS answer_offload(const struct nrt_adapter *adapter, NDIS_OID_RE
 	return answer(request, offload, offload->Header.Size);
 }
 
-/* Only one protocol uses the offload of an adapter; and what is set must be a parameters structure.
- */
+/* One protocol uses the offload of an adapter; and what is set must be a parameters structure. */
 static bool may_set_tcp_params(struct nrt_open *open, const NDIS_OID_REQUEST *request,
 			       NDIS_STATUS *status)
 {
@@ -134,11 +132,12 @@ static bool answered_here(struct nrt_adapter *adapter, struct nrt_open *open,
 	}
 }
 
-/* ---- Watched going by
- * --------------------------------------------------------------------------------------------- */
+/* ---- Watched going by ------------------------------------------------------------------------ */
 
-/* Members of NDIS_OFFLOAD_PARAMETERS and the keyword of each. Zero changes nothing, else the
- * keyword is one less. */
+/*
+ * Members of NDIS_OFFLOAD_PARAMETERS and the keyword of each. Zero changes nothing, else the
+ * keyword is one less.
+ */
 static const struct {
 	size_t member;
 	const char *keyword;
@@ -156,8 +155,8 @@ static const struct {
 	{ offsetof(NDIS_OFFLOAD_PARAMETERS, TcpConnectionIPv6), "*TCPConnectionOffloadIPv6" },
 };
 
-#define OFFLOAD_PARAMETER_MAX                                                                      \
-	4 /* no member has a larger value; what is larger the miniport will refuse */
+/* No member has a larger value; what is larger the miniport will refuse. */
+#define OFFLOAD_PARAMETER_MAX 4
 
 /* The keywords change before the miniport sees the request. */
 static NDIS_STATUS write_keywords(struct nrt_adapter *adapter, const NDIS_OID_REQUEST *request)
@@ -179,8 +178,10 @@ static NDIS_STATUS write_keywords(struct nrt_adapter *adapter, const NDIS_OID_RE
 	return NDIS_STATUS_SUCCESS;
 }
 
-/* Off means off for both versions; anything else leaves or makes the binding the user of the
- * chimney. */
+/*
+ * Off means off for both versions; anything else leaves or makes the binding the user of the
+ * chimney.
+ */
 static bool switches_off(const NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS *params)
 {
 	return params->Encapsulation.IPv4.Enabled == NDIS_OFFLOAD_SET_OFF &&
@@ -211,8 +212,7 @@ static void watch_result(struct nrt_adapter *adapter, NDIS_OID_REQUEST *request,
 		keep_tcp_params(adapter, private_of(request)->open, request);
 }
 
-/* ---- To the miniport, one at a time
- * ------------------------------------------------------------------------------- */
+/* ---- To the miniport, one at a time ---------------------------------------------------------- */
 
 /* Returns: whether the miniport may have the request now; otherwise it waits. */
 static bool enter(struct nrt_adapter *adapter, NDIS_OID_REQUEST *request)
@@ -349,9 +349,7 @@ int nrt_request(struct nrt_adapter *adapter, NDIS_OID_REQUEST *request, nrt_requ
 	return 0;
 }
 
-/* ---- Power
- * --------------------------------------------------------------------------------------------------------
- */
+/* ---- Power ----------------------------------------------------------------------------------- */
 
 /*
  * One change of the power state. Going to sleep: protocols first (each may pend), then the
@@ -362,8 +360,7 @@ struct power_change {
 	NET_PNP_EVENT_NOTIFICATION notification;
 	NDIS_DEVICE_POWER_STATE state;
 	struct nrt_adapter *adapter;
-	unsigned int
-		waiting; /* protocols that have not answered, and one while they are being asked */
+	unsigned int waiting; /* protocols that have not answered; one more while they are asked */
 	nrt_request_done_fn *done;
 	void *ctx;
 };

@@ -11,7 +11,7 @@
 /*
  * nrt_oid_request() - NdisOidRequest().
  * Ownership: borrows request until it returns something else than NDIS_STATUS_PENDING, or until the
- * protocol's completion handler.
+ *            protocol's completion handler.
  */
 NDIS_STATUS nrt_oid_request(struct nrt_open *open, NDIS_OID_REQUEST *request);
 

@@ -53,8 +53,7 @@ typedef NDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS nrt_provider_tcp;
 typedef NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS nrt_client_generic;
 typedef NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS nrt_client_tcp;
 
-/* Chimney functions as registered; NULL: not (yet) registered. A driver has one half, by its kind.
- */
+/* Chimney functions as registered; NULL: not registered. A driver has one half, by its kind. */
 struct nrt_chimney {
 	nrt_provider_generic *provider_generic;
 	nrt_provider_tcp *provider_tcp;
@@ -85,8 +84,7 @@ struct nrt_adapter {
 	enum nrt_adapter_state state;
 	nrt_worker_id owner;
 	void *context;                 /* MiniportAdapterContext */
-	struct nrt_open *offload_open; /* the one binding that may use the chimney; NULL: nobody
-					  claimed it */
+	struct nrt_open *offload_open; /* the one that may use the chimney; NULL: not claimed */
 	bool offload_enabled;          /* that binding uses it, and has not switched it off again */
 	bool destroying;
 	unsigned int busy; /* wiring calls on the stack that still use the adapter */
@@ -136,12 +134,13 @@ struct nrt_open {
 	struct nrt_driver *driver;
 	struct nrt_bind *bind;
 	struct nrt_open *next;      /* of the same adapter */
-	struct nrt_chimney chimney; /* client functions registered for this binding alone (not for
-				       the driver) */
+	struct nrt_chimney chimney; /* client functions registered for this binding alone */
 };
 
-/* One binding from the call of the bind handler to the end of the unbind: BindContext and
- * UnbindContext. */
+/*
+ * One binding from the call of the bind handler to the end of the unbind: BindContext and
+ * UnbindContext.
+ */
 struct nrt_bind {
 	uint32_t magic;
 	bool unbinding;
@@ -155,8 +154,10 @@ struct nrt_bind {
 void nrt_lock(void);
 void nrt_unlock(void);
 
-/* Handle to object; abort in debug builds, NULL in others, when the handle is not what it should
- * be. */
+/*
+ * Handle to object; abort in debug builds, NULL in others, when the handle is not what it should
+ * be.
+ */
 struct nrt_driver *nrt_driver_from(NDIS_HANDLE handle);
 struct nrt_adapter *nrt_adapter_from(NDIS_HANDLE handle);
 struct nrt_open *nrt_open_from(NDIS_HANDLE handle);

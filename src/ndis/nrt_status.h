@@ -17,8 +17,7 @@ NDIS_STATUS nrt_status_from_errno(int err);
  */
 int nrt_errno_from_status(NDIS_STATUS status);
 
-/* nrt_status_name() - "NDIS_STATUS_..." for messages; "NDIS_STATUS_?" when the value is not known.
- */
+/* nrt_status_name() - "NDIS_STATUS_..." for messages; "NDIS_STATUS_?" for unknown values. */
 const char *nrt_status_name(NDIS_STATUS status);
 
 #endif

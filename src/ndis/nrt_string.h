@@ -16,8 +16,10 @@ WCHAR *nrt_wide(const char *text);
 /* nrt_string_of() - an NDIS_STRING that borrows text made by nrt_wide(). */
 NDIS_STRING nrt_string_of(WCHAR *wide);
 
-/* nrt_string_is() - whether the string spells text; ignoring case, as the registry does, when told
- * so. */
+/*
+ * nrt_string_is() - whether the string spells text; ignoring case, as the registry does, when told
+ * so.
+ */
 bool nrt_string_is(const NDIS_STRING *string, const char *text, bool ignore_case);
 
 #endif

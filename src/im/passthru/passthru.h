@@ -14,13 +14,16 @@
  *     nrt_bind(host_protocol, "pt0");
  *
  * Several virtual miniports may stand on one adapter, and a virtual miniport may stand on another
- * one. Context of all: PASSIVE_LEVEL; the thread that inserts owns the virtual miniport
- * (nrt_adapter_own() moves it).
+ * one.
+ * Context:   of all: PASSIVE_LEVEL; the thread that inserts owns the virtual miniport
+ *            (nrt_adapter_own() moves it).
  */
 #ifndef IM_PASSTHRU_H
 #define IM_PASSTHRU_H
 
-/* passthru_driver_register() - both edges. Returns: 0; -EALREADY; else the errno of what NDIS said.
+/*
+ * passthru_driver_register() - both edges.
+ * Returns:   0; -EALREADY; else the errno of what NDIS said.
  */
 int passthru_driver_register(void) __attribute__((warn_unused_result));
 
@@ -30,15 +33,15 @@ void passthru_driver_deregister(void);
 /*
  * passthru_insert() - a virtual miniport called name above the adapter called below.
  * Returns:   0; -ENOENT no such adapter below; -EEXIST name in use; -ENOMEM; else the errno of what
- * NDIS said.
+ *            NDIS said.
  */
 int passthru_insert(const char *below, const char *name) __attribute__((warn_unused_result));
 
 /*
  * passthru_remove() - take a virtual miniport out. What is bound to it is unbound; with the last
  * one above an adapter the binding to that adapter ends too.
- * Returns:   0 when it is gone; -ENOENT;
- * -EINPROGRESS when something above pends (nrt_pump() goes on with it).
+ * Returns:   0 when it is gone; -ENOENT; -EINPROGRESS when something above pends (nrt_pump() goes on
+ *            with it).
  */
 int passthru_remove(const char *name);
 

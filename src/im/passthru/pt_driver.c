@@ -8,7 +8,7 @@
  *     taking apart, from either end:
  *         a virtual miniport is halted -> the last one above a binding ends the binding
  *         the adapter below goes       -> unbind_adapter() takes all virtual miniports out first,
- * which may pend
+ *                                         which may pend
  */
 #include <errno.h>
 #include <string.h>
@@ -24,8 +24,7 @@
 
 struct pt_driver pt_driver;
 
-/* ---- Protocol edge: bindings
- * -------------------------------------------------------------------------------------- */
+/* ---- Protocol edge: bindings ----------------------------------------------------------------- */
 
 static struct pt_below *find_below(const char *name)
 {
@@ -103,8 +102,10 @@ static NDIS_STATUS open_below(struct pt_below *below, NDIS_HANDLE bind_context, 
 	return NdisOpenAdapterEx(pt_driver.protocol, below, &open, bind_context, &below->binding);
 }
 
-/* Every adapter may be offered to us, our own virtual ones among them: bind only where we were told
- * to. */
+/*
+ * Every adapter may be offered to us, our own virtual ones among them: bind only where we were told
+ * to.
+ */
 static NDIS_STATUS bind_adapter(NDIS_HANDLE driver_context, NDIS_HANDLE bind_context,
 				PNDIS_BIND_PARAMETERS params)
 {
@@ -169,8 +170,7 @@ again:
 	return NDIS_STATUS_SUCCESS;
 }
 
-/* ---- Miniport edge: virtual miniports
- * ----------------------------------------------------------------------------- */
+/* ---- Miniport edge: virtual miniports -------------------------------------------------------- */
 
 static void virtual_free(struct pt_virtual *virtual)
 {
@@ -201,8 +201,10 @@ static NDIS_STATUS set_attributes(struct pt_virtual *virtual)
 			.Revision = NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES_REVISION_1,
 			.Size = NDIS_SIZEOF_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES_REVISION_1,
 		},
-		.DefaultTcpConnectionOffloadConfiguration = below->has_current ? &below->current : NULL,
-		.TcpConnectionOffloadHardwareCapabilities = below->has_hardware ? &below->hardware : NULL,
+		.DefaultTcpConnectionOffloadConfiguration =
+			below->has_current ? &below->current : NULL,
+		.TcpConnectionOffloadHardwareCapabilities =
+			below->has_hardware ? &below->hardware : NULL,
 	};
 	NDIS_STATUS status;
 
@@ -218,8 +220,10 @@ static NDIS_STATUS set_attributes(struct pt_virtual *virtual)
 					  (PNDIS_MINIPORT_ADAPTER_ATTRIBUTES)(void *)&offload);
 }
 
-/* The table may grow in later revisions: look at its header before taking it for what we know, then
- * copy it. */
+/*
+ * The table may grow in later revisions: look at its header before taking it for what we know, then
+ * copy it.
+ */
 static NDIS_STATUS get_event_handlers(struct pt_virtual *virtual)
 {
 	PNDIS_OFFLOAD_EVENT_HANDLERS table;
@@ -248,7 +252,8 @@ static NDIS_STATUS initialize(NDIS_HANDLE miniport, NDIS_HANDLE driver_context,
 	return status == NDIS_STATUS_SUCCESS ? get_event_handlers(virtual) : status;
 }
 
-/* The last virtual miniport ends the binding, unless the binding is what ends the virtual miniport.
+/*
+ * The last virtual miniport ends the binding, unless the binding is what ends the virtual miniport.
  */
 static void halt(NDIS_HANDLE context, NDIS_HALT_ACTION action)
 {
@@ -290,9 +295,7 @@ static NDIS_STATUS restart(NDIS_HANDLE context, PNDIS_MINIPORT_RESTART_PARAMETER
 	return NDIS_STATUS_SUCCESS;
 }
 
-/* ---- Registration
- * -------------------------------------------------------------------------------------------------
- */
+/* ---- Registration ---------------------------------------------------------------------------- */
 
 /* Each edge registers its two sets of chimney functions in its SetOptions callback. */
 static NDIS_STATUS set_options(NDIS_HANDLE handle, const NDIS_OBJECT_HEADER *generic,
@@ -397,8 +400,7 @@ void passthru_driver_deregister(void)
 	memset(&pt_driver, 0, sizeof(pt_driver));
 }
 
-/* ---- Inserting and removing
- * --------------------------------------------------------------------------------------- */
+/* ---- Inserting and removing ------------------------------------------------------------------ */
 
 static int bind_below(const char *name)
 {

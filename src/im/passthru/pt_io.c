@@ -15,9 +15,7 @@
 #include "im/passthru/pt_private.h"
 #include "ndis/nrt_nblq.h"
 
-/* ---- The note
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- The note -------------------------------------------------------------------------------- */
 
 static struct pt_io *io_of(NET_BUFFER_LIST *nbl)
 {
@@ -68,9 +66,7 @@ bool pt_track(struct pt_virtual *virtual, NET_BUFFER_LIST *chain)
 	return true;
 }
 
-/* ---- Down
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- Down ------------------------------------------------------------------------------------ */
 
 /*
  * No memory for a receive, forward or disconnect: act as a target that is short of resources. The
@@ -82,8 +78,10 @@ static void ask_for_upload(struct pt_virtual *virtual, const struct pt_entry *en
 						   UploadRequested);
 }
 
-/* No memory for a send: the host does this send itself, after an upload that the first status asks
- * for. */
+/*
+ * No memory for a send: the host does this send itself, after an upload that the first status asks
+ * for.
+ */
 static void refuse_send(struct pt_virtual *virtual, NET_BUFFER_LIST *chain)
 {
 	nrt_nbl_set_status(chain, NDIS_STATUS_UPLOAD_REQUESTED);
@@ -142,8 +140,10 @@ static NDIS_STATUS disconnect(NDIS_HANDLE context, PVOID offload_context, PNET_B
 	return NDIS_STATUS_PENDING;
 }
 
-/* Indicated lists carry no note of ours: they go straight back, to whichever connection they
- * belong. */
+/*
+ * Indicated lists carry no note of ours: they go straight back, to whichever connection they
+ * belong.
+ */
 static NDIS_STATUS receive_return(NDIS_HANDLE context, PNET_BUFFER_LIST chain)
 {
 	struct pt_virtual *virtual = context;
@@ -166,9 +166,7 @@ const NDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS pt_provider_tcp = {
 	.TcpOffloadReceiveReturnHandler = receive_return,
 };
 
-/* ---- Completions
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- Completions ----------------------------------------------------------------------------- */
 
 typedef void run_fn(struct pt_virtual *virtual, NET_BUFFER_LIST *run);
 
@@ -243,9 +241,7 @@ static void forward_complete(NDIS_HANDLE context, PNET_BUFFER_LIST chain)
 	each_run(chain, forward_run);
 }
 
-/* ---- Indications
- * --------------------------------------------------------------------------------------------------
- */
+/* ---- Indications ----------------------------------------------------------------------------- */
 
 /* OffloadContext is the address of our own NDIS_OFFLOAD_HANDLE. */
 static struct pt_entry *entry_from(PVOID offload_context)

@@ -45,8 +45,7 @@ static void each_block(union pt_block *block, struct pt_call *call, block_fn *fn
 	}
 }
 
-/* ---- IM offload entries
- * ------------------------------------------------------------------------------------------- */
+/* ---- IM offload entries ---------------------------------------------------------------------- */
 
 static struct pt_entry *entry_of(NDIS_OFFLOAD_HANDLE *handle)
 {
@@ -83,8 +82,7 @@ static bool make_entries(const union pt_block *block, struct pt_call *call)
 	return true;
 }
 
-/* ---- Send data that travels with the state
- * ------------------------------------------------------------------------ */
+/* ---- Send data that travels with the state --------------------------------------------------- */
 
 /*
  * The chain of an initiate becomes send requests of the driver below, which complete one by one; so
@@ -125,9 +123,7 @@ static bool track_chains(struct pt_virtual *virtual, union pt_block *row)
 	return !block;
 }
 
-/* ---- Down
- * ---------------------------------------------------------------------------------------------------------
- */
+/* ---- Down ------------------------------------------------------------------------------------ */
 
 static struct pt_entry *take_fresh(struct pt_call *call,
 				   const NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *block)
@@ -197,8 +193,10 @@ static void complete_up(struct pt_virtual *virtual, enum pt_op op, union pt_bloc
 	}
 }
 
-/* No memory: a new object lacks it, what hangs below such an object was not tried, everything else
- * just failed. */
+/*
+ * No memory: a new object lacks it, what hangs below such an object was not tried, everything else
+ * just failed.
+ */
 static void fail_blocks(union pt_block *block, enum pt_op op, bool parent_failed)
 {
 	bool is_new;
@@ -284,9 +282,7 @@ const NDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS pt_provider_generic 
 	.QueryOffloadHandler = query,
 };
 
-/* ---- Up
- * -----------------------------------------------------------------------------------------------------------
- */
+/* ---- Up -------------------------------------------------------------------------------------- */
 
 static bool offloaded(NDIS_STATUS status)
 {
@@ -329,8 +325,10 @@ static void block_up(union pt_block *block, struct pt_call *call)
 	settle_entry(call, entry, block->miniport.Status, block->miniport.NetBufferListChain);
 }
 
-/* The virtual miniport is in the call entry: the binding context could not tell several of them
- * apart. */
+/*
+ * The virtual miniport is in the call entry: the binding context could not tell several of them
+ * apart.
+ */
 static void completed(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list)
 {
 	union pt_block *root = (union pt_block *)list;

@@ -9,9 +9,7 @@
 #include "ndis/nrt_alloc.h"
 #include "ndis/nrt_nblq.h"
 
-/* ---- Requests
- * -----------------------------------------------------------------------------------------------------
- */
+/* ---- Requests -------------------------------------------------------------------------------- */
 
 /* A request goes down as a copy of ours, because NDIS keeps its own state in both. */
 struct pt_request {
@@ -20,8 +18,10 @@ struct pt_request {
 	struct pt_virtual *virtual;
 };
 
-/* Power requests concern the virtual device alone; the adapter below gets its own from the power
- * manager. */
+/*
+ * Power requests concern the virtual device alone; the adapter below gets its own from the power
+ * manager.
+ */
 static bool ends_here(const NDIS_OID_REQUEST *request)
 {
 	NDIS_OID oid = request->DATA.SET_INFORMATION.Oid;
@@ -71,8 +71,7 @@ void pt_oid_request_complete(NDIS_HANDLE context, NDIS_OID_REQUEST *request, NDI
 	NdisMOidRequestComplete(virtual->miniport, above, status);
 }
 
-/* ---- Status and power
- * --------------------------------------------------------------------------------------------- */
+/* ---- Status and power ------------------------------------------------------------------------ */
 
 static void indicate_all(const struct pt_below *below, const NDIS_STATUS_INDICATION *indication)
 {
@@ -88,8 +87,10 @@ static void indicate_all(const struct pt_below *below, const NDIS_STATUS_INDICAT
 	}
 }
 
-/* What a virtual miniport says of itself, should one be made later, is what the adapter below says
- * now. */
+/*
+ * What a virtual miniport says of itself, should one be made later, is what the adapter below says
+ * now.
+ */
 static void keep_capabilities(struct pt_below *below, const NDIS_STATUS_INDICATION *indication)
 {
 	const NDIS_TCP_CONNECTION_OFFLOAD *offload = indication->StatusBuffer;
@@ -152,9 +153,7 @@ NDIS_STATUS pt_pnp_event(NDIS_HANDLE context, NET_PNP_EVENT_NOTIFICATION *notifi
 	return NDIS_STATUS_SUCCESS;
 }
 
-/* ---- Frames
- * -------------------------------------------------------------------------------------------------------
- */
+/* ---- Frames ---------------------------------------------------------------------------------- */
 
 void pt_send(NDIS_HANDLE context, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER port, ULONG flags)
 {
@@ -204,8 +203,10 @@ void pt_send_complete(NDIS_HANDLE context, NET_BUFFER_LIST *chain, ULONG flags)
 	finish_run(current, &run, flags);
 }
 
-/* With several virtual miniports all but the last may only look; the last one gets the lists to
- * keep. */
+/*
+ * With several virtual miniports all but the last may only look; the last one gets the lists to
+ * keep.
+ */
 void pt_receive(NDIS_HANDLE context, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER port, ULONG count,
 		ULONG flags)
 {

@@ -11,9 +11,10 @@
  *        miniport below "tgt0"
  *
  *     struct pt_entry  IM offload entry: one per object that is offloaded through us, as long as it
- * is offloaded struct pt_call   IM call entry: one per state operation, from the call to its
- * completion struct pt_io     in NET_BUFFER_LIST_CONTEXT of every list on its way: which virtual
- * miniport it came from
+ *                      is offloaded
+ *     struct pt_call   IM call entry: one per state operation, from the call to its completion
+ *     struct pt_io     in NET_BUFFER_LIST_CONTEXT of every list on its way: which virtual miniport
+ *                      it came from
  *
  * Threads: the worker that owns the adapters of the stack; wiring calls under the runtime's lock.
  */
@@ -28,8 +29,7 @@
 #define PT_TAG 0x75726854u /* "Thru" */
 
 struct pt_virtual {
-	NDIS_HANDLE miniport; /* MiniportAdapterHandle: first argument of every completion and
-				 indication up */
+	NDIS_HANDLE miniport; /* MiniportAdapterHandle: first argument of every call up */
 	NDIS_TCP_OFFLOAD_EVENT_HANDLERS events; /* a copy of what NdisMGetOffloadHandlers() gave */
 	struct pt_below *below;
 	struct pt_virtual *next; /* above the same binding */
@@ -46,7 +46,8 @@ struct pt_below {
 	struct pt_virtual *virtuals;
 	struct pt_below *next;
 	char *name;
-	/* What the adapter said of itself when we bound to it; our virtual miniports say the same.
+	/*
+	 * What the adapter said of itself when we bound to it; our virtual miniports say the same.
 	 */
 	NDIS_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES general;
 	bool has_current, has_hardware;
@@ -55,8 +56,7 @@ struct pt_below {
 
 struct pt_driver {
 	NDIS_HANDLE miniport, protocol;
-	const char *wanted; /* the adapter that passthru_insert() is binding to; offers of others
-			       are declined */
+	const char *wanted; /* what passthru_insert() is binding to; other offers are declined */
 	struct pt_below *belows;
 };
 
@@ -96,7 +96,8 @@ struct pt_io {
 	NDIS_HANDLE source; /* SourceHandle as it came; plain sends only */
 };
 
-/* pt_offload.c: the handlers of both edges for state operations and the event that carries a block
+/*
+ * pt_offload.c: the handlers of both edges for state operations and the event that carries a block
  */
 extern const NDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS pt_provider_generic;
 extern const NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS pt_client_generic;
