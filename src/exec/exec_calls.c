@@ -126,40 +126,37 @@ static enum call_kind call_kind(const struct call_info *info, const uint64_t arg
 
 /*
  * The clock of CPU cpu's scheduler account against CLOCK_MONOTONIC, by running there for a moment.
- * Interrupt time is not in it, so the result ages; a second old is good to a few milliseconds.
+ * Interrupt and stolen time are not in that clock, so the difference grows, and one of now is never
+ * less than the one of when a thread fell asleep: what we take for its sleep is never too long, and
+ * a limit is never cut short. For the same reason nothing is kept from one stop to the next.
  */
 static int cpu_clock_offset(int cpu, double *offset_us)
 {
-	static _Thread_local int known_cpu = -1;
-	static _Thread_local double known_us, known_at_us;
 	cpu_set_t before, only;
+	struct timespec unused;
 	char buf[4096];
-	double ms;
 	ssize_t n = -1;
+	double ms;
 	int fd;
 
-	if (cpu == known_cpu && exec_now_us() - known_at_us < 1e6) {
-		*offset_us = known_us;
-		return 0;
-	}
 	CPU_ZERO(&only);
 	CPU_SET(cpu, &only);
 	if (sched_getaffinity(0, sizeof(before), &before) < 0 ||
 	    sched_setaffinity(0, sizeof(only), &only) < 0)
 		return -errno;
-	sched_yield();
+	/* Asking for it brings our own account up to date. */
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &unused);
 	fd = open("/proc/thread-self/sched", O_RDONLY | O_CLOEXEC);
 	if (fd >= 0) {
 		n = read(fd, buf, sizeof(buf) - 1);
 		close(fd);
 	}
-	known_at_us = exec_now_us();
+	*offset_us = exec_now_us();
 	sched_setaffinity(0, sizeof(before), &before);
 	buf[n < 0 ? 0 : n] = '\0';
 	if (exec_parse_sched_start(buf, &ms) < 0)
 		return -ENOTSUP;
-	known_cpu = cpu;
-	known_us = *offset_us = known_at_us - ms * 1e3;
+	*offset_us -= ms * 1e3;
 	return 0;
 }
 

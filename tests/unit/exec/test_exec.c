@@ -372,7 +372,7 @@ static void test_limit(void **state)
 		 * Started anew each time it would never end while we stop it every few
 		 * milliseconds.
 		 */
-		assert_true(ms > 395 && ms < 800);
+		assert_true(ms > 399 && ms < 800);
 		assert_int_equal(send(s.tcp, "\n", 1, 0), 1);
 	}
 	subject_end_program(&s);
