@@ -149,6 +149,8 @@ static void lists_done(enum ddi_call_kind kind, NET_BUFFER_LIST *chain)
 		c->status = chain->Status;
 		c->bytes = (uint32_t)(uintptr_t)NET_BUFFER_LIST_INFO(chain,
 								     TcpOffloadBytesTransferred);
+		/* the target may not look at a list that it gave back */
+		chain->MiniportReserved[0] = chain->MiniportReserved[1] = current;
 		first = false;
 	}
 	current->depth++;

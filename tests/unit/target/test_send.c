@@ -127,6 +127,29 @@ static void test_psh(void **state)
 	end(e);
 }
 
+/* Two lists whose border lies inside a segment: that segment is pushed. */
+static void test_psh_of_each_list(void **state)
+{
+	struct ddi_env *e = offloaded();
+	NET_BUFFER_LIST *a = pattern(0, 2000), *b = pattern(2000, 4000);
+	struct nic_sim_view v;
+	bool seen = false;
+
+	(void)state;
+	post_send(e, ddi_chain(a, b));
+	ddi_run(e);
+	for (unsigned int i = 0; i < e->nic.sent_count; i++) {
+		assert_true(ddi_view(e, i, &v));
+		if (v.seq - DDI_SND_UNA <= 1999 && v.seq - DDI_SND_UNA + v.payload_len > 1999)
+			seen = v.flags & NIC_SIM_PSH;
+	}
+	REQ("SND-12", seen);
+	ddi_ack(e, DDI_SND_UNA + 6000);
+	ddi_list_free(a);
+	ddi_list_free(b);
+	end(e);
+}
+
 static void test_many_buffers(void **state)
 {
 	struct ddi_env *e = offloaded();
@@ -192,6 +215,28 @@ static void test_empty_request(void **state)
 	ddi_list_free(list);
 	ddi_list_free(data);
 	ddi_list_free(late);
+	end(e);
+}
+
+/* An acknowledgment arrives before the run gets to an empty request that was just posted. */
+static void test_empty_request_and_ack(void **state)
+{
+	struct ddi_env *e = offloaded();
+	NET_BUFFER_LIST *data = send_pattern(e, 0, 10), *empty = pattern(0, 0),
+			*more = pattern(10, 20);
+
+	(void)state;
+	ddi_segment(e, ddi_rcv_nxt(e), DDI_SND_UNA + 10, NIC_SIM_ACK, NULL, 0);
+	post_send(e, ddi_chain(empty, more));
+	ddi_run(e);
+	assert_int_equal(ddi_count(e, CALL_SEND_DONE), 2);
+	assert_int_equal(ddi_sent_bytes(e), 30);
+	assert_true(sent_is_pattern(e));
+	ddi_ack(e, DDI_SND_UNA + 30);
+	assert_int_equal(ddi_count(e, CALL_SEND_DONE), 3);
+	ddi_list_free(data);
+	ddi_list_free(empty);
+	ddi_list_free(more);
 	end(e);
 }
 
@@ -602,9 +647,11 @@ int main(void)
 		cmocka_unit_test(test_send_and_complete),
 		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_psh),
+		cmocka_unit_test(test_psh_of_each_list),
 		cmocka_unit_test(test_many_buffers),
 		cmocka_unit_test(test_more_than_fits),
 		cmocka_unit_test(test_empty_request),
+		cmocka_unit_test(test_empty_request_and_ack),
 		cmocka_unit_test(test_device_full),
 		cmocka_unit_test(test_no_chunks),
 		cmocka_unit_test(test_backlog),

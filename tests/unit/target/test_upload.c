@@ -335,6 +335,23 @@ static void test_urgent(void **state)
 	ddi_free(e);
 }
 
+/* The same, with a host that announced the flow: the frames wait for its word. */
+static void test_urgent_kept_for_the_host(void **state)
+{
+	struct ddi_env *e = offloaded();
+	struct tgt_tuple tuple = tuple_of(e);
+
+	(void)state;
+	ddi_segment(e, DDI_RCV_NXT, DDI_SND_UNA, NIC_SIM_ACK | NIC_SIM_URG, "!", 1);
+	ddi_run(e);
+	assert_int_equal(tgt_flow_expect(e->a, &tuple), 0);
+	ddi_upload(e);
+	assert_int_equal(e->nic.indicated_count, 0);
+	tgt_flow_unexpect(e->a, &tuple);
+	assert_int_equal(e->nic.indicated_count, 1);
+	ddi_free(e);
+}
+
 static void test_urgent_buffered(void **state)
 {
 	struct ddi_env *e = offloaded();
@@ -596,6 +613,7 @@ int main(void)
 		cmocka_unit_test(test_frames_after_the_end),
 		cmocka_unit_test(test_frames_kept_for_the_host),
 		cmocka_unit_test(test_urgent),
+		cmocka_unit_test(test_urgent_kept_for_the_host),
 		cmocka_unit_test(test_urgent_buffered),
 		cmocka_unit_test(test_optional_reason_goes_on),
 		cmocka_unit_test(test_half_closed),
