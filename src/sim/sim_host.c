@@ -17,6 +17,8 @@ enum {
 	NDIS_MAJOR = 6,
 	NDIS_MINOR = 30,
 	DRAIN_STEPS = 100000,
+	RECEIVE_CSUM_GOOD = 1 << 2, /* TcpChecksumSucceeded of a received list */
+	PACKET_TYPE_DIRECTED = 1,   /* NDIS_PACKET_TYPE_DIRECTED */
 };
 
 struct sim_host {
@@ -142,17 +144,23 @@ static VOID protocol_status(NDIS_HANDLE binding_context, PNDIS_STATUS_INDICATION
 }
 
 /* A plain receive indication: the frame lies in the MDLs of each NET_BUFFER. */
-static void indicated_frame(struct sim_binding *binding, NET_BUFFER *nb)
+static void indicated_frame(struct sim_binding *binding, NET_BUFFER_LIST *nbl, NET_BUFFER *nb)
 {
 	uint8_t *data = malloc(NET_BUFFER_DATA_LENGTH(nb) + 1u);
 	struct nic_rx_frame frame = { .data = data, .len = NET_BUFFER_DATA_LENGTH(nb) };
+	uintptr_t csum = (uintptr_t)NET_BUFFER_LIST_INFO(nbl, TcpIpChecksumNetBufferListInfo);
+	uintptr_t segment = (uintptr_t)NET_BUFFER_LIST_INFO(nbl, TcpLargeSendNetBufferListInfo);
 	uint8_t *at;
 
+	frame.csum_trusted = csum & RECEIVE_CSUM_GOOD;
+	frame.gso_size = (uint16_t)segment;
 	if (!data)
 		return;
 	at = NdisGetDataBuffer(nb, frame.len, data, 1, 0);
 	if (at && at != data)
 		memcpy(data, at, frame.len);
+	if (at && segment > 0 && frame.len > 12)
+		frame.gso_type = data[12] == 0x86 ? NIC_GSO_TCP6 : NIC_GSO_TCP4;
 	if (at)
 		sim_host_frame(binding, &frame);
 	free(data);
@@ -170,7 +178,7 @@ static VOID protocol_receive(NDIS_HANDLE binding_context, PNET_BUFFER_LIST chain
 		NET_BUFFER *nb;
 
 		for (nb = NET_BUFFER_LIST_FIRST_NB(nbl); nb; nb = NET_BUFFER_NEXT_NB(nb))
-			indicated_frame(binding, nb);
+			indicated_frame(binding, nbl, nb);
 	}
 	if (!(flags & NDIS_RECEIVE_FLAGS_RESOURCES))
 		NdisReturnNetBufferLists(binding->handle, chain, 0);
@@ -420,6 +428,27 @@ static int enable_offload(struct sim_binding *binding)
 	return nrt_errno_from_status(NdisOidRequest(binding->handle, &request));
 }
 
+/* Without a filter the target gives frames that are not its own to the nic's host side. */
+static int want_plain_frames(struct sim_binding *binding)
+{
+	ULONG filter = PACKET_TYPE_DIRECTED;
+	NDIS_OID_REQUEST request = {
+		.Header = {
+			.Type = NDIS_OBJECT_TYPE_OID_REQUEST,
+			.Revision = NDIS_OID_REQUEST_REVISION_1,
+			.Size = NDIS_SIZEOF_OID_REQUEST_REVISION_1,
+		},
+		.RequestType = NdisRequestSetInformation,
+		.DATA.SET_INFORMATION = {
+			.Oid = OID_GEN_CURRENT_PACKET_FILTER,
+			.InformationBuffer = &filter,
+			.InformationBufferLength = sizeof(filter),
+		},
+	};
+
+	return nrt_errno_from_status(NdisOidRequest(binding->handle, &request));
+}
+
 int sim_host_bind(struct sim_host *host, struct sim_binding *binding)
 {
 	int err = nrt_bind(host->protocol, binding->bind_name);
@@ -427,7 +456,10 @@ int sim_host_bind(struct sim_host *host, struct sim_binding *binding)
 	if (err)
 		return err;
 	host->bound[binding->place] = true;
-	return enable_offload(binding);
+	err = enable_offload(binding);
+	if (err == 0 && binding->world->config.plain_receive)
+		err = want_plain_frames(binding);
+	return err;
 }
 
 NDIS_HANDLE sim_host_nbl_pool(const struct sim_host *host)

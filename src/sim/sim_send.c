@@ -251,8 +251,11 @@ static void one_complete(struct sim_send *send, NDIS_STATUS status)
 		check_success(send);
 		send_done(send);
 		break;
+	case NDIS_STATUS_REQUEST_UPLOAD: /* an intermediate driver was short of memory (IMD-22) */
+		sock->asked_back = true;
+		come_back(send);
+		break;
 	case NDIS_STATUS_UPLOAD_IN_PROGRESS:
-	case NDIS_STATUS_REQUEST_UPLOAD:
 	case NDIS_STATUS_UPLOAD_REQUESTED:
 		come_back(send);
 		break;

@@ -53,6 +53,7 @@ struct sim_config {
 	unsigned int passthru;     /* intermediate drivers between the protocol driver and T */
 	unsigned int conns;        /* room for this many connections in each adapter */
 	unsigned int target_conns; /* room in T if it is less; 0: conns */
+	bool plain_receive;        /* frames for the host's stack come through NDIS, not past it */
 	uint32_t tx_refuse_ppm;    /* how often a nic takes only a part of what it is given */
 	/* data chunks an adapter; 0: enough for conns connections of moderate windows */
 	uint32_t chunks;

@@ -67,6 +67,8 @@ void case_begin(struct sim_case *c, const struct sim_config *config)
 
 	memset(c, 0, sizeof(*c));
 	c->seed = config->seed;
+	if (own.passthru == 0)
+		own.passthru = (unsigned int)case_env("SIM_PASSTHRU", 0);
 	if (own.check_every == 0)
 		own.check_every = 1;
 	if (case_env("SIM_ECHO", 0))

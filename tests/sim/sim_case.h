@@ -4,7 +4,8 @@
  * seed and the end of the trace when they fail. Include after cmocka's headers.
  *
  * Environment: SIM_SEEDS (how many seeds the long tests try), SIM_FIRST (the first one), SIM_ECHO
- * (print every trace line: for looking at one seed).
+ * (print every trace line: for looking at one seed), SIM_LINES (how many after a failure),
+ * SIM_PASSTHRU (put so many intermediate drivers above the target).
  */
 #ifndef TESTS_SIM_CASE_H
 #define TESTS_SIM_CASE_H

@@ -46,6 +46,8 @@ static void draw_world(struct sim_config *config, uint64_t seed)
 	config->gro = nic_sim_rng_below(&rng, 2);
 	config->mtu_bytes = nic_sim_rng_below(&rng, 4) ? 1500 : 1280;
 	config->tx_refuse_ppm = nic_sim_rng_below(&rng, 4) ? 0 : 50000;
+	config->passthru = seed % 10 == 0;
+	config->plain_receive = nic_sim_rng_below(&rng, 2);
 	config->check_every = 25;
 	config->rx_hold_us = (uint32_t)nic_sim_rng_below(&rng, 50);
 }
