@@ -325,6 +325,27 @@ static void test_pieces(void **state)
 	end(e);
 }
 
+/* A nonpush request that is filled over chunk borders, one of them met exactly. */
+static void test_chunk_border(void **state)
+{
+	struct ddi_env *e = offloaded();
+	NET_BUFFER_LIST *list = post_nonpush(e, 10000);
+	uint32_t done = 0, room = TGT_CHUNK_ROOM;
+
+	(void)state;
+	while (done < 10000) {
+		uint32_t n = room - done % room < 1000 ? room - done % room : 1000;
+
+		n = n < 10000 - done ? n : 10000 - done;
+		ddi_data(e, n, false);
+		done += n;
+	}
+	assert_int_equal(ddi_count(e, CALL_RECEIVE_DONE), 1);
+	assert_true(holds(list, 0, 10000));
+	ddi_list_free(list);
+	end(e);
+}
+
 /* ---- push timer ---- */
 
 static void test_push_timer(void **state)
@@ -695,6 +716,7 @@ int main(void)
 		cmocka_unit_test(test_nonpush),
 		cmocka_unit_test(test_prefilled),
 		cmocka_unit_test(test_pieces),
+		cmocka_unit_test(test_chunk_border),
 		cmocka_unit_test(test_push_timer),
 		cmocka_unit_test(test_push_timer_restart),
 		cmocka_unit_test(test_push_timer_races),
