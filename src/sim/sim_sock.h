@@ -10,7 +10,7 @@
  *
  * Life of an end:
  *
- *   NEW -- initiate --> STARTING --> LIVE -- terminate --> STOPPING --+--> MOVING -- initiate --> ...
+ *   NEW -- initiate --> STARTING --> LIVE -- terminate --> STOPPING --+--> MOVING -- initiate ...
  *                                                                     |
  *                                                                     +--> ENDED
  *
