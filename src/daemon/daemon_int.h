@@ -50,7 +50,8 @@ struct worker {
 	const struct daemon_config *config;
 	struct keeper *keeper;
 	struct loop *loop;
-	struct loop_hook hook;
+	struct loop_hook hook, exec_hook;
+	uint64_t exec_due_us;           /* next look at threads that are late to stop */
 	struct loop_watch signal_watch, nic_watch, listen_watch;
 	struct nic *nic;
 	struct steer *steer;

@@ -30,6 +30,7 @@
 #define TARGET_NAME "tgt0"
 #define IM_MAX      8u
 #define CLOSE_ROUNDS_MAX 1000u
+#define EXEC_POLL_US 500u
 
 static int read_interface(const char *ifname, uint8_t mac[6], uint32_t *mtu_bytes)
 {
@@ -188,6 +189,21 @@ static uint64_t target_deadline(void *ctx)
 	return tgt_adapter_next_deadline_us(w->target);
 }
 
+/* Threads that did not stop in time are let go as soon as they do. */
+static void run_exec(void *ctx, uint64_t now_us)
+{
+	struct worker *w = ctx;
+
+	w->exec_due_us = exec_pending() ? now_us + EXEC_POLL_US : UINT64_MAX;
+}
+
+static uint64_t exec_deadline(void *ctx)
+{
+	struct worker *w = ctx;
+
+	return w->exec_due_us;
+}
+
 /* The engine polls the nic itself, in every round; the watch only ends the sleep. */
 static void nic_readable(struct loop_watch *watch, uint32_t events)
 {
@@ -235,6 +251,8 @@ static int open_loop(struct worker *w)
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	w->signal_watch = (struct loop_watch){ .fn = signalled, .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK) };
 	w->hook = (struct loop_hook){ .run = run_target, .next_deadline_us = target_deadline, .ctx = w };
+	w->exec_hook = (struct loop_hook){ .run = run_exec, .next_deadline_us = exec_deadline, .ctx = w };
+	w->exec_due_us = UINT64_MAX;
 	err = loop_create(&w->loop);
 	return err ? err : loop_watch_set(w->loop, &w->signal_watch, EPOLLIN);
 }
@@ -268,6 +286,7 @@ static int open_all(struct worker *w)
 	w->nic_watch = (struct loop_watch){ .fn = nic_readable, .fd = nic_fd(w->nic) };
 	err = loop_watch_set(w->loop, &w->nic_watch, EPOLLIN);
 	loop_add_hook(w->loop, &w->hook);
+	loop_add_hook(w->loop, &w->exec_hook);
 	return err ? err : daemon_ctl_open(w);
 }
 
