@@ -321,11 +321,15 @@ static NDIS_STATUS bind_adapter(NDIS_HANDLE driver_context, NDIS_HANDLE bind_con
 				 &current->binding);
 }
 
+/* A close that has to wait for lists pends, and so does the unbind then. */
 static NDIS_STATUS unbind_adapter(NDIS_HANDLE unbind_context, NDIS_HANDLE binding_context)
 {
-	(void)unbind_context;
+	NDIS_STATUS status = NdisCloseAdapterEx(current->binding);
+
 	(void)binding_context;
-	return NdisCloseAdapterEx(current->binding);
+	if (status == NDIS_STATUS_PENDING)
+		current->unbind_context = unbind_context;
+	return status;
 }
 
 static void bind_end(NDIS_HANDLE ctx, NDIS_STATUS s)
@@ -337,6 +341,8 @@ static void bind_end(NDIS_HANDLE ctx, NDIS_STATUS s)
 static void close_end(NDIS_HANDLE ctx)
 {
 	(void)ctx;
+	if (current->unbind_context)
+		NdisCompleteUnbindAdapterEx(current->unbind_context);
 }
 
 static NDIS_STATUS pnp(NDIS_HANDLE ctx, NET_PNP_EVENT_NOTIFICATION *event)

@@ -125,6 +125,7 @@ struct ddi_nic {
 struct ddi_env {
 	struct ddi_nic nic;
 	NDIS_HANDLE target_driver, protocol_driver, binding;
+	NDIS_HANDLE unbind_context; /* of an unbind that waits for the close */
 	struct nrt_adapter *adapter;
 	struct tgt_adapter *a;
 	uint64_t now_us;
