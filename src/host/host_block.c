@@ -8,18 +8,20 @@
 #define BLOCK_UNIT      (64u << 10)
 #define POOL_KEEP_BYTES (16u << 20) /* enough for the hand-overs that overlap on one worker */
 
+/* The smallest that is large enough. */
 static struct host_block *take_kept(struct host_block_pool *pool, size_t size)
 {
-	for (struct host_block **at = &pool->free; *at; at = &(*at)->next) {
-		struct host_block *block = *at;
+	struct host_block **best = NULL, *block;
 
-		if (block->size < size)
-			continue;
-		*at = block->next;
-		pool->free_bytes -= block->size;
-		return block;
-	}
-	return NULL;
+	for (struct host_block **at = &pool->free; *at; at = &(*at)->next)
+		if ((*at)->size >= size && (!best || (*at)->size < (*best)->size))
+			best = at;
+	if (!best)
+		return NULL;
+	block = *best;
+	*best = block->next;
+	pool->free_bytes -= block->size;
+	return block;
 }
 
 struct host_block *host_block_get(struct host_block_pool *pool, size_t size)

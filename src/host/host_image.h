@@ -96,6 +96,15 @@ static inline bool host_image_fin_sent(const struct host_image *image)
 		seq_gt(image->snd_max, image->snd_una + (uint32_t)host_block_len(image->tx)));
 }
 
+/*
+ * host_image_fin_after_peer() - our FIN followed the peer's: LAST_ACK, or CLOSE after an orderly end (fin_acked then
+ * says that nothing is left to happen).
+ */
+static inline bool host_image_fin_after_peer(const struct host_image *image)
+{
+	return image->state == HOST_TCP_LAST_ACK || image->state == HOST_TCP_CLOSE;
+}
+
 /* host_image_sent_bytes() - bytes of tx that were on the wire at least once. */
 static inline size_t host_image_sent_bytes(const struct host_image *image)
 {

@@ -510,8 +510,8 @@ static int restore_options(const struct host_socket *sock, const struct host_ima
 	return err;
 }
 
-/* -ENOBUFS when the kernel takes no more. */
-static int write_all(const struct host_socket *sock, const uint8_t *data, size_t len)
+/* -ENOBUFS when the kernel takes no more; *done counts what it took. */
+static int write_all(const struct host_socket *sock, const uint8_t *data, size_t len, size_t *done)
 {
 	while (len > 0) {
 		size_t chunk = len < WRITE_CHUNK ? len : WRITE_CHUNK;
@@ -523,6 +523,7 @@ static int write_all(const struct host_socket *sock, const uint8_t *data, size_t
 			return errno == EAGAIN || errno == ENOMEM ? -ENOBUFS : -errno;
 		data += n;
 		len -= (size_t)n;
+		*done += (size_t)n;
 	}
 	return 0;
 }
@@ -530,8 +531,9 @@ static int write_all(const struct host_socket *sock, const uint8_t *data, size_t
 static int restore_queue(const struct host_socket *sock, int queue, const uint8_t *data, size_t len)
 {
 	int err = set_tcp(sock, TCP_REPAIR_QUEUE, queue);
+	size_t done = 0;
 
-	return err || len == 0 ? err : write_all(sock, data, len);
+	return err || len == 0 ? err : write_all(sock, data, len, &done);
 }
 
 static int restore_window(const struct host_socket *sock, const struct host_image *image, tcp_seq rcv_nxt)
@@ -552,12 +554,12 @@ static int restore_window(const struct host_socket *sock, const struct host_imag
 }
 
 /*
- * Sends nothing: in repair mode a FIN goes to the retransmission queue at once. LAST_ACK is left to
- * host_segment_replay(): the peer's FIN comes first, and shutdown() then sends ours again.
+ * Sends nothing: in repair mode a FIN goes to the retransmission queue at once. Where the peer's FIN came first ours
+ * is left to host_segment_replay(): shutdown() then sends it again.
  */
 static int restore_fin(const struct host_socket *sock, const struct host_image *image)
 {
-	if (!host_image_fin_sent(image) || image->state == HOST_TCP_LAST_ACK)
+	if (!host_image_fin_sent(image) || host_image_fin_after_peer(image))
 		return 0;
 	if (set_tcp(sock, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE) < 0 || shutdown(sock->fd, SHUT_WR) < 0)
 		return -errno;
@@ -588,40 +590,73 @@ static int rebuild(struct host_socket *sock, const struct host_image *image)
 /*
  * Make one buffer larger for the time of a restore. Afterwards it gets its size back: the receive window follows the
  * buffer, and one that kept what it got at each hand-over would feed itself. SO_BUF_LOCK takes back the mark that
- * would switch the kernel's own tuning off. Without the right to do so nothing changes; a plain SO_RCVBUF could
- * make it smaller.
+ * would switch the kernel's own tuning off.
  */
-static void set_buffer(const struct host_socket *sock, int name, int bytes)
+static void set_buffer(const struct host_socket *sock, int name, int force, int bytes)
 {
 	int locks = 0;
 	bool locks_known = get_int(sock, SOL_SOCKET, SO_BUF_LOCK, &locks) == 0;
 
-	set_int(sock, SOL_SOCKET, name, bytes / 2); /* the kernel doubles the number */
+	if (set_int(sock, SOL_SOCKET, force, bytes / 2) < 0) /* the kernel doubles the number */
+		set_int(sock, SOL_SOCKET, name, bytes / 2);
 	if (locks_known)
 		set_int(sock, SOL_SOCKET, SO_BUF_LOCK, locks);
 }
 
+/* The largest buffer that this process may ask for; the kernel caps the plain option without a word. */
+static uint32_t largest_buffer(int name, int force)
+{
+	struct host_socket probe = { .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+	int bytes = 0;
+
+	if (probe.fd < 0)
+		return 0;
+	if (set_int(&probe, SOL_SOCKET, force, HOST_QUEUE_MAX_BYTES) < 0)
+		set_int(&probe, SOL_SOCKET, name, HOST_QUEUE_MAX_BYTES);
+	get_int(&probe, SOL_SOCKET, name, &bytes);
+	close(probe.fd);
+	return (uint32_t)bytes;
+}
+
+void host_repair_limits(uint32_t *rx_bytes, uint32_t *tx_bytes)
+{
+	static uint32_t rx, tx; /* do not change while the process runs */
+
+	if (!rx)
+		rx = largest_buffer(SO_RCVBUF, SO_RCVBUFFORCE);
+	if (!tx)
+		tx = largest_buffer(SO_SNDBUF, SO_SNDBUFFORCE);
+	*rx_bytes = rx;
+	*tx_bytes = tx;
+}
+
 static void grow_buffers(struct host_socket *sock, size_t rx_bytes, size_t tx_bytes)
 {
-	int rx = (int)(rx_bytes + rx_bytes / 8 + WRITE_CHUNK), tx = (int)(2 * tx_bytes + WRITE_CHUNK);
+	size_t rx = rx_bytes + rx_bytes / 8 + WRITE_CHUNK, tx = 2 * tx_bytes + WRITE_CHUNK;
+	uint32_t most_rx, most_tx;
 	int have = 0;
 
-	if (!sock->rcvbuf && get_int(sock, SOL_SOCKET, SO_RCVBUF, &have) == 0 && have < rx) {
+	host_repair_limits(&most_rx, &most_tx);
+	if (rx > most_rx)
+		rx = most_rx;
+	if (tx > most_tx)
+		tx = most_tx;
+	if (!sock->rcvbuf && get_int(sock, SOL_SOCKET, SO_RCVBUF, &have) == 0 && (size_t)have < rx) {
 		sock->rcvbuf = have;
-		set_buffer(sock, SO_RCVBUFFORCE, rx);
+		set_buffer(sock, SO_RCVBUF, SO_RCVBUFFORCE, (int)rx);
 	}
-	if (!sock->sndbuf && get_int(sock, SOL_SOCKET, SO_SNDBUF, &have) == 0 && have < tx) {
+	if (!sock->sndbuf && get_int(sock, SOL_SOCKET, SO_SNDBUF, &have) == 0 && (size_t)have < tx) {
 		sock->sndbuf = have;
-		set_buffer(sock, SO_SNDBUFFORCE, tx);
+		set_buffer(sock, SO_SNDBUF, SO_SNDBUFFORCE, (int)tx);
 	}
 }
 
 static void shrink_buffers(struct host_socket *sock)
 {
 	if (sock->rcvbuf)
-		set_buffer(sock, SO_RCVBUFFORCE, sock->rcvbuf);
+		set_buffer(sock, SO_RCVBUF, SO_RCVBUFFORCE, sock->rcvbuf);
 	if (sock->sndbuf)
-		set_buffer(sock, SO_SNDBUFFORCE, sock->sndbuf);
+		set_buffer(sock, SO_SNDBUF, SO_SNDBUFFORCE, sock->sndbuf);
 	sock->rcvbuf = sock->sndbuf = 0;
 }
 
@@ -644,19 +679,25 @@ int host_repair_restore(struct host_socket *sock, const struct host_image *image
 
 int host_repair_release(struct host_socket *sock, const struct host_image *image, bool quiet)
 {
-	size_t sent = host_image_sent_bytes(image), total = host_block_len(image->tx);
-	int err = leave_repair(sock, quiet);
+	size_t total = host_block_len(image->tx);
+	int err = 0;
 
+	if (sock->phase == HOST_SOCKET_REBUILT) {
+		sock->released = host_image_sent_bytes(image);
+		err = leave_repair(sock, quiet);
+	}
 	if (err)
 		return err;
 	if (sock->keepalive_off) {
 		set_int(sock, SOL_SOCKET, SO_KEEPALIVE, 1);
 		sock->keepalive_off = false;
 	}
-	if (total > sent)
-		err = write_all(sock, image->tx->data + sent, total - sent);
+	if (total > sock->released)
+		err = write_all(sock, image->tx->data + sock->released, total - sock->released, &sock->released);
+	if (err)
+		return err;
 	shrink_buffers(sock);
-	if (!err && image->fin_queued && image->state != HOST_TCP_LAST_ACK && shutdown(sock->fd, SHUT_WR) < 0)
+	if (image->fin_queued && !host_image_fin_after_peer(image) && shutdown(sock->fd, SHUT_WR) < 0)
 		err = -errno; /* nothing happens when the FIN is restored already */
 	return err;
 }
@@ -665,11 +706,15 @@ void host_repair_room(const struct host_socket *sock, uint32_t *rx_bytes, uint32
 {
 	int rx = 0, tx = 0;
 
+	host_repair_limits(rx_bytes, tx_bytes);
 	get_int(sock, SOL_SOCKET, SO_RCVBUF, &rx);
 	get_int(sock, SOL_SOCKET, SO_SNDBUF, &tx);
-	/* half: small segments cost the kernel as much again */
-	*rx_bytes = (uint32_t)rx / 2;
-	*tx_bytes = (uint32_t)tx / 2;
+	if ((uint32_t)rx > *rx_bytes)
+		*rx_bytes = (uint32_t)rx;
+	if ((uint32_t)tx > *tx_bytes)
+		*tx_bytes = (uint32_t)tx;
+	*rx_bytes -= *rx_bytes / 8; /* the kernel's overhead for chunks of WRITE_CHUNK, amply */
+	*tx_bytes -= *tx_bytes / 8;
 }
 
 int host_repair_state(const struct host_socket *sock)

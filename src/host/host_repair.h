@@ -41,6 +41,7 @@ struct host_socket {
 	/* the program's own settings that we touch */
 	bool reuseaddr, keepalive, keepalive_off;
 	int rcvbuf, sndbuf;    /* sizes to put back after a restore; 0: not touched */
+	size_t released;       /* bytes of the image that the kernel has by now */
 	struct sock_filter *filter;
 	unsigned short filter_len;
 };
@@ -96,11 +97,13 @@ int host_repair_restore(struct host_socket *sock, const struct host_image *image
 /*
  * host_repair_release() - leave repair mode: unsent bytes go into the send queue, then our FIN when it was queued
  * but never sent. quiet: no window probe. The program's options are as they were.
- * Returns:   0; -errno when unsent bytes did not fit (does not happen within host_repair_room()).
+ * Returns:   0; -ENOBUFS when unsent bytes did not fit (does not happen within host_repair_room()): call it again.
  */
 int host_repair_release(struct host_socket *sock, const struct host_image *image, bool quiet)
 	__attribute__((warn_unused_result));
 
+/* host_repair_limits() - largest socket buffers that this process may ask for, as the kernel counts them. */
+void host_repair_limits(uint32_t *rx_bytes, uint32_t *tx_bytes);
 /* host_repair_room() - bytes that the socket's queues can take at a restore. */
 void host_repair_room(const struct host_socket *sock, uint32_t *rx_bytes, uint32_t *tx_bytes);
 

@@ -179,17 +179,30 @@ static int wait_state(const struct host_socket *sock, uint32_t wanted_mask)
 }
 
 /* The kernel's socket is closed when TIME_WAIT is kept: that has an object of its own. */
-static uint32_t wanted_states(uint8_t state)
+static uint32_t wanted_states(const struct host_image *image)
 {
-	switch (state) {
-	case HOST_TCP_TIME_WAIT:
-	case HOST_TCP_CLOSE:
-		return 1u << HOST_TCP_CLOSE | 1u << HOST_TCP_TIME_WAIT;
-	case HOST_TCP_LAST_ACK:
+	if (host_image_fin_after_peer(image))
 		return 1u << HOST_TCP_CLOSE_WAIT;
-	default:
-		return 1u << state;
-	}
+	if (image->state == HOST_TCP_TIME_WAIT)
+		return 1u << HOST_TCP_CLOSE | 1u << HOST_TCP_TIME_WAIT;
+	return 1u << image->state;
+}
+
+/* Our FIN where it follows the peer's, and the acknowledgment of it where there was one. */
+static int finish_ours(struct nic *nic, const struct host_socket *sock, const struct steer_flow *flow,
+		       const uint8_t mac_from[6], const struct host_image *image)
+{
+	struct host_segment ack = {
+		.seq = image->rcv_nxt, .ack = image->snd_una, .flags = HOST_TH_ACK, .wnd_raw = raw_window(image),
+	};
+	int err;
+
+	if (shutdown(sock->fd, SHUT_WR) < 0)
+		return -errno;
+	if (!image->fin_acked)
+		return 0;
+	err = indicate(nic, flow, mac_from, &ack);
+	return err ? err : wait_state(sock, 1u << HOST_TCP_CLOSE);
 }
 
 int host_segment_replay(struct nic *nic, const struct host_socket *sock, const struct steer_flow *flow,
@@ -198,20 +211,21 @@ int host_segment_replay(struct nic *nic, const struct host_socket *sock, const s
 	struct host_segment seg = {
 		.seq = image->rcv_nxt, .ack = image->snd_una, .flags = HOST_TH_ACK, .wnd_raw = raw_window(image),
 	};
+	bool passive = host_image_fin_after_peer(image);
 	int err;
 
 	if (image->fin_received) {
 		seg.seq--;
 		seg.flags |= HOST_TH_FIN;
+		if (passive && image->fin_acked)
+			seg.ack--; /* ours is sent only below */
 	} else if (!image->fin_acked) {
 		return 0;
 	}
 	err = indicate(nic, flow, mac_from, &seg);
 	if (!err)
-		err = wait_state(sock, wanted_states(image->state));
-	if (!err && image->state == HOST_TCP_LAST_ACK && shutdown(sock->fd, SHUT_WR) < 0)
-		err = -errno;
-	return err;
+		err = wait_state(sock, wanted_states(image));
+	return err || !passive ? err : finish_ours(nic, sock, flow, mac_from, image);
 }
 
 int host_segment_reset(struct nic *nic, const struct host_socket *sock, const struct steer_flow *flow,

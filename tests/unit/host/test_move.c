@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The whole vertical: kernel -> target -> kernel with the real target, real steering and kernel peers, and a failure
+ * injected at every stage of every list. After each the connection works and every byte is right.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "host/host_netlink.h"
+#include "host_rig.h"
+#include "req.h"
+
+static struct rig rig;
+static bool usable;
+
+#define NEED_RIG()                                                                                 \
+	do {                                                                                       \
+		if (!usable)                                                                       \
+			skip();                                                                    \
+	} while (0)
+
+static int setup(void **state)
+{
+	(void)state;
+	usable = rig_open(&rig);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	rig_close(&rig);
+	return 0;
+}
+
+static enum host_conn_state place(const struct rig_conn *c)
+{
+	return host_conn_info(c->conn)->state;
+}
+
+/* More bytes in flight than any buffer holds, and the move in the middle of it. */
+static void busy(struct rig_conn *c)
+{
+	c->own.goal += 3000000;
+	c->peer.goal += 3000000;
+	for (int i = 0; i < 20; i++)
+		rig_step(c);
+}
+
+static void there_and_back(int family, uint32_t seed)
+{
+	struct rig_conn c;
+
+	rig_connect(&rig, &c, family, seed);
+	rig_transfer(&c, 100000);
+	for (int round = 0; round < 3; round++) {
+		busy(&c);
+		assert_int_equal(0, rig_offload(&c));
+		assert_int_equal(HOST_CONN_OFFLOADED, place(&c));
+		rig_transfer(&c, 500000);
+		busy(&c);
+		assert_int_equal(0, rig_upload(&c));
+		assert_int_equal(HOST_CONN_HOST, place(&c));
+		rig_transfer(&c, 500000);
+	}
+	assert_int_equal(3, host_conn_info(c.conn)->offloads);
+	assert_int_equal(3, host_conn_info(c.conn)->uploads);
+	assert_true(host_conn_info(c.conn)->bytes_to_program > 0);
+	assert_true(host_conn_info(c.conn)->bytes_from_program > 0);
+	rig_disconnect(&c);
+}
+
+static void moves_ipv4(void **state)
+{
+	(void)state;
+	NEED_RIG();
+	there_and_back(AF_INET, 1000);
+}
+
+static void moves_ipv6(void **state)
+{
+	(void)state;
+	NEED_RIG();
+	there_and_back(AF_INET6, 2000);
+}
+
+static void moves_mapped(void **state)
+{
+	(void)state;
+	NEED_RIG();
+	there_and_back(46, 3000);
+}
+
+static struct host_query_result query_result;
+
+static void query_done(void *ctx, struct host_conn *conn, int err, const char *why)
+{
+	struct rig_conn *c = ctx;
+
+	(void)conn;
+	(void)why;
+	c->err = err;
+	c->done = true;
+}
+
+static void state_can_be_queried(void **state)
+{
+	struct rig_conn c;
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f;
+
+	(void)state;
+	NEED_RIG();
+	rig_connect(&rig, &c, AF_INET, 4000);
+	rig_transfer(&c, 50000);
+	assert_int_equal(-ENOTCONN, host_conn_query(c.conn, &query_result, query_done, &c));
+	assert_int_equal(0, rig_offload(&c));
+	rig_transfer(&c, 50000);
+	c.done = false;
+	assert_int_equal(0, host_conn_query(c.conn, &query_result, query_done, &c));
+	RIG_RUN(&c, rig_done);
+	assert_int_equal(0, c.err);
+	assert_int_equal(TcpConnectionEstablished, query_result.tcp_state);
+	assert_int_equal(query_result.snd_una, query_result.snd_max);
+	assert_true(query_result.rcv_wnd_bytes > 0);
+	f = open_memstream(&text, &len);
+	host_conn_print_tree(c.conn, f);
+	fclose(f);
+	assert_non_null(strstr(text, "ESTABLISHED"));
+	free(text);
+	assert_int_equal(0, rig_upload(&c));
+	rig_disconnect(&c);
+}
+
+/* The peer does not read: much is unsent, and the program has not read either. */
+static void full_queues_move(void **state)
+{
+	struct rig_conn c;
+
+	(void)state;
+	NEED_RIG();
+	rig_connect(&rig, &c, AF_INET, 5000);
+	c.own.goal = c.peer.goal = 8000000;
+	c.peer_idle = true;
+	for (int i = 0; i < 200; i++)
+		rig_step(&c);
+	assert_int_equal(0, rig_offload(&c));
+	for (int i = 0; i < 200; i++)
+		rig_step(&c);
+	assert_int_equal(0, rig_upload(&c));
+	for (int i = 0; i < 50; i++)
+		rig_step(&c);
+	assert_int_equal(0, rig_offload(&c));
+	c.peer_idle = false;
+	RIG_RUN(&c, rig_all_there);
+	assert_int_equal(0, rig_upload(&c));
+	rig_transfer(&c, 1000);
+	rig_disconnect(&c);
+}
+
+/* ---- ends ------------------------------------------------------------------------------------------- */
+
+static bool peer_ended(struct rig_conn *c)
+{
+	return c->peer.eof || c->peer.error;
+}
+
+static bool own_ended(struct rig_conn *c)
+{
+	return c->own.eof || c->own.error;
+}
+
+static void program_closes_first(void **state)
+{
+	struct host_nl_sock found;
+	struct host_nl *nl;
+	struct rig_conn c;
+	struct steer_flow flow;
+
+	(void)state;
+	NEED_RIG();
+	rig_connect(&rig, &c, AF_INET, 6000);
+	flow = host_conn_info(c.conn)->flow;
+	rig_transfer(&c, 10000);
+	assert_int_equal(0, rig_offload(&c));
+	rig_transfer(&c, 200000);
+	close(c.self.fd);
+	c.self.fd = -1;
+	c.closed = true;
+	RIG_RUN(&c, peer_ended);
+	assert_int_equal(0, c.peer.error);
+	c.peer.close = true; /* and now the peer */
+	RIG_RUN(&c, rig_gone);
+	assert_true(c.closed_offloaded);
+	assert_true(c.time_wait);
+	assert_int_equal(0, host_nl_open(&nl));
+	assert_int_equal(0, host_nl_sock_find(nl, &flow, &found));
+	assert_int_equal(6, found.state);
+	host_nl_close(nl);
+	rig_disconnect(&c);
+}
+
+static void peer_closes_first(void **state)
+{
+	struct rig_conn c;
+
+	(void)state;
+	NEED_RIG();
+	rig_connect(&rig, &c, AF_INET6, 7000);
+	rig_transfer(&c, 10000);
+	assert_int_equal(0, rig_offload(&c));
+	c.peer.goal += 500000;
+	c.peer.close = true;
+	RIG_RUN(&c, own_ended);
+	assert_int_equal(0, c.own.error);
+	assert_int_equal(c.peer.goal, c.own.rcvd);
+	c.own.goal += 300000; /* half-closed: our direction goes on */
+	RIG_RUN(&c, rig_all_there);
+	close(c.self.fd);
+	c.self.fd = -1;
+	c.closed = true;
+	RIG_RUN(&c, peer_ended);
+	assert_int_equal(0, c.peer.error);
+	RIG_RUN(&c, rig_gone);
+	assert_true(c.closed_offloaded);
+	rig_disconnect(&c);
+}
+
+/* half-closed by the peer, moved up and down in CLOSE_WAIT, 4 MB follow. */
+static void half_closed_moves(void **state)
+{
+	struct rig_conn c;
+
+	(void)state;
+	NEED_RIG();
+	rig_connect(&rig, &c, AF_INET, 8000);
+	rig_transfer(&c, 10000);
+	assert_int_equal(0, rig_offload(&c));
+	c.peer.close = true;
+	RIG_RUN(&c, own_ended);
+	c.own.goal += 2000000;
+	for (int i = 0; i < 10; i++)
+		rig_step(&c);
+	assert_int_equal(0, rig_upload(&c));
+	assert_int_equal(HOST_CONN_HOST, place(&c));
+	for (int i = 0; i < 10; i++)
+		rig_step(&c);
+	assert_int_equal(0, rig_offload(&c));
+	c.own.goal += 2000000;
+	RIG_RUN(&c, rig_all_there);
+	assert_int_equal(0, rig_upload(&c));
+	c.own.close = true;
+	RIG_RUN(&c, peer_ended);
+	assert_int_equal(0, c.peer.error);
+	assert_int_equal(0, c.own.error);
+	rig_disconnect(&c);
+}
+
+/* Our FIN is out, the peer goes on: FIN_WAIT_2 is moved up and down. */
+static void own_half_closed_moves(void **state)
+{
+	struct rig_conn c;
+
+	(void)state;
+	NEED_RIG();
+	rig_connect(&rig, &c, AF_INET, 8500);
+	rig_transfer(&c, 10000);
+	assert_int_equal(0, rig_offload(&c));
+	c.own.close = true;
+	RIG_RUN(&c, peer_ended);
+	c.peer.goal += 500000;
+	RIG_RUN(&c, rig_all_there);
+	assert_int_equal(0, rig_upload(&c));
+	assert_int_equal(HOST_CONN_HOST, place(&c));
+	c.peer.goal += 500000;
+	RIG_RUN(&c, rig_all_there);
+	assert_int_equal(0, rig_offload(&c));
+	c.peer.goal += 500000;
+	c.peer.close = true;
+	RIG_RUN(&c, own_ended);
+	assert_int_equal(0, c.own.error);
+	assert_true(rig_all_there(&c));
+	RIG_RUN(&c, rig_gone);
+	assert_true(c.closed_offloaded);
+	assert_true(c.time_wait);
+	rig_disconnect(&c);
+}
+
+static void peer_resets(void **state)
+{
+	struct linger hard = { 1, 0 };
+	struct rig_conn c;
+
+	(void)state;
+	NEED_RIG();
+	rig_connect(&rig, &c, AF_INET, 9000);
+	rig_transfer(&c, 10000);
+	assert_int_equal(0, rig_offload(&c));
+	rig_transfer(&c, 10000);
+	setsockopt(c.pair.b, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
+	close(c.pair.b);
+	c.pair.b = c.peer.fd = -1;
+	RIG_RUN(&c, own_ended);
+	REQ("DIS-28", c.own.error == ECONNRESET);
+	RIG_RUN(&c, rig_gone);
+	rig_disconnect(&c);
+}
+
+static void program_closes_with_unread_data(void **state)
+{
+	struct rig_conn c;
+
+	(void)state;
+	NEED_RIG();
+	rig_connect(&rig, &c, AF_INET, 9500);
+	rig_transfer(&c, 10000);
+	assert_int_equal(0, rig_offload(&c));
+	test_write_all(c.pair.b, "unread", 6);
+	c.closed = true; /* does not read any more */
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(0, loop_round(rig.loop, 1000));
+	close(c.self.fd);
+	c.self.fd = -1;
+	RIG_RUN(&c, peer_ended);
+	REQ("DIS-05", c.peer.error == ECONNRESET); /* a RST, as the kernel would send */
+	RIG_RUN(&c, rig_gone);
+	rig_disconnect(&c);
+}
+
+/* ---- failures --------------------------------------------------------------------------------------- */
+
+/* Down with a failure: the kernel has it, or the stage was done again and the target has it. */
+static void fail_offload_at(const char *stage, uint32_t seed)
+{
+	struct rig_conn c;
+	int err;
+
+	rig_connect(&rig, &c, AF_INET, seed);
+	rig_transfer(&c, 20000);
+	busy(&c);
+	assert_int_equal(0, host_inject_failure(stage));
+	err = rig_offload(&c);
+	if (err) {
+		assert_int_equal(-EIO, err);
+		assert_int_equal(HOST_CONN_HOST, place(&c));
+		assert_non_null(host_conn_info(c.conn)->failed_stage);
+		rig_transfer(&c, 200000);
+		busy(&c);
+		assert_int_equal(0, rig_offload(&c));
+	}
+	rig_transfer(&c, 200000);
+	assert_int_equal(HOST_CONN_OFFLOADED, place(&c));
+	busy(&c);
+	assert_int_equal(0, rig_upload(&c));
+	rig_transfer(&c, 50000);
+	assert_int_equal(0, c.own.error);
+	assert_int_equal(0, c.peer.error);
+	rig_disconnect(&c);
+}
+
+static void fail_upload_at(const char *stage, uint32_t seed)
+{
+	struct rig_conn c;
+	int err;
+
+	rig_connect(&rig, &c, AF_INET6, seed);
+	rig_transfer(&c, 20000);
+	busy(&c);
+	assert_int_equal(0, rig_offload(&c));
+	busy(&c);
+	assert_int_equal(0, host_inject_failure(stage));
+	err = rig_upload(&c);
+	if (err) {
+		assert_int_equal(-EIO, err);
+		assert_int_equal(HOST_CONN_OFFLOADED, place(&c));
+		rig_transfer(&c, 200000);
+		busy(&c);
+		assert_int_equal(0, rig_upload(&c));
+	}
+	assert_int_equal(HOST_CONN_HOST, place(&c));
+	rig_transfer(&c, 200000);
+	busy(&c);
+	assert_int_equal(0, rig_offload(&c));
+	rig_transfer(&c, 50000);
+	assert_int_equal(0, rig_upload(&c));
+	assert_int_equal(0, c.own.error);
+	assert_int_equal(0, c.peer.error);
+	rig_disconnect(&c);
+}
+
+static void every_stage_may_fail(void **state)
+{
+	const char *name;
+	unsigned int tried = 0;
+
+	(void)state;
+	NEED_RIG();
+	for (unsigned int i = 0; (name = host_stage_name(i)); i++) {
+		char stage[64];
+
+		snprintf(stage, sizeof(stage), "%s", name);
+		if (strncmp(stage, "offload.", 8) == 0)
+			fail_offload_at(stage, 10000 + i * 10);
+		else if (strncmp(stage, "upload.", 7) == 0)
+			fail_upload_at(stage, 20000 + i * 10);
+		tried++;
+	}
+	assert_true(tried > 30);
+	assert_int_equal(-ENOENT, host_inject_failure("offload.nonsense"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(moves_ipv4),
+		cmocka_unit_test(moves_ipv6),
+		cmocka_unit_test(moves_mapped),
+		cmocka_unit_test(state_can_be_queried),
+		cmocka_unit_test(full_queues_move),
+		cmocka_unit_test(program_closes_first),
+		cmocka_unit_test(peer_closes_first),
+		cmocka_unit_test(half_closed_moves),
+		cmocka_unit_test(own_half_closed_moves),
+		cmocka_unit_test(peer_resets),
+		cmocka_unit_test(program_closes_with_unread_data),
+		cmocka_unit_test(every_stage_may_fail),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
