@@ -206,10 +206,11 @@ int host_upload_all(struct host *host, TCP_UPLOAD_REASON reason, void (*done)(vo
 void host_set_offload(struct host *host, bool on);
 
 /*
- * host_inject_failure() - fault injection: the named stage ("offload.steer", "upload.restore") fails once with
- * -EIO the next time it is reached. NULL switches it off. Returns -ENOENT for an unknown name.
+ * host_inject_failure() - fault injection: the named stage ("offload.steer", "upload.restore") fails
+ * once with -EIO the next time it is reached. Several names, separated by commas, fail one after the
+ * other, each when its turn has come. NULL switches it off. Returns -ENOENT for an unknown name.
  */
-int host_inject_failure(const char *stage);
+int host_inject_failure(const char *stages);
 /* host_stage_name() - names for the above, in order; NULL behind the last. */
 const char *host_stage_name(unsigned int index);
 

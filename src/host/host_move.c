@@ -29,7 +29,7 @@ static const struct host_stage *const lists[] = { host_offload_stages, host_uplo
 static const char *const list_names[] = { "offload", "upload", "back" };
 #define LISTS (sizeof(lists) / sizeof(lists[0]))
 
-static char inject[64];
+static char inject[256];
 
 /* ---- failure injection ---- */
 
@@ -46,19 +46,28 @@ const char *host_stage_name(unsigned int index)
 	return NULL;
 }
 
-int host_inject_failure(const char *stage)
+static bool is_stage(const char *name, size_t len)
 {
-	const char *name;
+	const char *known;
 
+	for (unsigned int i = 0; (known = host_stage_name(i)); i++)
+		if (strlen(known) == len && memcmp(known, name, len) == 0)
+			return true;
+	return false;
+}
+
+int host_inject_failure(const char *stages)
+{
 	inject[0] = 0;
-	if (!stage)
-		return 0;
-	for (unsigned int i = 0; (name = host_stage_name(i)); i++)
-		if (strcmp(name, stage) == 0) {
-			snprintf(inject, sizeof(inject), "%s", stage);
-			return 0;
-		}
-	return -ENOENT;
+	for (const char *at = stages; at && *at;) {
+		size_t len = strcspn(at, ",");
+
+		if (!is_stage(at, len))
+			return -ENOENT;
+		at += at[len] ? len + 1 : len;
+	}
+	snprintf(inject, sizeof(inject), "%s", stages ? stages : "");
+	return 0;
 }
 
 static const char *list_of(const struct host_stage *stages)
@@ -69,16 +78,20 @@ static const char *list_of(const struct host_stage *stages)
 	return "";
 }
 
+/* The first name of the list, when its turn has come; it is taken off. */
 static bool injected(const struct host_conn *conn)
 {
+	size_t len = strcspn(inject, ",");
 	char name[64];
 
 	if (!inject[0])
 		return false;
-	snprintf(name, sizeof(name), "%s.%s", list_of(conn->move.stages), conn->move.stages[conn->move.at].name);
-	if (strcmp(name, inject) != 0)
+	snprintf(name, sizeof(name), "%s.%s", list_of(conn->move.stages),
+		 conn->move.stages[conn->move.at].name);
+	if (strlen(name) != len || memcmp(name, inject, len) != 0)
 		return false;
-	inject[0] = 0;
+	len += inject[len] == ',';
+	memmove(inject, inject + len, strlen(inject + len) + 1);
 	return true;
 }
 

@@ -16,7 +16,11 @@ static int self_prepare(void *ctx, char *why, size_t why_size)
 
 static int self_stop(void *ctx, char *why, size_t why_size)
 {
-	return self_prepare(ctx, why, why_size);
+	struct host_program_self *self = ctx;
+	int err = self_prepare(ctx, why, why_size);
+
+	self->stopped = !err;
+	return err;
 }
 
 /* DEL first: a registration of the old file under the same number would never go away. */
@@ -39,7 +43,7 @@ static int self_exchange(void *ctx, int new_fd)
 
 static void self_resume(void *ctx)
 {
-	(void)ctx;
+	((struct host_program_self *)ctx)->stopped = false;
 }
 
 static void self_gone(void *ctx)

@@ -641,12 +641,13 @@ static void grow_buffers(struct host_socket *sock, size_t rx_bytes, size_t tx_by
 		rx = most_rx;
 	if (tx > most_tx)
 		tx = most_tx;
-	if (!sock->rcvbuf && get_int(sock, SOL_SOCKET, SO_RCVBUF, &have) == 0 && (size_t)have < rx) {
-		sock->rcvbuf = have;
+	/* a second try may bring more than the first: the program's size is noted once */
+	if (get_int(sock, SOL_SOCKET, SO_RCVBUF, &have) == 0 && (size_t)have < rx) {
+		sock->rcvbuf = sock->rcvbuf ? sock->rcvbuf : have;
 		set_buffer(sock, SO_RCVBUF, SO_RCVBUFFORCE, (int)rx);
 	}
-	if (!sock->sndbuf && get_int(sock, SOL_SOCKET, SO_SNDBUF, &have) == 0 && (size_t)have < tx) {
-		sock->sndbuf = have;
+	if (get_int(sock, SOL_SOCKET, SO_SNDBUF, &have) == 0 && (size_t)have < tx) {
+		sock->sndbuf = sock->sndbuf ? sock->sndbuf : have;
 		set_buffer(sock, SO_SNDBUF, SO_SNDBUFFORCE, (int)tx);
 	}
 }

@@ -217,7 +217,7 @@ void rig_disconnect(struct rig_conn *c)
 void rig_step(struct rig_conn *c)
 {
 	assert_int_equal(0, loop_round(c->rig->loop, 200));
-	if (!c->closed)
+	if (!c->closed && !c->self.stopped)
 		end_step(&c->own);
 	if (!c->peer_idle)
 		end_step(&c->peer);

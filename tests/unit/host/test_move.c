@@ -419,7 +419,104 @@ static void every_stage_may_fail(void **state)
 		tried++;
 	}
 	assert_true(tried > 30);
+	host_inject_failure(NULL);
 	assert_int_equal(-ENOENT, host_inject_failure("offload.nonsense"));
+}
+
+/* The way back fails, too: neither kernel nor target takes it at once, and still nothing is lost. */
+static void a_failure_may_follow_a_failure(void **state)
+{
+	static const char *const pairs[] = {
+		"upload.restore,back.exchange",
+		"upload.restore,back.initiate",
+		"upload.drain,back.initiate",
+		"upload.exchange,back.exchange",
+		"upload.exchange,back.park",
+		"upload.exchange,back.initiate,upload.restore,back.initiate",
+		"upload.restore,back.carry",
+		"upload.release,upload.release,upload.replay,upload.unsteer",
+	};
+	static const char *const down[] = {
+		"offload.exchange,upload.terminate",
+		"offload.park,upload.terminate,upload.terminate",
+		"offload.exchange,upload.restore,back.initiate",
+		"offload.park,upload.exchange,back.initiate",
+	};
+
+	(void)state;
+	NEED_RIG();
+	for (uint32_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+		fail_upload_at(pairs[i], 30000 + i * 10);
+	for (uint32_t i = 0; i < sizeof(down) / sizeof(down[0]); i++)
+		fail_offload_at(down[i], 40000 + i * 10);
+	assert_int_equal(-ENOENT, host_inject_failure("offload.read,upload.nonsense"));
+	host_inject_failure(NULL);
+}
+
+/* W-14: what does not fit stays in the host; STI-02: nothing goes down in a pause; STI-10: all comes up. */
+static void pause_and_upload_all(void **state)
+{
+	struct host_adapter_info info;
+	struct rig_conn c[4];
+
+	(void)state;
+	NEED_RIG();
+	for (uint32_t i = 0; i < 4; i++) {
+		rig_connect(&rig, &c[i], i & 1 ? AF_INET6 : AF_INET, 50000 + i * 10);
+		rig_transfer(&c[i], 10000);
+		assert_int_equal(0, rig_offload(&c[i]));
+		busy(&c[i]);
+	}
+	host_adapter_info(rig.adapter, &info);
+	assert_int_equal(4, info.offloaded);
+	assert_int_equal(2, info.paths);
+	tgt_adapter_upload_all(rig.target);
+	for (uint32_t i = 0; i < 4; i++) {
+		while (place(&c[i]) != HOST_CONN_HOST)
+			rig_step(&c[i]);
+		RIG_RUN(&c[i], rig_all_there);
+	}
+	host_adapter_info(rig.adapter, &info);
+	REQ("STI-10", info.offloaded == 0 && info.paused);
+	REQ("STI-11", info.paths == 0 && info.neighbors == 0);
+	REQ("STI-02", rig_offload(&c[0]) == -EAGAIN);
+	tgt_adapter_resume_offload(rig.target);
+	rig_step(&c[0]);
+	REQ("STI-08", rig_offload(&c[0]) == 0);
+	rig_transfer(&c[0], 10000);
+	assert_int_equal(0, rig_upload(&c[0]));
+	for (uint32_t i = 0; i < 4; i++)
+		rig_disconnect(&c[i]);
+}
+
+static void all_back(void *ctx, int err)
+{
+	struct rig_conn *c = ctx;
+
+	c->err = err;
+	c->done = true;
+}
+
+static void upload_everything(void **state)
+{
+	struct rig_conn c[3];
+
+	(void)state;
+	NEED_RIG();
+	for (uint32_t i = 0; i < 3; i++) {
+		rig_connect(&rig, &c[i], AF_INET, 60000 + i * 10);
+		rig_transfer(&c[i], 10000);
+		assert_int_equal(0, rig_offload(&c[i]));
+	}
+	c[0].done = false;
+	assert_int_equal(0, host_upload_all(rig.host, UploadRequested, all_back, &c[0]));
+	RIG_RUN(&c[0], rig_done);
+	assert_int_equal(0, c[0].err);
+	for (uint32_t i = 0; i < 3; i++) {
+		assert_int_equal(HOST_CONN_HOST, place(&c[i]));
+		rig_transfer(&c[i], 10000);
+		rig_disconnect(&c[i]);
+	}
 }
 
 int main(void)
@@ -437,6 +534,9 @@ int main(void)
 		cmocka_unit_test(peer_resets),
 		cmocka_unit_test(program_closes_with_unread_data),
 		cmocka_unit_test(every_stage_may_fail),
+		cmocka_unit_test(a_failure_may_follow_a_failure),
+		cmocka_unit_test(pause_and_upload_all),
+		cmocka_unit_test(upload_everything),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
