@@ -215,6 +215,7 @@ int nrt_adapter_make(NDIS_HANDLE handle, const struct nrt_adapter_params *params
 	if (err)
 		goto out;
 	adapter->im_context = im_context;
+	nrt_driver_label_miniport(driver, adapter->name);
 	adapter->next = adapters;
 	adapters = adapter;
 	driver->users++;
@@ -275,7 +276,7 @@ static void pause(struct nrt_adapter *adapter)
  */
 static bool continue_destroy(struct nrt_adapter *adapter)
 {
-	if (!adapter->destroying || adapter->busy)
+	if (!adapter->destroying || adapter->busy || adapter->walks)
 		return false;
 	adapter->busy++;
 	nrt_unbind_adapter(adapter); /* those whose binding was under way before */

@@ -15,6 +15,9 @@
 void *nrt_zalloc(size_t size_bytes) __attribute__((warn_unused_result, malloc));
 void nrt_free(void *memory); /* NULL allowed */
 
+/* nrt_alloc_count() - pieces of memory that are not given back: tests compare before and after. */
+size_t nrt_alloc_count(void);
+
 char *nrt_strdup(const char *text) __attribute__((warn_unused_result));
 
 #endif

@@ -259,15 +259,38 @@ NDIS_STATUS nrt_open_adapter(NDIS_HANDLE driver_handle, NDIS_HANDLE protocol_con
 
 /* ---- Unbinding ------------------------------------------------------------------------------- */
 
-static void open_free(struct nrt_open *open)
+void nrt_open_walk_begin(struct nrt_open_walk *walk, struct nrt_adapter *adapter)
+{
+	walk->adapter = adapter;
+	walk->next = adapter->opens;
+	walk->outer = adapter->walks;
+	adapter->walks = walk;
+}
+
+void nrt_open_walk_end(struct nrt_open_walk *walk)
+{
+	walk->adapter->walks = walk->outer;
+}
+
+static void open_unlink(struct nrt_open *open)
 {
 	struct nrt_open **link = &open->adapter->opens;
-	struct nrt_bind *bind = open->bind;
+	struct nrt_open_walk *walk;
 
-	nrt_lock();
 	while (*link != open)
 		link = &(*link)->next;
 	*link = open->next;
+	for (walk = open->adapter->walks; walk; walk = walk->outer)
+		if (walk->next == open)
+			walk->next = open->next;
+}
+
+static void open_free(struct nrt_open *open)
+{
+	struct nrt_bind *bind = open->bind;
+
+	nrt_lock();
+	open_unlink(open);
 	nrt_offload_release(open);
 	open->driver->users--;
 	bind->open = NULL;
@@ -279,11 +302,17 @@ static void open_free(struct nrt_open *open)
 	nrt_free(open);
 }
 
+static bool in_use(const struct nrt_open *open)
+{
+	return open->pending_ops || open->pending_requests || open->indicated;
+}
+
 NDIS_STATUS nrt_close_adapter(struct nrt_open *open)
 {
 	NRT_ASSERT_DRIVER(!open->closing);
+	nrt_ledger_close(open);
 	open->closing = true;
-	if (open->pending_ops || open->pending_requests)
+	if (in_use(open))
 		return NDIS_STATUS_PENDING;
 	open_free(open);
 	return NDIS_STATUS_SUCCESS;
@@ -295,7 +324,7 @@ void nrt_open_settle(struct nrt_open *open)
 		open->driver->protocol.CloseAdapterCompleteHandlerEx;
 	NDIS_HANDLE context = open->protocol_context;
 
-	if (!open->closing || open->pending_ops || open->pending_requests)
+	if (!open->closing || in_use(open))
 		return;
 	open_free(open);
 	if (complete)

@@ -25,6 +25,47 @@ void nrt_open_update(struct nrt_open *open);
  */
 void nrt_open_settle(struct nrt_open *open);
 
+/*
+ * nrt_open_returned() - count lists came back from the protocol that the miniport had indicated to
+ * it. A closing binding waits for them, and with it the halt of the miniport. The binding may be
+ * gone afterwards.
+ */
+static inline void nrt_open_returned(struct nrt_open *open, size_t count)
+{
+	NRT_ASSERT_DRIVER(count <= open->indicated && "more lists returned than were indicated");
+	open->indicated -= count <= open->indicated ? (unsigned int)count : open->indicated;
+	if (open->closing)
+		nrt_open_settle(open);
+}
+
+/*
+ * A walk over the bindings of an adapter that calls drivers. Any of the bindings, the one in hand
+ * included, may be closed meanwhile: the one in hand must not be looked at after a call. Walks nest;
+ * while one is on the stack the adapter stays.
+ *
+ *     nrt_open_walk_begin(&walk, adapter);
+ *     while ((open = nrt_open_walk_next(&walk)))
+ *             ...
+ *     nrt_open_walk_end(&walk);
+ */
+struct nrt_open_walk {
+	struct nrt_adapter *adapter;
+	struct nrt_open *next;
+	struct nrt_open_walk *outer;
+};
+
+void nrt_open_walk_begin(struct nrt_open_walk *walk, struct nrt_adapter *adapter);
+void nrt_open_walk_end(struct nrt_open_walk *walk);
+
+static inline struct nrt_open *nrt_open_walk_next(struct nrt_open_walk *walk)
+{
+	struct nrt_open *open = walk->next;
+
+	if (open)
+		walk->next = open->next;
+	return open;
+}
+
 void nrt_unbind_adapter(struct nrt_adapter *adapter); /* every protocol of it; may pend */
 void nrt_unbind_all(struct nrt_driver *protocol);     /* every adapter of it; may pend */
 

@@ -31,10 +31,12 @@
  * nothing is allocated; an intermediate driver does the same between its own two edges, with
  * handles of its own, so a stack of any depth works on one tree.
  *
- * On an initiate NDIS also marks the handle (NdisReserved[0]) with the binding through which the
- * object was offloaded: an event or a send that has nothing but the handle finds its way by it. The
- * root's SourceHandle tells which binding an operation came from (nrt_offload.c); an intermediate
- * driver saves and restores it.
+ * On an initiate NDIS also marks the handles of new objects (NdisReserved[0]) with the binding
+ * through which they are offloaded: an event or a send that has nothing but the handle finds its way
+ * by it, and the objects of a binding can be counted. The mark goes with the object.
+ *
+ * The root's SourceHandle tells which binding an operation came from (nrt_offload.c); an
+ * intermediate driver saves and restores it.
  *
  * The case that almost goes wrong: a tree may come from a driver that is mistaken or hostile. Three
  * levels are all that exist, so the walk keeps three pointers and no recursion; deeper links are
@@ -122,6 +124,7 @@ int nrt_blocks_to_miniport(union nrt_block *root, void *reserved)
 	struct nrt_block_walk walk;
 	union nrt_block *block;
 	NDIS_OFFLOAD_HANDLE *handle;
+	int fresh = 0;
 
 	if (!well_formed(root))
 		return -EINVAL;
@@ -129,10 +132,12 @@ int nrt_blocks_to_miniport(union nrt_block *root, void *reserved)
 		handle = block->protocol.OffloadHandle;
 		block->miniport.MiniportOffloadContext =
 			handle ? &handle->MiniportOffloadContext : NULL;
-		if (handle && reserved)
+		if (handle && reserved && !handle->MiniportOffloadContext) {
 			handle->NdisReserved[0] = reserved;
+			fresh++;
+		}
 	}
-	return 0;
+	return fresh;
 }
 
 void nrt_blocks_to_protocol(union nrt_block *root)

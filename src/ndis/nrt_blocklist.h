@@ -41,9 +41,10 @@ union nrt_block *nrt_block_next(struct nrt_block_walk *walk);
 
 /*
  * nrt_blocks_to_miniport() - turn a forest of protocol block lists into miniport block lists, in
- * place. reserved: what NDIS puts into NdisReserved[0] of the NDIS_OFFLOAD_HANDLE of every block
- * that has one; NULL leaves the handles alone (every operation but initiate).
- * Returns:  0, or -EINVAL when the tree is deeper than three levels; then nothing was changed.
+ * place. reserved: what NDIS puts into NdisReserved[0] of the NDIS_OFFLOAD_HANDLE of every object
+ * that is new; NULL leaves the handles alone (every operation but initiate).
+ * Returns:   number of handles that got the mark; -EINVAL when the tree is deeper than three levels
+ *            or endless: then nothing was changed.
  */
 int nrt_blocks_to_miniport(union nrt_block *root, void *reserved)
 	__attribute__((warn_unused_result));

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <ndis/ndisstatus.h>
@@ -73,14 +74,48 @@ static void link_driver(struct nrt_driver *driver)
 
 static void unlink_driver(struct nrt_driver *driver)
 {
-	struct nrt_driver **link = &drivers;
+	struct nrt_driver **link = &drivers, *other;
 
 	while (*link != driver)
 		link = &(*link)->next;
 	*link = driver->next;
+	for (other = drivers; other; other = other->next)
+		if (other->other_edge == driver)
+			other->other_edge = NULL;
 	nrt_chimney_clear(&driver->chimney);
 	driver->magic = NRT_MAGIC_DEAD;
 	nrt_free(driver);
+}
+
+bool nrt_driver_known(const struct nrt_driver *driver)
+{
+	const struct nrt_driver *each;
+
+	nrt_lock();
+	for (each = drivers; each && each != driver; each = each->next)
+		;
+	nrt_unlock();
+	return each;
+}
+
+void nrt_driver_associate(struct nrt_driver *miniport, struct nrt_driver *protocol)
+{
+	if (miniport && protocol)
+		miniport->other_edge = protocol;
+}
+
+void nrt_driver_label_miniport(struct nrt_driver *driver, const char *adapter_name)
+{
+	if (!driver->label[0])
+		snprintf(driver->label, sizeof(driver->label), "the driver of %s", adapter_name);
+}
+
+static void label_protocol(struct nrt_driver *driver, const NDIS_STRING *name)
+{
+	size_t length = name->Length / sizeof(WCHAR), i;
+
+	for (i = 0; i < length && i + 1 < sizeof(driver->label); i++)
+		driver->label[i] = name->Buffer[i] < 128 ? (char)name->Buffer[i] : '?';
 }
 
 /* The SetOptions callback of a driver that has one; a failure undoes the registration. */
@@ -151,6 +186,7 @@ NDIS_STATUS nrt_register_protocol(NDIS_HANDLE context,
 	driver->magic = NRT_MAGIC_PROTOCOL_DRIVER;
 	driver->context = context;
 	copy_characteristics(&driver->protocol, sizeof(driver->protocol), &given->Header);
+	label_protocol(driver, &driver->protocol.Name);
 	nrt_lock();
 	status = run_set_options(driver, driver->protocol.SetOptionsHandler, out);
 	nrt_unlock();

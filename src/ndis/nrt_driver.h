@@ -43,6 +43,15 @@ unsigned int nrt_for_each_protocol(unsigned int (*fn)(struct nrt_driver *driver,
  */
 NDIS_STATUS nrt_set_optional_handlers(NDIS_HANDLE handle, const NDIS_OBJECT_HEADER *given);
 
+/* nrt_driver_label_miniport() - name a miniport driver after its first adapter, for messages. */
+void nrt_driver_label_miniport(struct nrt_driver *driver, const char *adapter_name);
+
+/* nrt_driver_known() - whether a pointer that may be old is a driver that is registered now. */
+bool nrt_driver_known(const struct nrt_driver *driver);
+
+/* nrt_driver_associate() - the two are the edges of one intermediate driver. */
+void nrt_driver_associate(struct nrt_driver *miniport, struct nrt_driver *protocol);
+
 void nrt_chimney_clear(struct nrt_chimney *chimney);
 
 #endif

@@ -8,6 +8,7 @@
 #include <ndis/ndis.h>
 
 #include "ndis/nrt_adapter.h"
+#include "ndis/nrt_driver.h"
 #include "ndis/nrt_status.h"
 
 #define INSTANCE_NAME_MAX 255 /* characters */
@@ -29,12 +30,7 @@ static bool narrow_name(const NDIS_STRING *wide, char name[INSTANCE_NAME_MAX + 1
 
 VOID NdisIMAssociateMiniport(NDIS_HANDLE DriverHandle, NDIS_HANDLE ProtocolHandle)
 {
-	/*
-	 * Both edges live in one process and are told apart by their handles: there is nothing to
-	 * tie together.
-	 */
-	(void)nrt_driver_from(DriverHandle);
-	(void)nrt_driver_from(ProtocolHandle);
+	nrt_driver_associate(nrt_driver_from(DriverHandle), nrt_driver_from(ProtocolHandle));
 }
 
 NDIS_STATUS NdisIMInitializeDeviceInstanceEx(NDIS_HANDLE DriverHandle, PNDIS_STRING DriverInstance,

@@ -4,6 +4,7 @@
 #include <ndis/ndisstatus.h>
 
 #include "ndis/nrt_adapter.h"
+#include "ndis/nrt_binding.h"
 #include "ndis/nrt_nblq.h"
 
 /* ---- Status ---------------------------------------------------------------------------------- */
@@ -42,27 +43,35 @@ static void take_over(struct nrt_adapter *adapter, const NDIS_STATUS_INDICATION 
 void nrt_indicate_status(struct nrt_adapter *adapter, const NDIS_STATUS_INDICATION *indication)
 {
 	NDIS_STATUS_INDICATION copy = *indication;
-	struct nrt_open *open, *next;
+	struct nrt_open_walk walk;
+	struct nrt_open *open;
 
 	take_over(adapter, indication);
-	nrt_adapter_hold(adapter);
-	for (open = adapter->opens; open; open = next) {
-		next = open->next;
+	nrt_open_walk_begin(&walk, adapter);
+	while ((open = nrt_open_walk_next(&walk))) {
 		if (open->closing || !open->driver->protocol.StatusHandlerEx)
 			continue;
 		if (!indication->DestinationHandle || indication->DestinationHandle == open)
 			open->driver->protocol.StatusHandlerEx(open->protocol_context, &copy);
 	}
-	nrt_adapter_let_go(adapter);
+	nrt_open_walk_end(&walk);
 }
 
 /* ---- Plain path ------------------------------------------------------------------------------ */
 
-static void complete_run(struct nrt_open *open, NET_BUFFER_LIST *run, ULONG flags)
+static void give_back(struct nrt_open *open, NET_BUFFER_LIST *run, ULONG flags)
 {
-	if (open && open->driver->protocol.SendNetBufferListsCompleteHandler)
+	if (open->driver->protocol.SendNetBufferListsCompleteHandler)
 		open->driver->protocol.SendNetBufferListsCompleteHandler(open->protocol_context,
 									 run, flags);
+}
+
+static void complete_run(struct nrt_open *open, NET_BUFFER_LIST *run, ULONG flags)
+{
+	if (!open)
+		return;
+	nrt_ledger_up(open, run, NRT_BY_PLAIN_SEND_COMPLETE);
+	give_back(open, run, flags);
 }
 
 void nrt_plain_send(struct nrt_open *open, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER port,
@@ -78,11 +87,14 @@ void nrt_plain_send(struct nrt_open *open, NET_BUFFER_LIST *chain, NDIS_PORT_NUM
 		refusal = NDIS_STATUS_PAUSED;
 	if (refusal != NDIS_STATUS_SUCCESS) {
 		nrt_nbl_set_status(chain, refusal);
-		complete_run(open, chain, 0);
+		give_back(open, chain, 0);
 		return;
 	}
+	nrt_ledger_down(open, chain, NRT_BY_PLAIN_SEND);
 	NRT_NBL_FOREACH(nbl, chain)
-	nbl->SourceHandle = open;
+	{
+		nbl->SourceHandle = open;
+	}
 	miniport->SendNetBufferListsHandler(open->miniport_context, chain, port, flags);
 }
 
@@ -110,35 +122,59 @@ static bool receives(const struct nrt_open *open)
 	return !open->closing && open->driver->protocol.ReceiveNetBufferListsHandler;
 }
 
+/* Move the walk to the next binding that takes frames. Returns: that binding, still to come. */
+static struct nrt_open *peek(struct nrt_open_walk *walk)
+{
+	while (walk->next && !receives(walk->next))
+		nrt_open_walk_next(walk);
+	return walk->next;
+}
+
+/* For the time of the call, or until they are returned. */
 static void indicate_to(struct nrt_open *open, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER port,
 			ULONG count, ULONG flags)
 {
+	struct nrt_adapter *adapter = open->adapter;
+	struct nrt_driver *protocol = open->driver;
+	bool lent = flags & NDIS_RECEIVE_FLAGS_RESOURCES;
+
+	nrt_ledger_lend(open, chain, NRT_BY_PLAIN_INDICATE);
+	if (!lent)
+		open->indicated += (unsigned int)nrt_nbl_count(chain);
 	open->driver->protocol.ReceiveNetBufferListsHandler(open->protocol_context, chain, port,
 							    count, flags);
+	if (lent)
+		nrt_ledger_unlend(protocol, adapter, chain, NRT_BY_PLAIN_INDICATE);
 }
 
 void nrt_plain_receive(struct nrt_adapter *adapter, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER port,
 		       ULONG count, ULONG flags)
 {
-	struct nrt_open *open, *last = NULL;
+	struct nrt_open_walk walk;
+	struct nrt_open *open;
 
-	for (open = adapter->opens; open; open = open->next) {
-		if (!receives(open))
-			continue;
-		if (last)
-			indicate_to(last, chain, port, count, flags | NDIS_RECEIVE_FLAGS_RESOURCES);
-		last = open;
+	nrt_open_walk_begin(&walk, adapter);
+	while ((open = peek(&walk))) {
+		nrt_open_walk_next(&walk);
+		if (!peek(&walk))
+			break; /* the last one */
+		indicate_to(open, chain, port, count, flags | NDIS_RECEIVE_FLAGS_RESOURCES);
 	}
-	if (last)
-		indicate_to(last, chain, port, count, flags);
+	if (open)
+		indicate_to(open, chain, port, count, flags);
 	else if (!(flags & NDIS_RECEIVE_FLAGS_RESOURCES) &&
 		 adapter->driver->miniport.ReturnNetBufferListsHandler)
 		adapter->driver->miniport.ReturnNetBufferListsHandler(adapter->context, chain, 0);
+	nrt_open_walk_end(&walk);
 }
 
 void nrt_plain_return(struct nrt_open *open, NET_BUFFER_LIST *chain, ULONG flags)
 {
+	size_t lists = nrt_nbl_count(chain);
+
+	nrt_ledger_return(open, chain, NRT_BY_PLAIN_RETURN);
 	if (open->adapter->driver->miniport.ReturnNetBufferListsHandler)
 		open->adapter->driver->miniport.ReturnNetBufferListsHandler(open->miniport_context,
 									    chain, flags);
+	nrt_open_returned(open, lists);
 }

@@ -21,6 +21,7 @@ static void send_complete(NDIS_HANDLE miniport_handle, PNET_BUFFER_LIST nbl)
 {
 	struct nrt_open *open = completion_target(miniport_handle);
 
+	nrt_ledger_up(open, nbl, NRT_BY_SEND_COMPLETE);
 	open->up.TcpOffloadSendCompleteHandler(open->protocol_context, nbl);
 }
 
@@ -28,6 +29,7 @@ static void receive_complete(NDIS_HANDLE miniport_handle, PNET_BUFFER_LIST nbl)
 {
 	struct nrt_open *open = completion_target(miniport_handle);
 
+	nrt_ledger_up(open, nbl, NRT_BY_RECEIVE_COMPLETE);
 	open->up.TcpOffloadReceiveCompleteHandler(open->protocol_context, nbl);
 }
 
@@ -35,6 +37,7 @@ static void disconnect_complete(NDIS_HANDLE miniport_handle, PNET_BUFFER_LIST nb
 {
 	struct nrt_open *open = completion_target(miniport_handle);
 
+	nrt_ledger_up(open, nbl, NRT_BY_DISCONNECT_COMPLETE);
 	open->up.TcpOffloadDisconnectCompleteHandler(open->protocol_context, nbl);
 }
 
@@ -42,6 +45,7 @@ static void forward_complete(NDIS_HANDLE miniport_handle, PNET_BUFFER_LIST nbl)
 {
 	struct nrt_open *open = completion_target(miniport_handle);
 
+	nrt_ledger_up(open, nbl, NRT_BY_FORWARD_COMPLETE);
 	open->up.TcpOffloadForwardCompleteHandler(open->protocol_context, nbl);
 }
 
@@ -52,14 +56,24 @@ static void event(NDIS_HANDLE offload_handle, ULONG type, ULONG information)
 	open->up.TcpOffloadEventHandler(offload_handle, type, information);
 }
 
+/* The lists are the protocol's from the call on; all of them are the miniport's again on refusal. */
 static NDIS_STATUS receive_indicate(NDIS_HANDLE offload_handle, PNET_BUFFER_LIST nbl,
 				    NDIS_STATUS status, PULONG bytes_consumed)
 {
 	struct nrt_open *open = nrt_io_open(offload_handle);
+	size_t count = nrt_nbl_count(nbl);
+	NDIS_STATUS answer;
 
 	NRT_ASSERT_DRIVER(status == NDIS_STATUS_SUCCESS);
-	return open->up.TcpOffloadReceiveIndicateHandler(offload_handle, nbl, status,
-							 bytes_consumed);
+	nrt_ledger_lend(open, nbl, NRT_BY_INDICATE);
+	open->indicated += (unsigned int)count;
+	answer = open->up.TcpOffloadReceiveIndicateHandler(offload_handle, nbl, status,
+							   bytes_consumed);
+	if (answer != NDIS_STATUS_SUCCESS) {
+		nrt_ledger_take_back(open, nbl, NRT_BY_INDICATE);
+		nrt_open_returned(open, count);
+	}
+	return answer;
 }
 
 static const NDIS_TCP_OFFLOAD_EVENT_HANDLERS handlers = {

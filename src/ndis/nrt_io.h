@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * nrt_io.h - data through the chimney. The hot path: every function is a few loads and one indirect
- * call; nothing is locked, allocated or walked, and the NET_BUFFER_LIST pointer passes unchanged.
+ * call; nothing is locked or allocated, and the NET_BUFFER_LIST pointer passes unchanged. Chains are
+ * walked only to count indicated lists, which a halt waits for; debug builds walk them all, for the
+ * ledger (nrt_ledger.h).
  *
  * Down: the handle of the driver above names the binding (NdisReserved[0]) and the object
  *       (MiniportOffloadContext).
@@ -13,6 +15,8 @@
 
 #include <ndis/ndisstatus.h>
 
+#include "ndis/nrt_binding.h"
+#include "ndis/nrt_nblq.h"
 #include "ndis/nrt_private.h"
 
 /* nrt_io_open() - the binding through which the object of a handle was offloaded. */
@@ -36,6 +40,7 @@ static inline NDIS_STATUS nrt_io_send(NDIS_OFFLOAD_HANDLE *handle, NET_BUFFER_LI
 {
 	struct nrt_open *open = nrt_io_open(handle);
 
+	nrt_ledger_down(open, nbl, NRT_BY_SEND);
 	return nrt_io_pending(open->down.TcpOffloadSendHandler(
 		open->miniport_context, handle->MiniportOffloadContext, nbl));
 }
@@ -44,6 +49,7 @@ static inline NDIS_STATUS nrt_io_receive(NDIS_OFFLOAD_HANDLE *handle, NET_BUFFER
 {
 	struct nrt_open *open = nrt_io_open(handle);
 
+	nrt_ledger_down(open, nbl, NRT_BY_RECEIVE);
 	return nrt_io_pending(open->down.TcpOffloadReceiveHandler(
 		open->miniport_context, handle->MiniportOffloadContext, nbl));
 }
@@ -52,6 +58,7 @@ static inline NDIS_STATUS nrt_io_forward(NDIS_OFFLOAD_HANDLE *handle, NET_BUFFER
 {
 	struct nrt_open *open = nrt_io_open(handle);
 
+	nrt_ledger_down(open, nbl, NRT_BY_FORWARD);
 	return nrt_io_pending(open->down.TcpOffloadForwardHandler(
 		open->miniport_context, handle->MiniportOffloadContext, nbl));
 }
@@ -61,6 +68,7 @@ static inline NDIS_STATUS nrt_io_disconnect(NDIS_OFFLOAD_HANDLE *handle, NET_BUF
 {
 	struct nrt_open *open = nrt_io_open(handle);
 
+	nrt_ledger_down(open, nbl, NRT_BY_DISCONNECT);
 	return nrt_io_pending(open->down.TcpOffloadDisconnectHandler(
 		open->miniport_context, handle->MiniportOffloadContext, nbl, flags));
 }
@@ -71,10 +79,14 @@ static inline NDIS_STATUS nrt_io_disconnect(NDIS_OFFLOAD_HANDLE *handle, NET_BUF
  */
 static inline void nrt_io_receive_return(struct nrt_open *open, NET_BUFFER_LIST *nbl)
 {
-	NDIS_STATUS status = open->down.TcpOffloadReceiveReturnHandler(open->miniport_context, nbl);
+	size_t count = nrt_nbl_count(nbl);
+	NDIS_STATUS status;
 
+	nrt_ledger_return(open, nbl, NRT_BY_RECEIVE_RETURN);
+	status = open->down.TcpOffloadReceiveReturnHandler(open->miniport_context, nbl);
 	NRT_ASSERT_DRIVER(status == NDIS_STATUS_SUCCESS);
 	(void)status;
+	nrt_open_returned(open, count);
 }
 
 /*

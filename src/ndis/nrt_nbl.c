@@ -37,6 +37,7 @@
 struct pool {
 	uint32_t magic;
 	bool with_net_buffer;
+	struct nrt_driver *owner; /* who allocates from it; NULL: did not say */
 	uint32_t context_bytes; /* room of each element */
 	uint32_t data_bytes;
 	size_t outstanding;
@@ -84,13 +85,13 @@ NDIS_HANDLE NdisAllocateNetBufferListPool(NDIS_HANDLE NdisHandle,
 {
 	struct pool *pool;
 
-	(void)NdisHandle;
 	if (Parameters->DataSize && !Parameters->fAllocateNetBuffer)
 		return NULL;
 	pool = nrt_zalloc(sizeof(*pool));
 	if (!pool)
 		return NULL;
 	pool->magic = NRT_MAGIC_POOL;
+	pool->owner = nrt_ledger_party(NdisHandle);
 	pool->with_net_buffer = Parameters->fAllocateNetBuffer;
 	pool->context_bytes = round_up_16(Parameters->ContextSize) + CONTEXT_SPARE_BYTES;
 	pool->data_bytes = Parameters->DataSize;
@@ -298,6 +299,7 @@ VOID NdisFreeNetBufferList(PNET_BUFFER_LIST NetBufferList)
 	struct element *element = (struct element *)NetBufferList;
 
 	NRT_ASSERT_DRIVER(element->in_use);
+	nrt_ledger_free(NetBufferList, element->pool->owner);
 	while (NetBufferList->Context)
 		NdisFreeNetBufferListContext(NetBufferList, NetBufferList->Context->Size -
 								    NetBufferList->Context->Offset);

@@ -14,6 +14,20 @@
 #include "base/log.h"
 #include "ndis/nrt_adapter.h"
 #include "ndis/nrt_binding.h"
+#include "ndis/nrt_nblq.h"
+
+/*
+ * Whoever takes the chimney over gets its completions: nobody may while the user has anything in
+ * the miniport. Data in work belongs to objects, so the objects are what has to be gone; those that
+ * a binding left behind when it closed stay in the miniport for as long as the adapter.
+ */
+static bool in_use(const struct nrt_adapter *adapter)
+{
+	const struct nrt_open *user = adapter->offload_open;
+
+	return adapter->orphans ||
+	       (user && (adapter->offload_enabled || user->pending_ops || user->live));
+}
 
 bool nrt_offload_claim(struct nrt_open *open)
 {
@@ -23,8 +37,7 @@ bool nrt_offload_claim(struct nrt_open *open)
 		return false;
 	if (adapter->offload_open == open)
 		return true;
-	if (adapter->offload_open &&
-	    (adapter->offload_enabled || adapter->offload_open->pending_ops))
+	if (in_use(adapter))
 		return false;
 	adapter->offload_open = open;
 	adapter->offload_enabled = false;
@@ -37,6 +50,10 @@ void nrt_offload_release(struct nrt_open *open)
 
 	if (adapter->offload_open != open)
 		return;
+	if (open->live)
+		log_warn("%s: %s closed its binding with %u objects still offloaded", adapter->name,
+			 open->driver->label, open->live);
+	adapter->orphans += open->live;
 	adapter->offload_open = NULL;
 	adapter->offload_enabled = false;
 }
@@ -68,15 +85,87 @@ static void refuse(struct nrt_open *open, enum nrt_op op, union nrt_block *root)
 		complete_up(open, op, root);
 }
 
+/* ---- Objects and what goes with them ---------------------------------------------------------- */
+
+/* Send data belongs to connections; in other blocks the member means nothing. */
+static NET_BUFFER_LIST *send_chain(const union nrt_block *block)
+{
+	unsigned int type = block->protocol.Header.Type;
+
+	return type >= TcpOffloadConstState && type <= TcpOffloadState
+		       ? block->protocol.NetBufferListChain
+		       : NULL;
+}
+
+/* Only debug builds follow lists on their way: the walk is for the ledger alone. */
+static void hand_chains_down(struct nrt_open *open, union nrt_block *root)
+{
+	struct nrt_block_walk walk;
+	union nrt_block *block;
+
+	for (block = nrt_block_first(&walk, root); block; block = nrt_block_next(&walk))
+		if (block->miniport.MiniportOffloadContext &&
+		    !*block->miniport.MiniportOffloadContext)
+			nrt_ledger_down(open, send_chain(block), NRT_BY_INITIATE);
+}
+
+/* Received data that comes up with a connection is like an indication: the lists go back later. */
+static void take_buffered(struct nrt_open *open, union nrt_block *block)
+{
+	OFFLOAD_STATE_HEADER *header = NdisOffloadFirstState(&block->protocol);
+	const TCP_OFFLOAD_STATE_DELEGATED *state;
+
+	if (block->protocol.Header.Type == TcpOffloadState) /* behind const and cached */
+		header = NdisOffloadNextState(NdisOffloadNextState(header));
+	else if (block->protocol.Header.Type != TcpOffloadDelegatedState)
+		return;
+	state = (const TCP_OFFLOAD_STATE_DELEGATED *)(void *)header;
+	if (!state->BufferedData)
+		return;
+	nrt_ledger_lend(open, state->BufferedData, NRT_BY_TERMINATE_COMPLETE);
+	open->indicated += (unsigned int)nrt_nbl_count(state->BufferedData);
+}
+
+static void object_gone(struct nrt_open *open, union nrt_block *block, enum nrt_ledger_call call)
+{
+	block->protocol.OffloadHandle->NdisReserved[0] = NULL;
+	open->live--;
+	nrt_ledger_up(open, send_chain(block), call);
+}
+
+/* Which objects of the binding a completed operation took out of the miniport. */
+static void settle_objects(struct nrt_open *open, enum nrt_op op, union nrt_block *root)
+{
+	struct nrt_block_walk walk;
+	union nrt_block *block;
+	NDIS_OFFLOAD_HANDLE *handle;
+
+	for (block = nrt_block_first(&walk, root); block; block = nrt_block_next(&walk)) {
+		handle = block->protocol.OffloadHandle;
+		if (!handle || handle->NdisReserved[0] != open)
+			continue;
+		if (op == NRT_OP_INITIATE && !handle->MiniportOffloadContext)
+			object_gone(open, block, NRT_BY_INITIATE_COMPLETE);
+		if (op == NRT_OP_TERMINATE && block->protocol.Status == NDIS_STATUS_SUCCESS) {
+			take_buffered(open, block);
+			object_gone(open, block, NRT_BY_TERMINATE_COMPLETE);
+		}
+	}
+}
+
+/* ---- Calls and completions -------------------------------------------------------------------- */
+
 void nrt_offload_call(struct nrt_open *open, enum nrt_op op, NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list)
 {
 	union nrt_block *root = (union nrt_block *)list;
+	int fresh;
 
 	if (open->closing || !may_use(open, op)) {
 		refuse(open, op, root);
 		return;
 	}
-	if (nrt_blocks_to_miniport(root, op == NRT_OP_INITIATE ? open : NULL) < 0) {
+	fresh = nrt_blocks_to_miniport(root, op == NRT_OP_INITIATE ? open : NULL);
+	if (fresh < 0) {
 		log_debug("%s: block list refused: deeper than neighbor, path, TCP, or endless",
 			  open->adapter->name);
 		refuse(open, op, root);
@@ -84,6 +173,9 @@ void nrt_offload_call(struct nrt_open *open, enum nrt_op op, NDIS_PROTOCOL_OFFLO
 	}
 	if (op == NRT_OP_INITIATE)
 		nrt_blocks_fill_headers(root);
+	if (op == NRT_OP_INITIATE && NRT_LEDGER)
+		hand_chains_down(open, root);
+	open->live += (unsigned int)fresh;
 	root->miniport.SourceHandle = open;
 	open->pending_ops++;
 	open->down_op[op](open->miniport_context, &root->miniport);
@@ -100,6 +192,8 @@ void nrt_offload_complete(struct nrt_adapter *adapter, enum nrt_op op,
 	if (!open || open->adapter != adapter)
 		return;
 	nrt_blocks_to_protocol(root);
+	if (op == NRT_OP_INITIATE || op == NRT_OP_TERMINATE)
+		settle_objects(open, op, root);
 	complete_up(open, op, root);
 	open->pending_ops--;
 	nrt_open_settle(open);

@@ -35,7 +35,8 @@ void nrt_offload_event(struct nrt_adapter *adapter, NDIS_MINIPORT_OFFLOAD_BLOCK_
 
 /*
  * nrt_offload_claim() - only one binding of an adapter uses its chimney. Makes open that binding
- * unless another one has switched connection offload on and not off again.
+ * unless another one has switched connection offload on and not off again, or still has something
+ * in the miniport.
  */
 bool nrt_offload_claim(struct nrt_open *open);
 

@@ -374,12 +374,13 @@ static void power_finish(struct power_change *change, NDIS_STATUS status)
 /* Ask every protocol. The caller holds one in waiting. */
 static void power_ask_protocols(struct power_change *change)
 {
-	struct nrt_open *open, *next;
+	struct nrt_open_walk walk;
+	struct nrt_open *open;
 	NDIS_STATUS status;
 
-	for (open = change->adapter->opens; open; open = next) {
-		next = open->next;
-		if (!open->driver->protocol.NetPnPEventHandler)
+	nrt_open_walk_begin(&walk, change->adapter);
+	while ((open = nrt_open_walk_next(&walk))) {
+		if (open->closing || !open->driver->protocol.NetPnPEventHandler)
 			continue;
 		change->waiting++;
 		status = open->driver->protocol.NetPnPEventHandler(open->protocol_context,
@@ -387,6 +388,7 @@ static void power_ask_protocols(struct power_change *change)
 		if (status != NDIS_STATUS_PENDING)
 			change->waiting--;
 	}
+	nrt_open_walk_end(&walk);
 }
 
 static void power_miniport_done(void *ctx, NDIS_OID_REQUEST *request, NDIS_STATUS status)

@@ -117,6 +117,12 @@ static VOID offload_event(NDIS_HANDLE context, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST
 			->HostReachabilityDelta = binding->pr->reachability;
 }
 
+static void indicated_to(struct fake_binding *binding, enum fake_kind kind)
+{
+	if (binding->pr->on_indication)
+		binding->pr->on_indication(binding, kind);
+}
+
 static VOID status_ex(NDIS_HANDLE context, PNDIS_STATUS_INDICATION indication)
 {
 	struct fake_binding *binding = context;
@@ -131,6 +137,7 @@ static VOID status_ex(NDIS_HANDLE context, PNDIS_STATUS_INDICATION indication)
 	if (indication->StatusBufferSize)
 		memcpy(binding->status_buffer, indication->StatusBuffer,
 		       indication->StatusBufferSize);
+	indicated_to(binding, FAKE_PR_STATUS);
 }
 
 static NDIS_STATUS pnp_event(NDIS_HANDLE context, PNET_PNP_EVENT_NOTIFICATION notification)
@@ -143,6 +150,7 @@ static NDIS_STATUS pnp_event(NDIS_HANDLE context, PNET_PNP_EVENT_NOTIFICATION no
 					 .value = notification->NetPnPEvent.NetEvent });
 	if (binding->pr->pnp_status == NDIS_STATUS_PENDING)
 		binding->pnp_open = notification;
+	indicated_to(binding, FAKE_PR_PNP);
 	return binding->pr->pnp_status;
 }
 
@@ -167,6 +175,7 @@ static VOID receive_plain(NDIS_HANDLE context, PNET_BUFFER_LIST nbl, NDIS_PORT_N
 							   .pointer = nbl,
 							   .value = count,
 							   .value2 = flags });
+	indicated_to(binding, FAKE_PR_RECEIVE_PLAIN);
 }
 
 static VOID send_plain_complete(NDIS_HANDLE context, PNET_BUFFER_LIST nbl, ULONG flags)
@@ -243,13 +252,17 @@ static NDIS_STATUS bind(NDIS_HANDLE driver_context, NDIS_HANDLE bind_context,
 static NDIS_STATUS unbind(NDIS_HANDLE unbind_context, NDIS_HANDLE context)
 {
 	struct fake_binding *binding = context;
-	NDIS_HANDLE handle = binding->handle;
+	NDIS_STATUS status;
 
 	fake_log_add(binding->pr->log,
 		     (struct fake_call){ .kind = FAKE_PR_UNBIND, .context = context });
+	binding->closing = binding->handle;
 	binding->handle = NULL;
 	binding->unbind_context = unbind_context;
-	return NdisCloseAdapterEx(handle);
+	status = NdisCloseAdapterEx(binding->closing);
+	if (status != NDIS_STATUS_PENDING)
+		binding->closing = NULL;
+	return status;
 }
 
 /* A close that pended is over, and with it the unbind. */
@@ -257,6 +270,7 @@ static VOID close_complete(NDIS_HANDLE context)
 {
 	struct fake_binding *binding = context;
 
+	binding->closing = NULL;
 	NdisCompleteUnbindAdapterEx(binding->unbind_context);
 }
 

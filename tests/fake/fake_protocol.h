@@ -23,7 +23,8 @@ struct fake_protocol;
 
 struct fake_binding {
 	struct fake_protocol *pr;
-	NDIS_HANDLE handle; /* NdisBindingHandle; NULL: not bound (any more) */
+	NDIS_HANDLE handle;  /* NdisBindingHandle; NULL: not bound (any more) */
+	NDIS_HANDLE closing; /* the same while a close pends */
 	char adapter_name[64];
 	NDIS_STATUS open_status, late_status; /* late: of register_at_bind */
 	bool has_current, has_hardware;       /* copies of what NDIS_BIND_PARAMETERS said */
@@ -50,6 +51,8 @@ struct fake_protocol {
 	 * already. */
 	void (*on_complete)(struct fake_binding *binding, enum fake_kind kind,
 			    NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list);
+	/* Called at the end of the handlers of status, power and plain receive indications. */
+	void (*on_indication)(struct fake_binding *binding, enum fake_kind kind);
 	void *ctx; /* of the test */
 	/* Results. */
 	NDIS_HANDLE driver; /* NULL: not registered */

@@ -48,6 +48,28 @@ struct fake_block *fake_stack_offload(struct fake_stack *stack)
 	return root;
 }
 
+void fake_stack_terminate(struct fake_stack *stack, const struct fake_tree *tree,
+			  struct fake_binding *binding)
+{
+	static struct fake_tree ends;
+	bool inline_before = stack->mp.complete_inline;
+	size_t i;
+
+	fake_tree_init(&ends);
+	for (i = 0; i < tree->count; i++)
+		if (tree->blocks[i].own_handle.MiniportOffloadContext)
+			fake_block_refer(&ends, NULL, tree->blocks[i].list.Header.Type,
+					 (NDIS_OFFLOAD_HANDLE *)&tree->blocks[i].own_handle);
+	if (!ends.count)
+		return;
+	stack->mp.verdict = NULL;
+	stack->mp.complete_inline = true;
+	NdisTerminateOffload(binding->handle, &ends.blocks[0].list);
+	stack->mp.complete_inline = inline_before;
+	for (i = 0; i < ends.count; i++)
+		assert_int_equal(ends.blocks[i].list.Status, NDIS_STATUS_SUCCESS);
+}
+
 void fake_stack_unbind(struct fake_stack *stack)
 {
 	if (!stack->pr.driver)

@@ -35,6 +35,13 @@ void fake_stack_bind(struct fake_stack *stack, const char *adapter_name);
  * tree. */
 struct fake_block *fake_stack_offload(struct fake_stack *stack);
 
+/*
+ * fake_stack_terminate() - terminate what a tree offloaded through a binding, each object in a root
+ * of its own; fails the test unless all succeed.
+ */
+void fake_stack_terminate(struct fake_stack *stack, const struct fake_tree *tree,
+			  struct fake_binding *binding);
+
 /* fake_stack_unbind() - the protocol's end alone. fake_stack_stop() - everything. */
 void fake_stack_unbind(struct fake_stack *stack);
 void fake_stack_stop(struct fake_stack *stack);

@@ -40,8 +40,8 @@ int passthru_insert(const char *below, const char *name) __attribute__((warn_unu
 /*
  * passthru_remove() - take a virtual miniport out. What is bound to it is unbound; with the last
  * one above an adapter the binding to that adapter ends too.
- * Returns:   0 when it is gone; -ENOENT; -EINPROGRESS when something above pends (nrt_pump() goes on
- *            with it).
+ * Returns:   0 when it is gone; -ENOENT; -EINPROGRESS when something above pends (nrt_pump() goes
+ *            on with it).
  */
 int passthru_remove(const char *name);
 

@@ -44,6 +44,7 @@ static void below_free(struct pt_below *below)
 		link = &(*link)->next;
 	if (*link)
 		*link = below->next;
+	pt_entries_free(below->orphans);
 	nrt_free(below->name);
 	nrt_free(below);
 }
@@ -172,14 +173,62 @@ again:
 
 /* ---- Miniport edge: virtual miniports -------------------------------------------------------- */
 
-static void virtual_free(struct pt_virtual *virtual)
+void pt_walk_begin(struct pt_walk *walk, struct pt_below *below)
+{
+	walk->below = below;
+	walk->next = below->virtuals;
+	walk->outer = below->walks;
+	below->walks = walk;
+}
+
+struct pt_virtual *pt_walk_next(struct pt_walk *walk)
+{
+	struct pt_virtual *virtual = walk->next;
+
+	if (virtual)
+		walk->next = virtual->next;
+	return virtual;
+}
+
+void pt_walk_end(struct pt_walk *walk)
+{
+	walk->below->walks = walk->outer;
+}
+
+static void virtual_unlink(struct pt_virtual *virtual)
 {
 	struct pt_virtual **link = &virtual->below->virtuals;
+	struct pt_walk *walk;
 
 	while (*link && *link != virtual)
 		link = &(*link)->next;
 	if (*link)
 		*link = virtual->next;
+	for (walk = virtual->below->walks; walk; walk = walk->outer)
+		if (walk->next == virtual)
+			walk->next = virtual->next;
+}
+
+/*
+ * The driver above went without terminating what it had offloaded. The driver below still knows
+ * those objects by handles that are in our entries: these stay, without an owner, until the binding
+ * below ends.
+ */
+static void orphan_entries(struct pt_virtual *virtual)
+{
+	struct pt_entry *entry;
+
+	while ((entry = virtual->entries)) {
+		pt_entry_unlink(entry);
+		entry->virtual = NULL;
+		pt_entry_link(entry, &virtual->below->orphans);
+	}
+}
+
+static void virtual_free(struct pt_virtual *virtual)
+{
+	virtual_unlink(virtual);
+	orphan_entries(virtual);
 	nrt_free(virtual->name);
 	nrt_free(virtual);
 }

@@ -253,7 +253,8 @@ static void event(PVOID offload_context, ULONG type, ULONG information)
 {
 	struct pt_entry *entry = entry_from(offload_context);
 
-	entry->virtual->events.NdisTcpOffloadEventHandler(entry->upper, type, information);
+	if (entry->virtual)
+		entry->virtual->events.NdisTcpOffloadEventHandler(entry->upper, type, information);
 }
 
 static NDIS_STATUS receive_indicate(PVOID offload_context, PNET_BUFFER_LIST chain,
@@ -261,6 +262,10 @@ static NDIS_STATUS receive_indicate(PVOID offload_context, PNET_BUFFER_LIST chai
 {
 	struct pt_entry *entry = entry_from(offload_context);
 
+	if (!entry->virtual) {
+		*bytes_consumed = 0;
+		return NDIS_STATUS_OFFLOAD_DATA_NOT_ACCEPTED; /* nobody above to take it */
+	}
 	return entry->virtual->events.NdisTcpOffloadReceiveHandler(entry->upper, chain, status,
 								   bytes_consumed);
 }

@@ -23,12 +23,17 @@
  * One IM call entry accompanies the operation. It keeps ImReserved and SourceHandle of the root
  * block: SourceHandle is how NDIS finds the driver above, and NDIS overwrites it when we call down.
  *
+ * Call entries of terminate and invalidate come with the offload entries of their objects: a host
+ * that is short of memory uploads connections, and that must not need memory.
+ *
  * Order matters in two places. All memory is taken before the first block is touched, so that
  * running out of it leaves a tree that can be completed as it came. And entries of terminated
  * objects are freed only after the completion was passed on, because until then the driver above
  * may still refer to them; the tree itself must not be looked at any more at that time, as the
  * driver above may have freed it.
  */
+#include <string.h>
+
 #include <ndis/ndisstatus.h>
 
 #include "im/passthru/pt_private.h"
@@ -52,7 +57,7 @@ static struct pt_entry *entry_of(NDIS_OFFLOAD_HANDLE *handle)
 	return CONTAINING_RECORD(handle, struct pt_entry, handle);
 }
 
-static void free_entries(struct pt_entry *entry)
+void pt_entries_free(struct pt_entry *entry)
 {
 	struct pt_entry *next;
 
@@ -60,6 +65,24 @@ static void free_entries(struct pt_entry *entry)
 		next = entry->next;
 		nrt_free(entry);
 	}
+}
+
+void pt_entry_link(struct pt_entry *entry, struct pt_entry **list)
+{
+	entry->next = *list;
+	if (entry->next)
+		entry->next->link = &entry->next;
+	entry->link = list;
+	*list = entry;
+}
+
+void pt_entry_unlink(struct pt_entry *entry)
+{
+	*entry->link = entry->next;
+	if (entry->next)
+		entry->next->link = entry->link;
+	entry->next = NULL;
+	entry->link = NULL;
 }
 
 /* As many new entries as there are blocks that need one. Returns: false when memory is short. */
@@ -151,17 +174,61 @@ static void block_down(union pt_block *block, struct pt_call *call)
 	block->protocol.OffloadHandle = &entry->handle;
 }
 
+/* A call entry that comes with one of the objects of the tree and is free; NULL: there is none. */
+static struct pt_call *find_spare(const union pt_block *block, enum pt_op op)
+{
+	struct pt_call *call;
+	struct pt_entry *entry;
+	PVOID *slot;
+
+	for (; block; block = (const union pt_block *)block->miniport.NextBlock) {
+		slot = block->miniport.MiniportOffloadContext;
+		if (slot && *slot) {
+			entry = *slot;
+			call = op == PT_TERMINATE ? &entry->terminate : &entry->invalidate;
+			if (!call->busy)
+				return call;
+		}
+		call = find_spare((const union pt_block *)block->miniport.DependentBlockList, op);
+		if (call)
+			return call;
+	}
+	return NULL;
+}
+
+static struct pt_call *call_new(enum pt_op op, const union pt_block *root)
+{
+	struct pt_call *call = NULL;
+
+	if (op == PT_TERMINATE || op == PT_INVALIDATE)
+		call = find_spare(root, op);
+	if (call) {
+		memset(call, 0, sizeof(*call));
+		call->spare = call->busy = true;
+		return call;
+	}
+	return nrt_zalloc(sizeof(*call));
+}
+
+static void call_free(struct pt_call *call)
+{
+	if (call->spare)
+		call->busy = false;
+	else
+		nrt_free(call);
+}
+
 static struct pt_call *call_begin(struct pt_virtual *virtual, enum pt_op op, union pt_block *root)
 {
-	struct pt_call *call = nrt_zalloc(sizeof(*call));
+	struct pt_call *call = call_new(op, root);
 
 	if (!call)
 		return NULL;
 	call->op = op;
 	call->virtual = virtual;
 	if (!make_entries(root, call) || (op == PT_INITIATE && !track_chains(virtual, root))) {
-		free_entries(call->fresh);
-		nrt_free(call);
+		pt_entries_free(call->fresh);
+		call_free(call);
 		return NULL;
 	}
 	call->im_reserved[0] = root->miniport.ImReserved[0];
@@ -291,6 +358,8 @@ static bool offloaded(NDIS_STATUS status)
 
 static void bury(struct pt_call *call, struct pt_entry *entry)
 {
+	if (entry->link)
+		pt_entry_unlink(entry);
 	entry->next = call->dead;
 	call->dead = entry;
 }
@@ -305,10 +374,12 @@ static void settle_entry(struct pt_call *call, struct pt_entry *entry, NDIS_STAT
 		pt_untrack_chain(chain);
 	if (call->op == PT_TERMINATE && status == NDIS_STATUS_SUCCESS)
 		pt_untrack_chain(chain);
-	if (!known && call->op == PT_INITIATE && offloaded(status))
+	if (!known && call->op == PT_INITIATE && offloaded(status)) {
 		*entry->slot = entry;
-	else if (!known || (call->op == PT_TERMINATE && status == NDIS_STATUS_SUCCESS))
+		pt_entry_link(entry, &entry->virtual->entries);
+	} else if (!known || (call->op == PT_TERMINATE && status == NDIS_STATUS_SUCCESS)) {
 		bury(call, entry);
+	}
 }
 
 static void block_up(union pt_block *block, struct pt_call *call)
@@ -333,15 +404,19 @@ static void completed(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list)
 {
 	union pt_block *root = (union pt_block *)list;
 	struct pt_call *call = root->protocol.ImReserved[0];
+	struct pt_virtual *virtual = call->virtual;
+	enum pt_op op = call->op;
+	struct pt_entry *dead;
 
 	each_block(root, call, block_up);
 	root->miniport.ImReserved[0] = call->im_reserved[0];
 	root->miniport.ImReserved[1] = call->im_reserved[1];
 	root->miniport.SourceHandle = call->source_handle;
-	complete_up(call->virtual, call->op, root);
-	pt_list_done(call->virtual); /* lists may have left with the state */
-	free_entries(call->dead);
-	nrt_free(call);
+	dead = call->dead;
+	call_free(call); /* the driver above may try the same again from its completion handler */
+	complete_up(virtual, op, root);
+	pt_list_done(virtual); /* lists may have left with the state */
+	pt_entries_free(dead);
 }
 
 static void initiate_complete(NDIS_HANDLE context, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST list)
@@ -386,16 +461,21 @@ static void indicate_event(NDIS_HANDLE context, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIS
 	struct pt_virtual *virtual;
 	NDIS_OFFLOAD_HANDLE *handle;
 	struct pt_entry *entry;
+	struct pt_walk walk;
 	PVOID ndis_reserved;
 
 	if (!block || !block->protocol.OffloadHandle) {
-		for (virtual = below->virtuals; virtual; virtual = virtual->next)
+		pt_walk_begin(&walk, below);
+		while ((virtual = pt_walk_next(&walk)))
 			NdisMOffloadEventIndicate(virtual->miniport, NULL, code);
+		pt_walk_end(&walk);
 		return;
 	}
 	handle = block->protocol.OffloadHandle;
 	ndis_reserved = block->protocol.NdisReserved[2];
 	entry = entry_of(handle);
+	if (!entry->virtual)
+		return;
 	block->miniport.NdisOffloadHandle = entry->upper;
 	block->miniport.MiniportOffloadContext = entry->slot;
 	NdisMOffloadEventIndicate(entry->virtual->miniport, &block->miniport, code);

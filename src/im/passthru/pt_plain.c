@@ -73,18 +73,20 @@ void pt_oid_request_complete(NDIS_HANDLE context, NDIS_OID_REQUEST *request, NDI
 
 /* ---- Status and power ------------------------------------------------------------------------ */
 
-static void indicate_all(const struct pt_below *below, const NDIS_STATUS_INDICATION *indication)
+static void indicate_all(struct pt_below *below, const NDIS_STATUS_INDICATION *indication)
 {
-	struct pt_virtual *virtual, *next;
+	struct pt_virtual *virtual;
 	NDIS_STATUS_INDICATION copy;
+	struct pt_walk walk;
 
-	for (virtual = below->virtuals; virtual; virtual = next) {
-		next = virtual->next;
+	pt_walk_begin(&walk, below);
+	while ((virtual = pt_walk_next(&walk))) {
 		copy = *indication;
 		copy.SourceHandle = virtual->miniport;
 		copy.DestinationHandle = NULL;
 		NdisMIndicateStatusEx(virtual->miniport, &copy);
 	}
+	pt_walk_end(&walk);
 }
 
 /*
@@ -212,10 +214,13 @@ void pt_receive(NDIS_HANDLE context, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER po
 {
 	struct pt_below *below = context;
 	struct pt_virtual *virtual;
+	struct pt_walk walk;
 
-	for (virtual = below->virtuals; virtual && virtual->next; virtual = virtual->next)
+	pt_walk_begin(&walk, below);
+	while ((virtual = pt_walk_next(&walk)) && walk.next)
 		NdisMIndicateReceiveNetBufferLists(virtual->miniport, chain, port, count,
 						   flags | NDIS_RECEIVE_FLAGS_RESOURCES);
+	pt_walk_end(&walk);
 	if (virtual)
 		NdisMIndicateReceiveNetBufferLists(virtual->miniport, chain, port, count, flags);
 	else if (!(flags & NDIS_RECEIVE_FLAGS_RESOURCES))

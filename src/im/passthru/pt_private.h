@@ -34,6 +34,7 @@ struct pt_virtual {
 	struct pt_below *below;
 	struct pt_virtual *next; /* above the same binding */
 	char *name;
+	struct pt_entry *entries; /* one per object that is offloaded through here */
 	unsigned int outstanding; /* lists on their way down; a pause waits for them */
 	bool pausing;
 	bool removing;
@@ -44,6 +45,8 @@ struct pt_below {
 	NDIS_HANDLE unbind_context;
 	bool in_unbind; /* the unbind handler is on the stack */
 	struct pt_virtual *virtuals;
+	struct pt_walk *walks;    /* over them, on the stack, innermost first */
+	struct pt_entry *orphans; /* whose virtual miniport is gone: kept for indications from below */
 	struct pt_below *next;
 	char *name;
 	/*
@@ -62,15 +65,6 @@ struct pt_driver {
 
 extern struct pt_driver pt_driver;
 
-/* IM offload entry. */
-struct pt_entry {
-	NDIS_OFFLOAD_HANDLE handle; /* ours; the context of the driver below is in here */
-	NDIS_HANDLE upper;          /* the handle of the driver above, for indications */
-	PVOID *slot;                /* where the driver above looks for our context: this entry */
-	struct pt_virtual *virtual;
-	struct pt_entry *next; /* in one of the lists of a call entry */
-};
-
 /* One block, seen from our miniport edge and from our protocol edge. */
 union pt_block {
 	NDIS_MINIPORT_OFFLOAD_BLOCK_LIST miniport;
@@ -83,11 +77,27 @@ enum pt_op { PT_INITIATE, PT_TERMINATE, PT_UPDATE, PT_INVALIDATE, PT_QUERY };
 /* IM call entry. */
 struct pt_call {
 	enum pt_op op;
+	bool spare; /* part of an offload entry, not an allocation of its own */
+	bool busy;  /* a spare one that is in use */
 	struct pt_virtual *virtual;
 	PVOID im_reserved[2];   /* of the root block, as it came */
 	PVOID source_handle;    /* of the root block, as it came */
 	struct pt_entry *fresh; /* entries made for this call that no block has yet */
 	struct pt_entry *dead;  /* entries to free when the completion has been passed on */
+};
+
+/*
+ * IM offload entry. It brings two call entries with it, so that what takes an object down or away
+ * again never fails for want of memory. The links are of one list at a time: entries of the virtual
+ * miniport, orphans, or one of the lists of a call entry (those leave link alone).
+ */
+struct pt_entry {
+	NDIS_OFFLOAD_HANDLE handle; /* ours; the context of the driver below is in here */
+	NDIS_HANDLE upper;          /* the handle of the driver above, for indications */
+	PVOID *slot;                /* where the driver above looks for our context: this entry */
+	struct pt_virtual *virtual; /* NULL: an orphan */
+	struct pt_entry *next, **link;
+	struct pt_call terminate, invalidate;
 };
 
 /* What we keep in the context space of a list. */
@@ -134,5 +144,24 @@ void pt_cancel_send(NDIS_HANDLE context, PVOID cancel_id);
 
 /* pt_driver.c: a list is no longer on its way */
 void pt_list_done(struct pt_virtual *virtual);
+
+/*
+ * A walk over the virtual miniports above a binding that calls drivers: any of them may be removed
+ * meanwhile, so the one in hand must not be looked at after a call.
+ */
+struct pt_walk {
+	struct pt_below *below;
+	struct pt_virtual *next; /* still to come; NULL: the one in hand is the last */
+	struct pt_walk *outer;
+};
+
+void pt_walk_begin(struct pt_walk *walk, struct pt_below *below);
+struct pt_virtual *pt_walk_next(struct pt_walk *walk);
+void pt_walk_end(struct pt_walk *walk);
+
+/* pt_offload.c: entries enter and leave a list */
+void pt_entry_link(struct pt_entry *entry, struct pt_entry **list);
+void pt_entry_unlink(struct pt_entry *entry);
+void pt_entries_free(struct pt_entry *entries);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Status indications and the plain path: who hears of what, and who owns which list when. */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -197,13 +198,137 @@ static void test_receive_nobody(void **state)
 	assert_int_equal(nrt_adapter_destroy(lonely), 0);
 }
 
+/* ---- Bindings that close meanwhile ------------------------------------------------------------ */
+
+static struct fake_protocol third;
+
+/* The handler of one protocol ends the bindings of others, its own among them. */
+static void close_others(struct fake_binding *binding, enum fake_kind kind)
+{
+	(void)kind;
+	binding->pr->on_indication = NULL;
+	if (second.driver)
+		assert_int_equal(nrt_unbind(second.driver, "tgt0"), 0);
+	if (stack.pr.driver)
+		assert_int_equal(nrt_unbind(stack.pr.driver, "tgt0"), 0);
+}
+
+static void close_all(struct fake_binding *binding, enum fake_kind kind)
+{
+	close_others(binding, kind);
+	assert_int_equal(nrt_unbind(third.driver, "tgt0"), 0);
+}
+
+static void power_done(void *ctx, NDIS_OID_REQUEST *request, NDIS_STATUS status)
+{
+	(void)request;
+	(void)status;
+	++*(int *)ctx;
+}
+
+static void run_closing(void (*handler)(struct fake_binding *, enum fake_kind), enum fake_kind kind)
+{
+	NET_BUFFER_LIST nbl = { .Next = NULL };
+	int done = 0;
+
+	fake_protocol_init(&third, &stack.log);
+	assert_int_equal(fake_protocol_register(&third), NDIS_STATUS_SUCCESS);
+	assert_int_equal(nrt_bind(third.driver, "tgt0"), 0);
+	third.on_indication = handler; /* the newest hears first */
+	fake_log_clear(&stack.log);
+	switch (kind) {
+	case FAKE_PR_STATUS:
+		fake_indicate_status(stack.adapter, NDIS_STATUS_UPLOAD_ALL, NULL, 0);
+		break;
+	case FAKE_PR_PNP:
+		assert_int_equal(nrt_set_power(stack.nrt, NdisDeviceStateD3, power_done, &done), 0);
+		assert_int_equal(done, 1);
+		break;
+	default:
+		NdisMIndicateReceiveNetBufferLists(stack.adapter->handle, &nbl, 0, 1, 0);
+		/* It only had a look; nobody was left to keep the frame. */
+		assert_true(fake_log_only(&stack.log, FAKE_PR_RECEIVE_PLAIN)->value2 &
+			    NDIS_RECEIVE_FLAGS_RESOURCES);
+		assert_ptr_equal(fake_log_only(&stack.log, FAKE_MP_RETURN_PLAIN)->pointer, &nbl);
+		break;
+	}
+	assert_int_equal(fake_log_count(&stack.log, kind), 1);
+	fake_protocol_deregister(&third);
+}
+
+static void run_closing_all_kinds(void (*handler)(struct fake_binding *, enum fake_kind))
+{
+	static const enum fake_kind kinds[] = { FAKE_PR_STATUS, FAKE_PR_PNP,
+						FAKE_PR_RECEIVE_PLAIN };
+	size_t i;
+
+	for (i = 0; i < 3; i++) {
+		if (i) { /* bind again what the run before has ended */
+			assert_int_equal(nrt_bind(stack.pr.driver, "tgt0"), 0);
+			assert_int_equal(nrt_bind(second.driver, "tgt0"), 0);
+		}
+		run_closing(handler, kinds[i]);
+	}
+}
+
+static void test_close_others_inside(void **state)
+{
+	(void)state;
+	run_closing_all_kinds(close_others);
+}
+
+static void test_close_all_inside(void **state)
+{
+	(void)state;
+	run_closing_all_kinds(close_all);
+}
+
+/* Destruction from inside an indication waits until the indication is over. */
+static void destroy(struct fake_binding *binding, enum fake_kind kind)
+{
+	(void)kind;
+	binding->pr->on_indication = NULL;
+	assert_int_equal(nrt_adapter_destroy(stack.nrt), -EINPROGRESS);
+	assert_false(stack.adapter->halted);
+}
+
+static void test_destroy_inside(void **state)
+{
+	NET_BUFFER_LIST nbl = { .Next = NULL };
+
+	(void)state;
+	second.on_indication = destroy;
+	NdisMIndicateReceiveNetBufferLists(stack.adapter->handle, &nbl, 0, 1, 0);
+	/* The other protocol got the frame, and has it still. */
+	assert_ptr_equal(fake_log_last(&stack.log, FAKE_PR_RECEIVE_PLAIN)->context, stack.binding);
+	assert_int_equal(nrt_pump(), 1);
+	assert_false(stack.adapter->halted);
+	NdisReturnNetBufferLists(stack.binding->closing, &nbl, 0);
+	assert_int_equal(nrt_pump(), 0);
+	assert_true(stack.adapter->halted);
+	fake_protocol_deregister(&stack.pr);
+	fake_miniport_deregister(&stack.mp);
+	fake_stack_init(&stack);
+	fake_stack_start(&stack);
+	fake_stack_bind(&stack, "tgt0");
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_everybody_hears),  TEST(test_resume),          TEST(test_hardware_change),
-		TEST(test_resume_malformed), TEST(test_one_destination), TEST(test_send),
-		TEST(test_receive),          TEST(test_receive_lent),    TEST(test_receive_nobody),
+		TEST(test_everybody_hears),
+		TEST(test_resume),
+		TEST(test_hardware_change),
+		TEST(test_resume_malformed),
+		TEST(test_one_destination),
+		TEST(test_send),
+		TEST(test_receive),
+		TEST(test_receive_lent),
+		TEST(test_receive_nobody),
+		TEST(test_close_others_inside),
+		TEST(test_close_all_inside),
+		TEST(test_destroy_inside),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

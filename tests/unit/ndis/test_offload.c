@@ -108,6 +108,7 @@ static void test_reserved_members(void **state)
 				      block->list.PortNumber == (ULONG)mark &&
 				      block->list.NetBufferListChain == &chain);
 	}
+	fake_adapter_complete_io(stack.adapter, FAKE_SEND, &chain);
 }
 
 static const struct op_case {
@@ -335,9 +336,15 @@ static void test_receive_return(void **state)
 {
 	NET_BUFFER_LIST nbl = { .Status = 0 };
 	const struct fake_call *down;
+	ULONG consumed = 0;
 
 	(void)state;
 	fake_stack_offload(&stack);
+	assert_int_equal(stack.adapter->up.NdisTcpOffloadReceiveHandler(
+				 fake_adapter_object(stack.adapter, 2)->ndis_handle, &nbl,
+				 NDIS_STATUS_SUCCESS, &consumed),
+			 NDIS_STATUS_SUCCESS);
+	fake_log_clear(&stack.log);
 	NdisOffloadTcpReceiveReturn(stack.binding->handle, &nbl);
 	down = fake_log_only(&stack.log, FAKE_MP_RECEIVE_RETURN);
 	/* Over when it returns: one call down, nothing up. */
@@ -394,6 +401,8 @@ static void check_receive(NDIS_STATUS answer, ULONG consumed)
 	assert_ptr_equal(call->pointer, &nbl);
 	assert_int_equal(call->value, NDIS_STATUS_SUCCESS);
 	REQ("REG-16", status == answer && got == consumed);
+	if (status == NDIS_STATUS_SUCCESS)
+		NdisOffloadTcpReceiveReturn(stack.binding->handle, &nbl);
 }
 
 static void test_receive_indications(void **state)

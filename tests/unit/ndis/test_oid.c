@@ -131,8 +131,8 @@ static void test_parameters(void **state)
 			 NDIS_STATUS_SUCCESS);
 	fake_log_only(&stack.log, FAKE_MP_OID); /* sets go to the miniport */
 	second.TicksPerSecond = 1000;
-	stack.mp.oid_status =
-		NDIS_STATUS_INVALID_DATA; /* one that the miniport refuses changes nothing */
+	/* One that the miniport refuses changes nothing. */
+	stack.mp.oid_status = NDIS_STATUS_INVALID_DATA;
 	assert_int_equal(set(OID_TCP_CONNECTION_OFFLOAD_PARAMETERS, &second, size),
 			 NDIS_STATUS_INVALID_DATA);
 	fake_log_clear(&stack.log);
@@ -200,6 +200,85 @@ static void test_one_protocol_enables(void **state)
 	    refused == NDIS_STATUS_FAILURE && off == NDIS_STATUS_SUCCESS &&
 		    on == NDIS_STATUS_SUCCESS &&
 		    set_through(stack.binding, NDIS_OFFLOAD_SET_ON) == NDIS_STATUS_FAILURE);
+	fake_protocol_deregister(&second);
+}
+
+/* Terminate one object of stack.tree with the given outcome. */
+static void terminate_one(size_t level, NDIS_STATUS outcome)
+{
+	static struct fake_tree end;
+	struct fake_block *block;
+
+	fake_tree_init(&end);
+	block = fake_block_refer(&end, NULL, stack.tree.blocks[level].list.Header.Type,
+				 fake_stack_handle(&stack, level));
+	NdisTerminateOffload(stack.binding->handle, &block->list);
+	if (outcome == NDIS_STATUS_SUCCESS) {
+		fake_adapter_complete(stack.adapter, FAKE_TERMINATE);
+		return;
+	}
+	block->list.Status = outcome;
+	NdisMTerminateOffloadComplete(stack.adapter->handle,
+				      (NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *)&block->list);
+}
+
+/*
+ * Off does not mean gone: what was offloaded before is still in the miniport, and its completions
+ * must not reach somebody else.
+ */
+static void test_takeover_waits_for_objects(void **state)
+{
+	static struct fake_protocol second;
+	static struct fake_tree more;
+	struct fake_binding *other;
+	struct fake_block *neighbor, *path;
+	NET_BUFFER_LIST list = { .Next = NULL };
+	size_t level;
+
+	(void)state;
+	fake_protocol_init(&second, &stack.log);
+	assert_int_equal(fake_protocol_register(&second), NDIS_STATUS_SUCCESS);
+	assert_int_equal(nrt_bind(second.driver, "tgt0"), 0);
+	other = fake_protocol_binding(&second, 0);
+	fake_stack_offload(&stack);
+	/* A second connection through linkers, under a placeholder, and one that is refused. */
+	fake_tree_init(&more);
+	neighbor = fake_block_refer(&more, NULL, NeighborOffloadState,
+				    fake_stack_handle(&stack, 0));
+	path = fake_block_add(&more, neighbor, Ip4OffloadState, FAKE_PLACEHOLDER);
+	fake_block_add(&more, path, TcpOffloadState, FAKE_NEW);
+	NdisInitiateOffload(stack.binding->handle, &neighbor->list);
+	fake_adapter_complete(stack.adapter, FAKE_INITIATE);
+	assert_int_equal(set_through(stack.binding, NDIS_OFFLOAD_SET_OFF), NDIS_STATUS_SUCCESS);
+
+	NdisOffloadTcpSend(fake_stack_handle(&stack, 2), &list);
+	assert_int_equal(set_through(other, NDIS_OFFLOAD_SET_ON), NDIS_STATUS_FAILURE);
+	fake_adapter_complete_io(stack.adapter, FAKE_SEND, &list);
+	REQ("INI-38", fake_log_only(&stack.log, FAKE_PR_SEND_COMPLETE)->context == stack.binding);
+	terminate_one(2, NDIS_STATUS_FAILURE); /* it survived */
+	for (level = 3; level-- > 0;) {
+		assert_int_equal(set_through(other, NDIS_OFFLOAD_SET_ON), NDIS_STATUS_FAILURE);
+		terminate_one(level, NDIS_STATUS_SUCCESS);
+	}
+	assert_int_equal(set_through(other, NDIS_OFFLOAD_SET_ON), NDIS_STATUS_FAILURE);
+	fake_stack_terminate(&stack, &more, stack.binding);
+	REQ("INI-38", set_through(other, NDIS_OFFLOAD_SET_ON) == NDIS_STATUS_SUCCESS);
+	fake_protocol_deregister(&second);
+}
+
+/* What a binding leaves behind when it closes nobody can take out: the chimney stays closed. */
+static void test_takeover_of_orphans(void **state)
+{
+	static struct fake_protocol second;
+
+	(void)state;
+	fake_protocol_init(&second, &stack.log);
+	assert_int_equal(fake_protocol_register(&second), NDIS_STATUS_SUCCESS);
+	fake_stack_offload(&stack);
+	assert_int_equal(nrt_unbind(stack.pr.driver, "tgt0"), 0);
+	assert_int_equal(nrt_bind(second.driver, "tgt0"), 0);
+	assert_int_equal(set_through(fake_protocol_binding(&second, 0), NDIS_OFFLOAD_SET_ON),
+			 NDIS_STATUS_FAILURE);
 	fake_protocol_deregister(&second);
 }
 
@@ -444,6 +523,8 @@ int main(void)
 		TEST(test_parameters_bad_length),
 		TEST(test_legacy_query),
 		TEST(test_one_protocol_enables),
+		TEST(test_takeover_waits_for_objects),
+		TEST(test_takeover_of_orphans),
 		TEST(test_one_at_a_time),
 		TEST(test_queue_drains),
 		TEST(test_unbind_waits_for_request),
