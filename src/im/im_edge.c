@@ -8,6 +8,51 @@
 #include "ndis/nrt_status.h"
 #include "ndis/nrt_string.h"
 
+/* ---- State behind blocks ---- */
+
+static const struct {
+	unsigned char
+		first; /* Type of the block with the constant class alone; cached and delegated
+				follow */
+	unsigned char all;
+	enum im_layer layer;
+} layers[] = {
+	{ NeighborOffloadConstState, NeighborOffloadState, IM_NEIGHBOR },
+	{ Ip4OffloadConstState, Ip4OffloadState, IM_PATH },
+	{ Ip6OffloadConstState, Ip6OffloadState, IM_PATH },
+	{ TcpOffloadConstState, TcpOffloadState, IM_TCP },
+};
+
+enum im_layer im_layer_of(const union im_block *block)
+{
+	unsigned char type = block->miniport.Header.Type;
+	size_t i;
+
+	for (i = 0; i < sizeof(layers) / sizeof(layers[0]); i++)
+		if (type >= layers[i].first && type <= layers[i].all)
+			return layers[i].layer;
+	return IM_TCP;
+}
+
+void *im_state(const union im_block *block, enum im_class class)
+{
+	OFFLOAD_STATE_HEADER *state = NdisOffloadFirstState(block);
+	unsigned char type = block->miniport.Header.Type;
+	size_t i;
+	int n;
+
+	for (i = 0; i < sizeof(layers) / sizeof(layers[0]); i++) {
+		if (type == layers[i].first + (int)class)
+			return state;
+		if (type != layers[i].all)
+			continue;
+		for (n = 0; n < (int)class; n++)
+			state = NdisOffloadNextState(state);
+		return state;
+	}
+	return NULL;
+}
+
 /* ---- State operations ---- */
 
 void im_call_down(NDIS_HANDLE binding, enum im_op op, union im_block *root)
@@ -135,6 +180,8 @@ bool im_facts_indicated(struct im_facts *facts, const NDIS_STATUS_INDICATION *in
 
 NDIS_STATUS im_report(NDIS_HANDLE miniport, void *adapter_context, struct im_facts *facts)
 {
+	NDIS_TCP_CONNECTION_OFFLOAD *current = facts->has_current ? &facts->current : NULL;
+	NDIS_TCP_CONNECTION_OFFLOAD *hardware = facts->has_hardware ? &facts->hardware : NULL;
 	NDIS_MINIPORT_ADAPTER_ATTRIBUTES attributes = {
 		.RegistrationAttributes = {
 			.Header = {
@@ -159,8 +206,8 @@ NDIS_STATUS im_report(NDIS_HANDLE miniport, void *adapter_context, struct im_fac
 			.Revision = NDIS_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES_REVISION_1,
 			.Size = NDIS_SIZEOF_MINIPORT_ADAPTER_OFFLOAD_ATTRIBUTES_REVISION_1,
 		},
-		.DefaultTcpConnectionOffloadConfiguration = facts->has_current ? &facts->current : NULL,
-		.TcpConnectionOffloadHardwareCapabilities = facts->has_hardware ? &facts->hardware : NULL,
+		.DefaultTcpConnectionOffloadConfiguration = current,
+		.TcpConnectionOffloadHardwareCapabilities = hardware,
 	};
 	return NdisMSetMiniportAttributes(miniport, &attributes);
 }

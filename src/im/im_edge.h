@@ -39,6 +39,14 @@ static inline bool im_offloaded(NDIS_STATUS status)
 	return status == NDIS_STATUS_SUCCESS || status == NDIS_STATUS_OFFLOAD_PARTIAL_SUCCESS;
 }
 
+/* Layer of a block, by its Type, which means nothing in a placeholder. */
+enum im_layer { IM_NEIGHBOR, IM_PATH, IM_TCP };
+enum im_layer im_layer_of(const union im_block *block);
+
+/* The state structure of a class behind a block, by the block's Type; NULL when it is not there. */
+enum im_class { IM_CONST, IM_CACHED, IM_DELEGATED };
+void *im_state(const union im_block *block, enum im_class class);
+
 /* The five state operations. */
 enum im_op { IM_INITIATE, IM_TERMINATE, IM_UPDATE, IM_INVALIDATE, IM_QUERY };
 
@@ -94,8 +102,8 @@ void im_indicate(NDIS_HANDLE miniport, NDIS_STATUS code, const void *buffer, ULO
 
 /*
  * Ieee8021QNetBufferListInfo: NDIS_NET_BUFFER_LIST_8021Q_INFO, UserPriority in bits 0-2, VlanId in
- * bits 4-15; zero: no tag. Targets of this project write the tag as it was on the wire instead, with
- * bit 16 set, which the published form leaves zero: both are understood.
+ * bits 4-15; zero: no tag. Targets of this project write the tag as it was on the wire instead,
+ * with bit 16 set, which the published form leaves zero: both are understood.
  */
 #define IM_TAG_AS_ON_WIRE ((uintptr_t)1 << 16)
 

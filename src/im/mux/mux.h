@@ -50,7 +50,8 @@ int mux_insert(const char *name, const char *const *members, size_t count, enum 
 
 /*
  * mux_remove() - take a team apart. What is bound to it is unbound first.
- * Returns: 0 when it is gone; -ENOENT; -EINPROGRESS when something above pends (nrt_pump() goes on).
+ * Returns: 0 when it is gone; -ENOENT; -EINPROGRESS when something above pends (nrt_pump() goes
+ * on).
  */
 int mux_remove(const char *name);
 
@@ -68,7 +69,7 @@ int mux_switch(const char *name, const char *member);
 int mux_use(const char *name, const char *member, bool in_use);
 
 struct mux_member_info {
-	const char *name;     /* valid until the team is removed */
+	const char *name; /* valid until the team is removed */
 	bool bound, link_up, in_use, active;
 	bool can_offload;     /* it has the capability and has not paused */
 	unsigned int objects; /* neighbors, paths and connections that are offloaded to it */
@@ -77,13 +78,13 @@ struct mux_member_info {
 
 struct mux_info {
 	enum mux_mode mode;
-	bool paused;   /* the host is asked not to offload */
-	bool draining; /* and to terminate everything */
+	bool paused;        /* the host is asked not to offload */
+	bool draining;      /* and to terminate everything */
 	const char *reason; /* why the host may not offload; NULL: it may */
 	uint64_t failovers; /* members that were emptied */
 	uint64_t forwarded; /* segments that came in on another member than the connection's */
 	uint64_t forwards_returned; /* of them, those that the host got after all, in an upload */
-	uint64_t forwards_unheld;   /* could not be forwarded for want of memory: went to the host */
+	uint64_t forwards_unheld; /* could not be forwarded for want of memory: went to the host */
 	size_t member_count;
 	struct mux_member_info members[MUX_MEMBERS_MAX];
 };

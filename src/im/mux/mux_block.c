@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * mux_block.c - blocks that the team makes itself: copies of the host's neighbor and path blocks for
- * further members, and blocks that offload an object to a member where it was not needed before.
+ * mux_block.c - blocks that the team makes itself: copies of the host's neighbor and path blocks
+ * for further members, and blocks that offload an object to a member where it was not needed
+ * before.
  */
 #include "im/mux/mux_tree.h"
 
@@ -26,8 +27,7 @@ _Static_assert(NDIS_OFFLOAD_STATE_ALIGN(sizeof(NEIGHBOR_OFFLOAD_STATE_CONST)) +
 
 static union im_block *block_new(const struct mux_piece *piece)
 {
-	union im_block *twin =
-		nrt_zalloc(NDIS_OFFLOAD_STATE_ALIGN(sizeof(*twin)) + STATE_BYTES);
+	union im_block *twin = nrt_zalloc(NDIS_OFFLOAD_STATE_ALIGN(sizeof(*twin)) + STATE_BYTES);
 
 	if (!twin)
 		return NULL;
@@ -62,7 +62,8 @@ static void write_neighbor(union im_block *twin, const struct mux_piece *piece, 
 	NEIGHBOR_OFFLOAD_STATE_CONST *constant = add_state(&at, sizeof(*constant));
 	NEIGHBOR_OFFLOAD_STATE_CACHED *cached = add_state(&at, sizeof(*cached));
 	NEIGHBOR_OFFLOAD_STATE_DELEGATED *delegated = add_state(&at, sizeof(*delegated));
-	const NEIGHBOR_OFFLOAD_STATE_DELEGATED *given = fresh ? mux_state(piece->block, MUX_DELEGATED) : NULL;
+	const NEIGHBOR_OFFLOAD_STATE_DELEGATED *given =
+		fresh ? im_state(piece->block, IM_DELEGATED) : NULL;
 
 	twin->miniport.Header.Type = NeighborOffloadState;
 	*constant = entry->state.neighbor.constant;
@@ -81,16 +82,17 @@ static void write_path(union im_block *twin, const struct mux_entry *entry)
 	PATH_OFFLOAD_STATE_CACHED *cached = add_state(&at, sizeof(*cached));
 
 	add_state(&at, sizeof(PATH_OFFLOAD_STATE_DELEGATED));
-	twin->miniport.Header.Type = entry->state.path.addresses.v6 ? Ip6OffloadState : Ip4OffloadState;
+	twin->miniport.Header.Type =
+		entry->state.path.addresses.v6 ? Ip6OffloadState : Ip4OffloadState;
 	constant->SourceAddress = entry->state.path.addresses.local;
 	constant->DestinationAddress = entry->state.path.addresses.remote;
 	cached->PathMtu = entry->state.path.cached.PathMtu;
 }
 
-static void write_object(union im_block *twin, const struct mux_call *call, const struct mux_piece *piece,
-			 const struct mux_member *member)
+static void write_object(union im_block *twin, const struct mux_call *call,
+			 const struct mux_piece *piece, const struct mux_member *member)
 {
-	if (piece->entry->layer == MUX_PATH) {
+	if (piece->entry->layer == IM_PATH) {
 		write_path(twin, piece->entry);
 		return;
 	}
@@ -98,17 +100,18 @@ static void write_object(union im_block *twin, const struct mux_call *call, cons
 	mux_fill_mac(call->team, member, twin);
 }
 
-/* An update's twin brings the cached variables that the host's block brings, or a Type without any. */
+/* An update's twin brings the cached variables that the host's block brings, or a Type without
+ * any. */
 static void write_update(union im_block *twin, const struct mux_piece *piece)
 {
-	const OFFLOAD_STATE_HEADER *cached = mux_state(piece->block, MUX_CACHED);
-	bool neighbor = piece->entry->layer == MUX_NEIGHBOR;
+	const OFFLOAD_STATE_HEADER *cached = im_state(piece->block, IM_CACHED);
+	bool neighbor = piece->entry->layer == IM_NEIGHBOR;
 	bool v6 = !neighbor && piece->entry->state.path.addresses.v6;
 	unsigned char first = neighbor ? NeighborOffloadConstState
 			      : v6     ? Ip6OffloadConstState
 				       : Ip4OffloadConstState;
 
-	twin->miniport.Header.Type = (UCHAR)(first + (cached ? (int)MUX_CACHED : (int)MUX_CONST));
+	twin->miniport.Header.Type = (UCHAR)(first + (cached ? (int)IM_CACHED : (int)IM_CONST));
 	if (cached)
 		memcpy(NdisOffloadFirstState(twin), cached,
 		       cached->Length < STATE_BYTES ? cached->Length : STATE_BYTES);
@@ -119,12 +122,13 @@ static void write_room(union im_block *twin, const struct mux_entry *entry)
 {
 	OFFLOAD_STATE_HEADER *at = NdisOffloadFirstState(twin);
 
-	if (entry->layer == MUX_NEIGHBOR) {
+	if (entry->layer == IM_NEIGHBOR) {
 		twin->miniport.Header.Type = NeighborOffloadDelegatedState;
 		add_state(&at, sizeof(NEIGHBOR_OFFLOAD_STATE_DELEGATED));
 	} else {
-		twin->miniport.Header.Type = entry->state.path.addresses.v6 ? Ip6OffloadDelegatedState
-									     : Ip4OffloadDelegatedState;
+		twin->miniport.Header.Type = entry->state.path.addresses.v6
+						     ? Ip6OffloadDelegatedState
+						     : Ip4OffloadDelegatedState;
 		add_state(&at, sizeof(PATH_OFFLOAD_STATE_DELEGATED));
 	}
 }
@@ -172,7 +176,7 @@ bool mux_fill_mac(const struct mux_team *team, const struct mux_member *member,
 {
 	static const UCHAR none[MAC_BYTES];
 	const UCHAR *own = team->facts.general.CurrentMacAddress;
-	NEIGHBOR_OFFLOAD_STATE_CONST *constant = mux_state(block, MUX_CONST);
+	NEIGHBOR_OFFLOAD_STATE_CONST *constant = im_state(block, IM_CONST);
 
 	if (!constant || memcmp(constant->DlSourceAddress, none, MAC_BYTES) != 0 ||
 	    memcmp(member->facts.general.CurrentMacAddress, own, MAC_BYTES) == 0)
@@ -183,14 +187,14 @@ bool mux_fill_mac(const struct mux_team *team, const struct mux_member *member,
 
 void mux_clear_mac(const union im_block *block)
 {
-	NEIGHBOR_OFFLOAD_STATE_CONST *constant = mux_state(block, MUX_CONST);
+	NEIGHBOR_OFFLOAD_STATE_CONST *constant = im_state(block, IM_CONST);
 
 	memset(constant->DlSourceAddress, 0, MAC_BYTES);
 }
 
 void mux_gather_age(const struct mux_piece *piece)
 {
-	NEIGHBOR_OFFLOAD_STATE_DELEGATED *to = mux_state(piece->block, MUX_DELEGATED);
+	NEIGHBOR_OFFLOAD_STATE_DELEGATED *to = im_state(piece->block, IM_DELEGATED);
 	const NEIGHBOR_OFFLOAD_STATE_DELEGATED *from;
 	unsigned int i;
 
@@ -200,7 +204,7 @@ void mux_gather_age(const struct mux_piece *piece)
 		if (!piece->at[i] || piece->at[i] == piece->block ||
 		    piece->at[i]->miniport.Status != NDIS_STATUS_SUCCESS)
 			continue;
-		from = mux_state(piece->at[i], MUX_DELEGATED);
+		from = im_state(piece->at[i], IM_DELEGATED);
 		if (from && from->NicReachabilityDelta < to->NicReachabilityDelta)
 			to->NicReachabilityDelta = from->NicReachabilityDelta;
 	}

@@ -18,57 +18,15 @@
 
 /* ---- State behind blocks ---- */
 
-static const struct {
-	unsigned char first; /* Type of the block with the constant class alone; cached, delegated and
-				all classes follow */
-	unsigned char all;
-	enum mux_layer layer;
-} layers[] = {
-	{ NeighborOffloadConstState, NeighborOffloadState, MUX_NEIGHBOR },
-	{ Ip4OffloadConstState, Ip4OffloadState, MUX_PATH },
-	{ Ip6OffloadConstState, Ip6OffloadState, MUX_PATH },
-	{ TcpOffloadConstState, TcpOffloadState, MUX_TCP },
-};
-
-enum mux_layer mux_block_layer(const union im_block *block)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(layers) / sizeof(layers[0]); i++)
-		if (block->miniport.Header.Type >= layers[i].first &&
-		    block->miniport.Header.Type <= layers[i].all)
-			return layers[i].layer;
-	return MUX_TCP;
-}
-
-void *mux_state(const union im_block *block, enum mux_class class)
-{
-	OFFLOAD_STATE_HEADER *state = NdisOffloadFirstState(block);
-	unsigned char type = block->miniport.Header.Type;
-	size_t i;
-	int n;
-
-	for (i = 0; i < sizeof(layers) / sizeof(layers[0]); i++) {
-		if (type == layers[i].first + (int)class)
-			return state;
-		if (type != layers[i].all)
-			continue;
-		for (n = 0; n < (int)class; n++)
-			state = NdisOffloadNextState(state);
-		return state;
-	}
-	return NULL;
-}
-
 static void keep_neighbor(struct mux_entry *entry, const union im_block *block)
 {
-	entry->state.neighbor.constant = *(NEIGHBOR_OFFLOAD_STATE_CONST *)mux_state(block, MUX_CONST);
-	entry->state.neighbor.cached = *(NEIGHBOR_OFFLOAD_STATE_CACHED *)mux_state(block, MUX_CACHED);
+	entry->state.neighbor.constant = *(NEIGHBOR_OFFLOAD_STATE_CONST *)im_state(block, IM_CONST);
+	entry->state.neighbor.cached = *(NEIGHBOR_OFFLOAD_STATE_CACHED *)im_state(block, IM_CACHED);
 }
 
 static void keep_path(struct mux_entry *entry, const union im_block *block)
 {
-	const PATH_OFFLOAD_STATE_CONST *constant = mux_state(block, MUX_CONST);
+	const PATH_OFFLOAD_STATE_CONST *constant = im_state(block, IM_CONST);
 	struct mux_addresses *addresses = &entry->state.path.addresses;
 	size_t bytes;
 
@@ -78,12 +36,12 @@ static void keep_path(struct mux_entry *entry, const union im_block *block)
 		memcpy(addresses->local, constant->SourceAddress, bytes);
 	if (constant->DestinationAddress)
 		memcpy(addresses->remote, constant->DestinationAddress, bytes);
-	entry->state.path.cached = *(PATH_OFFLOAD_STATE_CACHED *)mux_state(block, MUX_CACHED);
+	entry->state.path.cached = *(PATH_OFFLOAD_STATE_CACHED *)im_state(block, IM_CACHED);
 }
 
 static void keep_tcp(struct mux_entry *entry, const union im_block *block)
 {
-	const TCP_OFFLOAD_STATE_CONST *constant = mux_state(block, MUX_CONST);
+	const TCP_OFFLOAD_STATE_CONST *constant = im_state(block, IM_CONST);
 
 	entry->state.tcp.local_port = constant->LocalPort;
 	entry->state.tcp.remote_port = constant->RemotePort;
@@ -97,20 +55,20 @@ static void make_legs(struct mux_entry *entry)
 
 	for (i = 0; i < entry->leg_count; i++) {
 		entry->legs[i].entry = entry;
-		entry->legs[i].member = entry->layer == MUX_TCP ? NULL : entry->team->members[i];
+		entry->legs[i].member = entry->layer == IM_TCP ? NULL : entry->team->members[i];
 	}
 }
 
 static bool brings_all_state(const union im_block *block)
 {
-	return mux_state(block, MUX_CONST) && mux_state(block, MUX_CACHED);
+	return im_state(block, IM_CONST) && im_state(block, IM_CACHED);
 }
 
 struct mux_entry *mux_entry_new(struct mux_team *team, const union im_block *block,
 				struct mux_entry *parent)
 {
-	enum mux_layer layer = mux_block_layer(block);
-	unsigned int legs = layer == MUX_TCP ? 1 : team->member_count;
+	enum im_layer layer = im_layer_of(block);
+	unsigned int legs = layer == IM_TCP ? 1 : team->member_count;
 	struct mux_entry *entry = nrt_zalloc(sizeof(*entry) + legs * sizeof(entry->legs[0]));
 
 	if (!entry)
@@ -132,9 +90,9 @@ struct mux_entry *mux_entry_new(struct mux_team *team, const union im_block *blo
 	team->entries = entry;
 	if (!brings_all_state(block))
 		return entry; /* the driver below will refuse it */
-	if (layer == MUX_NEIGHBOR)
+	if (layer == IM_NEIGHBOR)
 		keep_neighbor(entry, block);
-	else if (layer == MUX_PATH)
+	else if (layer == IM_PATH)
 		keep_path(entry, block);
 	else
 		keep_tcp(entry, block);
@@ -166,13 +124,13 @@ void mux_entry_adopt(struct mux_entry *path, struct mux_entry *neighbor)
 
 void mux_entry_update(struct mux_entry *entry, const union im_block *block)
 {
-	const void *cached = mux_state(block, MUX_CACHED);
+	const void *cached = im_state(block, IM_CACHED);
 
 	if (!cached)
 		return;
-	if (entry->layer == MUX_NEIGHBOR)
+	if (entry->layer == IM_NEIGHBOR)
 		entry->state.neighbor.cached = *(const NEIGHBOR_OFFLOAD_STATE_CACHED *)cached;
-	else if (entry->layer == MUX_PATH)
+	else if (entry->layer == IM_PATH)
 		entry->state.path.cached = *(const PATH_OFFLOAD_STATE_CACHED *)cached;
 }
 
@@ -180,7 +138,7 @@ void mux_entry_update(struct mux_entry *entry, const union im_block *block)
 
 struct mux_leg *mux_entry_leg(struct mux_entry *entry, const struct mux_member *member)
 {
-	if (entry->layer != MUX_TCP)
+	if (entry->layer != IM_TCP)
 		return &entry->legs[member->index];
 	return entry->legs[0].member == member ? &entry->legs[0] : NULL;
 }
@@ -189,14 +147,14 @@ void mux_leg_make(struct mux_leg *leg)
 {
 	leg->making = true;
 	leg->member->objects++;
-	leg->member->connections += leg->entry->layer == MUX_TCP;
+	leg->member->connections += leg->entry->layer == IM_TCP;
 }
 
 static void leave_member(struct mux_leg *leg)
 {
 	memset(&leg->handle, 0, sizeof(leg->handle));
 	leg->member->objects--;
-	leg->member->connections -= leg->entry->layer == MUX_TCP;
+	leg->member->connections -= leg->entry->layer == IM_TCP;
 }
 
 void mux_leg_made(struct mux_leg *leg, bool there)
@@ -264,8 +222,9 @@ uint64_t mux_hash(const struct mux_addresses *addresses, USHORT local_port, USHO
 	return hash ^ (hash >> 32);
 }
 
-static struct mux_entry **bucket_of(const struct mux_team *team, const struct mux_addresses *addresses,
-				    USHORT local_port, USHORT remote_port)
+static struct mux_entry **bucket_of(const struct mux_team *team,
+				    const struct mux_addresses *addresses, USHORT local_port,
+				    USHORT remote_port)
 {
 	return &team->conns[mux_hash(addresses, local_port, remote_port) & team->conn_mask];
 }

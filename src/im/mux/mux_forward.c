@@ -4,16 +4,16 @@
  * another member than its owner are forwarded to the owner (FWD-05), everything else goes to the
  * drivers above.
  *
- * Who decides where a frame comes in is the switch at the other end of the wires; a member that does
- * not know the connection indicates it like any frame for the host's own stack.
+ * Who decides where a frame comes in is the switch at the other end of the wires; a member that
+ * does not know the connection indicates it like any frame for the host's own stack.
  *
- * A forwarded segment is a copy: the indicated frame may be lent for the time of the call only, and a
- * super-frame has to be cut, as a forwarded list holds exactly one segment (FWD-02). The copy keeps
- * its Ethernet and IP headers in front of the data that is described, so that it can be given to the
- * host after all when the owner is being uploaded (FWD-06).
+ * A forwarded segment is a copy: the indicated frame may be lent for the time of the call only, and
+ * a super-frame has to be cut, as a forwarded list holds exactly one segment (FWD-02). The copy
+ * keeps its Ethernet and IP headers in front of the data that is described, so that it can be given
+ * to the host after all when the owner is being uploaded (FWD-06).
  *
- * While a terminate of the connection is under way nothing is forwarded, and before its initiate has
- * completed nobody here knows it: then the frame goes up, and the host keeps it.
+ * While a terminate of the connection is under way nothing is forwarded, and before its initiate
+ * has completed nobody here knows it: then the frame goes up, and the host keeps it.
  */
 #include "im/mux/mux_private.h"
 
@@ -80,8 +80,8 @@ static NET_BUFFER_LIST *segment_new(struct mux_team *team, uint32_t l4, uint32_t
 	segment->l4 = l4;
 	segment->mdl = NdisAllocateMdl(NULL, segment->data + l4, len - l4);
 	if (segment->mdl)
-		nbl = NdisAllocateNetBufferAndNetBufferList(team->forward_pool, 0, 0, segment->mdl, 0,
-							    len - l4);
+		nbl = NdisAllocateNetBufferAndNetBufferList(team->forward_pool, 0, 0, segment->mdl,
+							    0, len - l4);
 	if (!nbl) {
 		NdisFreeMdl(segment->mdl);
 		nrt_free(segment);
@@ -191,7 +191,8 @@ static NET_BUFFER_LIST *cut(struct mux_team *team, const UCHAR *data, const stru
 
 	nrt_nblq_init(&made);
 	do {
-		part = segment_bytes && payload - offset > segment_bytes ? segment_bytes : payload - offset;
+		part = segment_bytes && payload - offset > segment_bytes ? segment_bytes
+									 : payload - offset;
 		nbl = segment_new(team, frame->l4, frame->payload + part);
 		if (!nbl)
 			goto fail;
@@ -204,7 +205,9 @@ static NET_BUFFER_LIST *cut(struct mux_team *team, const UCHAR *data, const stru
 fail:
 	chain = nrt_nblq_take_all(&made);
 	NRT_NBL_FOREACH_SAFE(nbl, keep, chain)
-	segment_free(nbl);
+	{
+		segment_free(nbl);
+	}
 	return NULL;
 }
 
@@ -240,10 +243,14 @@ static void indicate(struct mux_member *member, NET_BUFFER_LIST *chain, NDIS_POR
 	NET_BUFFER_LIST *nbl;
 
 	mux_mark_chain(chain, member);
-	NdisMIndicateReceiveNetBufferLists(team->miniport, chain, port, (ULONG)nrt_nbl_count(chain), flags);
-	if (flags & NDIS_RECEIVE_FLAGS_RESOURCES)
-		NRT_NBL_FOREACH(nbl, chain)
+	NdisMIndicateReceiveNetBufferLists(team->miniport, chain, port, (ULONG)nrt_nbl_count(chain),
+					   flags);
+	if (!(flags & NDIS_RECEIVE_FLAGS_RESOURCES))
+		return;
+	NRT_NBL_FOREACH(nbl, chain)
+	{
 		mux_unmark(nbl);
+	}
 }
 
 /*
@@ -320,6 +327,6 @@ void mux_return(NDIS_HANDLE context, NET_BUFFER_LIST *chain, ULONG flags)
 	}
 	for (i = 0; i < team->member_count; i++)
 		if (!nrt_nblq_empty(&lists[i]))
-			NdisReturnNetBufferLists(team->members[i]->binding, nrt_nblq_take_all(&lists[i]),
-						 flags);
+			NdisReturnNetBufferLists(team->members[i]->binding,
+						 nrt_nblq_take_all(&lists[i]), flags);
 }

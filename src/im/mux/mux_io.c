@@ -7,11 +7,11 @@
  * of memory here (the low-memory answers of IMD-22 and IMD-31 are for drivers whose binding serves
  * several virtual miniports; see the vlan driver).
  *
- * Up: an indicated list comes back to the team later, alone or among lists of other members, and has
- * to go to the member that it is from. Its number travels in IMReserved of the list, four bits below
- * what was there, so that teams on top of teams each find their own. Refusing an indication because
- * a note cannot be allocated would be worse than it looks: a host that waits for indications posts
- * no request, and the data would never be offered again.
+ * Up: an indicated list comes back to the team later, alone or among lists of other members, and
+ * has to go to the member that it is from. Its number travels in IMReserved of the list, four bits
+ * below what was there, so that teams on top of teams each find their own. Refusing an indication
+ * because a note cannot be allocated would be worse than it looks: a host that waits for
+ * indications posts no request, and the data would never be offered again.
  */
 #include "im/mux/mux_private.h"
 
@@ -42,7 +42,9 @@ void mux_mark_chain(NET_BUFFER_LIST *chain, const struct mux_member *member)
 	NET_BUFFER_LIST *nbl;
 
 	NRT_NBL_FOREACH(nbl, chain)
-	mux_mark(nbl, member);
+	{
+		mux_mark(nbl, member);
+	}
 }
 
 /* ---- Down ---- */
@@ -172,8 +174,8 @@ static void event(PVOID offload_context, ULONG type, ULONG information)
 	entry->team->events.NdisTcpOffloadEventHandler(entry->upper, type, information);
 }
 
-static NDIS_STATUS receive_indicate(PVOID offload_context, PNET_BUFFER_LIST chain, NDIS_STATUS status,
-				    PULONG bytes_consumed)
+static NDIS_STATUS receive_indicate(PVOID offload_context, PNET_BUFFER_LIST chain,
+				    NDIS_STATUS status, PULONG bytes_consumed)
 {
 	const struct mux_leg *leg = mux_leg_of(offload_context);
 	const struct mux_entry *entry = leg->entry;

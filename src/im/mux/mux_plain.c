@@ -3,7 +3,8 @@
  * mux_plain.c - requests, and frames that the drivers above send themselves.
  *
  * A set goes to every member and succeeds when all do. Statistics are asked of every member and
- * added up; other queries go to the member that carries the traffic. The team waits for all answers.
+ * added up; other queries go to the member that carries the traffic. The team waits for all
+ * answers.
  */
 #include "im/mux/mux_private.h"
 
@@ -182,7 +183,8 @@ static void widen_filter(struct mux_team *team, struct copy *copy)
 static struct request *request_new(struct mux_team *team, const NDIS_OID_REQUEST *above,
 				   unsigned int copies)
 {
-	struct request *request = nrt_zalloc(sizeof(*request) + copies * sizeof(request->copies[0]));
+	struct request *request =
+		nrt_zalloc(sizeof(*request) + copies * sizeof(request->copies[0]));
 	unsigned int i;
 
 	if (!request)
@@ -317,7 +319,8 @@ static struct mux_member *member_for(const struct mux_team *team, NET_BUFFER_LIS
 
 	if (team->mode == MUX_ACTIVE_BACKUP || !nb)
 		return team->active;
-	have = NET_BUFFER_DATA_LENGTH(nb) < sizeof(storage) ? NET_BUFFER_DATA_LENGTH(nb) : sizeof(storage);
+	have = NET_BUFFER_DATA_LENGTH(nb) < sizeof(storage) ? NET_BUFFER_DATA_LENGTH(nb)
+							    : sizeof(storage);
 	head = NdisGetDataBuffer(nb, have, storage, 1, 0);
 	if (!head || !mux_frame_parse(head, have, NET_BUFFER_DATA_LENGTH(nb), &frame))
 		return team->active;
@@ -346,14 +349,15 @@ void mux_send(NDIS_HANDLE context, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER port
 			nrt_nblq_push(&lists[member->index], nbl);
 			continue;
 		}
-		NET_BUFFER_LIST_STATUS(nbl) = member ? NDIS_STATUS_RESOURCES : NDIS_STATUS_MEDIA_DISCONNECTED;
+		NET_BUFFER_LIST_STATUS(nbl) =
+			member ? NDIS_STATUS_RESOURCES : NDIS_STATUS_MEDIA_DISCONNECTED;
 		nrt_nblq_push(&refused, nbl);
 	}
 	refuse(team, nrt_nblq_take_all(&refused));
 	for (i = 0; i < team->member_count; i++)
 		if (!nrt_nblq_empty(&lists[i]))
-			NdisSendNetBufferLists(team->members[i]->binding, nrt_nblq_take_all(&lists[i]), port,
-					       flags);
+			NdisSendNetBufferLists(team->members[i]->binding,
+					       nrt_nblq_take_all(&lists[i]), port, flags);
 }
 
 void mux_send_complete(NDIS_HANDLE context, NET_BUFFER_LIST *chain, ULONG flags)

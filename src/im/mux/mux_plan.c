@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * mux_plan.c - who needs what of a tree from above: the first half of a state operation, which takes
- * all the memory and changes nothing yet.
+ * mux_plan.c - who needs what of a tree from above: the first half of a state operation, which
+ * takes all the memory and changes nothing yet.
  *
- * Pieces lie in the order in which the tree is walked, depth first, so a piece stands behind the one
- * above it: walking the array backwards is bottom-up.
+ * Pieces lie in the order in which the tree is walked, depth first, so a piece stands behind the
+ * one above it: walking the array backwards is bottom-up.
  */
 #include "im/mux/mux_tree.h"
 
@@ -30,7 +30,8 @@ static int piece_add(struct mux_call *call, int parent)
 	return (int)call->count++;
 }
 
-/* The object of a block; for a new one its entry is made here. Returns: false when memory is short. */
+/* The object of a block; for a new one its entry is made here. Returns: false when memory is
+ * short. */
 static bool find_entry(struct mux_call *call, struct mux_piece *piece, struct mux_entry *above)
 {
 	if (!piece->slot)
@@ -63,7 +64,7 @@ static bool plan_block(struct mux_call *call, union im_block *block, int parent)
 	if (!find_entry(call, piece, above))
 		return false;
 	piece->moves = call->op == IM_UPDATE && above && piece->entry &&
-		       piece->entry->layer == MUX_PATH && above->layer == MUX_NEIGHBOR &&
+		       piece->entry->layer == IM_PATH && above->layer == IM_NEIGHBOR &&
 		       piece->entry->parent != above;
 	return plan_row(call, im_dependents(block), index);
 }
@@ -78,7 +79,7 @@ static int plan_missing_neighbor(struct mux_call *call, const union im_block *bl
 	const struct mux_entry *entry = slot ? *slot : NULL;
 	int index;
 
-	if (call->op != IM_INITIATE || !entry || entry->layer != MUX_PATH || !entry->parent)
+	if (call->op != IM_INITIATE || !entry || entry->layer != IM_PATH || !entry->parent)
 		return -1;
 	for (index = 0; index < (int)call->count; index++)
 		if (!call->pieces[index].block && call->pieces[index].entry == entry->parent)
@@ -115,9 +116,9 @@ static unsigned int legs_there(const struct mux_entry *entry)
 
 static unsigned int choose(struct mux_entry *entry)
 {
-	const struct mux_addresses *addresses =
-		entry->parent && entry->parent->layer == MUX_PATH ? &entry->parent->state.path.addresses
-								  : NULL;
+	const struct mux_addresses *addresses = entry->parent && entry->parent->layer == IM_PATH
+							? &entry->parent->state.path.addresses
+							: NULL;
 
 	entry->legs[0].member = mux_choose(entry->team, addresses, entry->state.tcp.local_port,
 					   entry->state.tcp.remote_port);
@@ -139,7 +140,7 @@ static unsigned int own_members(const struct mux_call *call, const struct mux_pi
 		return 0;
 	switch (call->op) {
 	case IM_INITIATE:
-		if (piece->is_new && entry->layer == MUX_TCP)
+		if (piece->is_new && entry->layer == IM_TCP)
 			return choose(entry);
 		if (below)
 			return 0;
@@ -147,9 +148,9 @@ static unsigned int own_members(const struct mux_call *call, const struct mux_pi
 				     : lowest(legs_there(entry));
 	case IM_QUERY:
 		/* Constant and cached variables are the same everywhere. */
-		if (entry->layer == MUX_NEIGHBOR && mux_state(piece->block, MUX_DELEGATED))
+		if (entry->layer == IM_NEIGHBOR && im_state(piece->block, IM_DELEGATED))
 			return legs_there(entry);
-		return entry->layer == MUX_TCP ? legs_there(entry) : lowest(legs_there(entry));
+		return entry->layer == IM_TCP ? legs_there(entry) : lowest(legs_there(entry));
 	default:
 		return legs_there(entry);
 	}
@@ -199,7 +200,8 @@ static int find_home(const struct mux_call *call, const struct mux_piece *piece)
 
 	for (i = 0; piece->block && i < call->team->member_count; i++) {
 		leg = mux_piece_leg(piece, call->team->members[i]);
-		if (mux_has(piece->members, i) && (!piece->entry || piece->is_new || (leg && leg->there)))
+		if (mux_has(piece->members, i) &&
+		    (!piece->entry || piece->is_new || (leg && leg->there)))
 			return (int)i;
 	}
 	return -1;
@@ -237,8 +239,8 @@ static bool needs_further_leg(const struct mux_piece *piece)
 }
 
 /*
- * Two operations of the host may meet at a path or neighbor that is just being offloaded to a further
- * member, of which the host knows nothing. The second one waits.
+ * Two operations of the host may meet at a path or neighbor that is just being offloaded to a
+ * further member, of which the host knows nothing. The second one waits.
  */
 static bool must_wait(const struct mux_call *call)
 {
@@ -247,7 +249,7 @@ static bool must_wait(const struct mux_call *call)
 
 	for (i = 0; i < call->count; i++) {
 		piece = &call->pieces[i];
-		if (!piece->entry || piece->is_new || piece->entry->layer == MUX_TCP)
+		if (!piece->entry || piece->is_new || piece->entry->layer == IM_TCP)
 			continue;
 		if (leg_is_being_made(piece->entry) &&
 		    (call->op != IM_INITIATE || needs_further_leg(piece)))

@@ -39,11 +39,11 @@ struct mux_member {
 	unsigned int index;
 	struct im_facts facts;
 	bool link_up;
-	bool in_use;   /* the administrator's word */
-	bool awake;    /* in D0 */
-	bool leaving;  /* being unbound */
-	bool paused;   /* asked not to offload to it */
-	bool emptying; /* asked for an upload of everything that it has */
+	bool in_use;          /* the administrator's word */
+	bool awake;           /* in D0 */
+	bool leaving;         /* being unbound */
+	bool paused;          /* asked not to offload to it */
+	bool emptying;        /* asked for an upload of everything that it has */
 	unsigned int objects; /* legs that are there or being made */
 	unsigned int connections;
 	NET_PNP_EVENT_NOTIFICATION *power_event; /* pends until the member is empty */
@@ -57,25 +57,24 @@ struct mux_team {
 	struct mux_team *next;
 	struct mux_member *members[MUX_MEMBERS_MAX];
 	unsigned int member_count;
-	struct mux_member *active; /* active/backup: who carries everything; NULL: nobody has link */
-	struct im_facts facts;     /* as told to the drivers above */
+	struct mux_member
+		*active;       /* active/backup: who carries everything; NULL: nobody has link */
+	struct im_facts facts; /* as told to the drivers above */
 	bool link_told;
-	bool paused;               /* told above */
-	unsigned int draining;     /* bits of the members that the host was asked to empty */
-	bool deciding, again;      /* mux_team_reconsider() is on the stack, and was called in there */
+	bool paused;           /* told above */
+	unsigned int draining; /* bits of the members that the host was asked to empty */
+	bool deciding, again;  /* mux_team_reconsider() is on the stack, and was called in there */
 	bool halting;
-	unsigned int outstanding;  /* lists of the drivers above that are on their way down */
+	unsigned int outstanding; /* lists of the drivers above that are on their way down */
 	bool pausing;
-	ULONG packet_filter;       /* what the drivers above want */
+	ULONG packet_filter; /* what the drivers above want */
 	NDIS_HANDLE forward_pool;
-	struct mux_entry **conns;  /* offloaded connections by addresses and ports */
-	uint32_t conn_mask;        /* buckets less one */
-	struct mux_entry *entries; /* all */
+	struct mux_entry **conns;               /* offloaded connections by addresses and ports */
+	uint32_t conn_mask;                     /* buckets less one */
+	struct mux_entry *entries;              /* all */
 	union im_block *waiting, *waiting_last; /* trees that cannot be split yet (mux_tree.c) */
 	uint64_t failovers, forwarded, forwards_returned, forwards_unheld;
 };
-
-enum mux_layer { MUX_NEIGHBOR, MUX_PATH, MUX_TCP };
 
 struct mux_leg {
 	NDIS_OFFLOAD_HANDLE handle; /* ours; the context of the driver below is in here */
@@ -94,9 +93,9 @@ struct mux_entry {
 	NDIS_HANDLE upper; /* the handle of the driver above, for indications */
 	PVOID *slot;       /* where the driver above looks for our context: this entry */
 	struct mux_team *team;
-	enum mux_layer layer;
-	unsigned int refs; /* one while the object lives, one for each entry below it */
-	unsigned int updating; /* updates of the object that are under way */
+	enum im_layer layer;
+	unsigned int refs;        /* one while the object lives, one for each entry below it */
+	unsigned int updating;    /* updates of the object that are under way */
 	struct mux_entry *parent; /* path of a connection, neighbor of a path */
 	struct mux_entry *next, **link; /* of the team */
 	union {
@@ -135,14 +134,14 @@ void mux_team_combine(const struct mux_team *team, struct im_facts *facts);
 /* mux_team_begin() - before the virtual miniport is made: first active member, first facts. */
 void mux_team_begin(struct mux_team *team);
 /*
- * mux_team_reconsider() - something about a member has changed: choose who carries what, ask the host
- * to terminate or to offload again. May be called from anywhere; nested calls are done by the outer
- * one.
+ * mux_team_reconsider() - something about a member has changed: choose who carries what, ask the
+ * host to terminate or to offload again. May be called from anywhere; nested calls are done by the
+ * outer one.
  */
 void mux_team_reconsider(struct mux_team *team);
 /*
- * mux_choose() - the member for a new connection or for a plain frame. addresses NULL: for something
- * that is no connection. Returns: NULL when no member has link.
+ * mux_choose() - the member for a new connection or for a plain frame. addresses NULL: for
+ * something that is no connection. Returns: NULL when no member has link.
  */
 struct mux_member *mux_choose(const struct mux_team *team, const struct mux_addresses *addresses,
 			      USHORT local_port, USHORT remote_port);
@@ -178,11 +177,6 @@ static inline struct mux_leg *mux_leg_of(NDIS_OFFLOAD_HANDLE *handle)
 	return CONTAINING_RECORD(handle, struct mux_leg, handle);
 }
 
-/* The structure of a class behind a block, by the block's Type; NULL when it is not there. */
-enum mux_class { MUX_CONST, MUX_CACHED, MUX_DELEGATED };
-void *mux_state(const union im_block *block, enum mux_class class);
-enum mux_layer mux_block_layer(const union im_block *block);
-
 /* ---- mux_tree.c, mux_block.c: state operations ---- */
 
 void mux_state_call(struct mux_team *team, enum im_op op, union im_block *root);
@@ -216,7 +210,7 @@ void mux_forward_destroy(struct mux_team *team);
 
 /* What is known of a frame that holds one TCP segment, or one super-frame of them. */
 struct mux_frame {
-	struct mux_addresses source_first; /* local: source, remote: destination, as sent */
+	struct mux_addresses source_first;    /* local: source, remote: destination, as sent */
 	USHORT source_port, destination_port; /* network order */
 	bool tagged;
 	uint16_t vlan_id;
@@ -243,7 +237,8 @@ void mux_frame_cut(const UCHAR *data, const struct mux_frame *frame, uint32_t of
 
 NDIS_STATUS mux_oid_request(NDIS_HANDLE context, NDIS_OID_REQUEST *request);
 void mux_oid_request_complete(NDIS_HANDLE context, NDIS_OID_REQUEST *request, NDIS_STATUS status);
-/* mux_listen() - have a member indicate frames, so that segments for the others can be forwarded. */
+/* mux_listen() - have a member indicate frames, so that segments for the others can be
+ * forwarded. */
 int mux_listen(struct mux_member *member);
 void mux_send(NDIS_HANDLE context, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER port, ULONG flags);
 void mux_send_complete(NDIS_HANDLE context, NET_BUFFER_LIST *chain, ULONG flags);

@@ -4,11 +4,12 @@
  *
  * Theory of operation
  *
- * Everything that happens to a member (link, administrator, power, unbind, its own PAUSE, UPLOAD_ALL
- * and RESUME) only changes flags of the member and calls mux_team_reconsider(), which compares what
- * is with what should be:
+ * Everything that happens to a member (link, administrator, power, unbind, its own PAUSE,
+ * UPLOAD_ALL and RESUME) only changes flags of the member and calls mux_team_reconsider(), which
+ * compares what is with what should be:
  *
- *     a member has objects that it may not keep:  it has lost its link, is going away or asleep, has
+ *     a member has objects that it may not keep:  it has lost its link, is going away or asleep,
+ *     has
  *                                                 asked for an upload of everything, or another one
  *                                                 became active
  *         -> PAUSE (once), UPLOAD_ALL (once for every such member)
@@ -158,7 +159,8 @@ static void multiply_capacity(NDIS_TCP_CONNECTION_OFFLOAD *offload, unsigned int
 {
 	uint64_t capacity = (uint64_t)offload->TcpConnectionOffloadCapacity * members;
 
-	offload->TcpConnectionOffloadCapacity = capacity < UINT32_MAX ? (ULONG)capacity : UINT32_MAX;
+	offload->TcpConnectionOffloadCapacity =
+		capacity < UINT32_MAX ? (ULONG)capacity : UINT32_MAX;
 }
 
 static void combine_offload(const struct mux_team *team, struct im_facts *facts)
@@ -184,7 +186,8 @@ static void combine_offload(const struct mux_team *team, struct im_facts *facts)
 	}
 }
 
-static void combine_general(const struct mux_team *team, NDIS_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES *to)
+static void combine_general(const struct mux_team *team,
+			    NDIS_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES *to)
 {
 	const NDIS_MINIPORT_ADAPTER_GENERAL_ATTRIBUTES *own;
 	unsigned int i;
@@ -271,8 +274,8 @@ static void tell_link(struct mux_team *team)
 	if (up == team->link_told)
 		return;
 	team->link_told = up;
-	im_indicate(team->miniport, up ? NDIS_STATUS_MEDIA_CONNECT : NDIS_STATUS_MEDIA_DISCONNECT, NULL,
-		    0);
+	im_indicate(team->miniport, up ? NDIS_STATUS_MEDIA_CONNECT : NDIS_STATUS_MEDIA_DISCONNECT,
+		    NULL, 0);
 }
 
 static void tell_pause(struct mux_team *team)

@@ -4,23 +4,24 @@
  *
  * Theory of operation
  *
- * A connection is at one member, its owner. Paths and neighbors are at every member that needs them.
- * So a tree from above may concern several members:
+ * A connection is at one member, its owner. Paths and neighbors are at every member that needs
+ * them. So a tree from above may concern several members:
  *
  *     N1 - P1 - T1 (owner a)              at a: N1  - P1  - T1        at b: N1' - P1' - T2
  *             - T2 (owner b)      --->                    - T3
  *             - T3 (owner a)
  *
  * Blocks of connections are never copied: they are only linked into other rows (their state with
- * its chains of data may belong to the owner alone). Path and neighbor blocks are reused in place at
- * one member and copied for the others (N1', P1'). Order within a row is kept in each member's row,
- * so every member walks its part of the tree as it would have walked the whole.
+ * its chains of data may belong to the owner alone). Path and neighbor blocks are reused in place
+ * at one member and copied for the others (N1', P1'). Order within a row is kept in each member's
+ * row, so every member walks its part of the tree as it would have walked the whole.
  *
- * A path or neighbor that the host only links to may not be at the new connection's member yet. Then
- * the copy for that member brings the object, made from what mux_entry.c kept, although the host
- * thinks that it was offloaded long ago. When the host's tree begins with the path, its neighbor's
- * block is made as well. The reverse happens in an update that hangs a path under a neighbor which
- * is not at the path's member: the neighbor is offloaded there first (the call's `before` stage).
+ * A path or neighbor that the host only links to may not be at the new connection's member yet.
+ * Then the copy for that member brings the object, made from what mux_entry.c kept, although the
+ * host thinks that it was offloaded long ago. When the host's tree begins with the path, its
+ * neighbor's block is made as well. The reverse happens in an update that hangs a path under a
+ * neighbor which is not at the path's member: the neighbor is offloaded there first (the call's
+ * `before` stage).
  *
  * When all parts are completed, links and words of the host's blocks are as they came, and the
  * statuses of copies are merged:
@@ -118,9 +119,9 @@ static void build_piece(struct mux_call *call, struct mux_piece *piece)
 		place(call, piece, i);
 		name_object(call, piece, i);
 	}
-	if (piece->home >= 0 && piece->is_new && piece->entry->layer == MUX_NEIGHBOR)
-		piece->mac_filled = mux_fill_mac(call->team, member_of(call, (unsigned int)piece->home),
-						 piece->block);
+	if (piece->home >= 0 && piece->is_new && piece->entry->layer == IM_NEIGHBOR)
+		piece->mac_filled = mux_fill_mac(
+			call->team, member_of(call, (unsigned int)piece->home), piece->block);
 }
 
 /* What the team notes of an object while the operation is under way. */
@@ -128,7 +129,7 @@ static void note_piece(const struct mux_call *call, const struct mux_piece *piec
 {
 	if (!piece->entry || !piece->block)
 		return;
-	if (call->op == IM_TERMINATE && piece->entry->layer == MUX_TCP)
+	if (call->op == IM_TERMINATE && piece->entry->layer == IM_TCP)
 		piece->entry->state.tcp.ending = begin;
 	if (call->op == IM_UPDATE)
 		piece->entry->updating += begin ? 1 : -1u;
@@ -271,14 +272,15 @@ static NDIS_STATUS initiate_status(const struct mux_piece *piece)
 		return first_failure(piece);
 	if (!piece->bad)
 		return NDIS_STATUS_SUCCESS;
-	return !piece->is_new && !piece->good ? NDIS_STATUS_FAILURE : NDIS_STATUS_OFFLOAD_PARTIAL_SUCCESS;
+	return !piece->is_new && !piece->good ? NDIS_STATUS_FAILURE
+					      : NDIS_STATUS_OFFLOAD_PARTIAL_SUCCESS;
 }
 
 static NDIS_STATUS other_status(const struct mux_call *call, const struct mux_piece *piece)
 {
 	unsigned int i;
 
-	if (!piece->members) /* nothing of it is below: as good as terminated, but there is no state */
+	if (!piece->members) /* nothing of it is below (any more) */
 		return call->op == IM_TERMINATE ? NDIS_STATUS_SUCCESS : NDIS_STATUS_FAILURE;
 	for (i = 0; i < MUX_MEMBERS_MAX; i++)
 		if (piece->at[i] && piece->at[i]->miniport.Status != NDIS_STATUS_SUCCESS)
@@ -312,15 +314,16 @@ static void settle_made(const struct mux_call *call, struct mux_piece *piece)
 		return;
 	}
 	*piece->entry->slot = piece->entry;
-	if (piece->entry->layer == MUX_TCP)
+	if (piece->entry->layer == IM_TCP)
 		mux_conn_insert(piece->entry);
 }
 
-/* Received data that no request took comes with the state; its lists are given back one day, too. */
+/* Received data that no request took comes with the state; its lists are given back one day,
+ * too. */
 static void mark_buffered(const struct mux_piece *piece, const struct mux_leg *leg)
 {
 	const TCP_OFFLOAD_STATE_DELEGATED *delegated =
-		piece->entry->layer == MUX_TCP ? mux_state(piece->block, MUX_DELEGATED) : NULL;
+		piece->entry->layer == IM_TCP ? im_state(piece->block, IM_DELEGATED) : NULL;
 
 	if (delegated)
 		mux_mark_chain(delegated->BufferedData, leg->member);
@@ -334,7 +337,8 @@ static void settle_terminated(const struct mux_call *call, struct mux_piece *pie
 
 	for (i = 0; i < call->team->member_count; i++) {
 		leg = mux_piece_leg(piece, member_of(call, i));
-		if (!piece->at[i] || piece->at[i]->miniport.Status != NDIS_STATUS_SUCCESS || !leg || !leg->there)
+		if (!piece->at[i] || piece->at[i]->miniport.Status != NDIS_STATUS_SUCCESS || !leg ||
+		    !leg->there)
 			continue;
 		mark_buffered(piece, leg);
 		mux_leg_gone(leg);
@@ -343,7 +347,7 @@ static void settle_terminated(const struct mux_call *call, struct mux_piece *pie
 		left += entry->legs[i].there || entry->legs[i].making;
 	if (left)
 		return;
-	if (entry->layer == MUX_TCP)
+	if (entry->layer == IM_TCP)
 		mux_conn_remove(entry);
 	piece->bury = true;
 }
@@ -369,7 +373,8 @@ static void settle_entry(const struct mux_call *call, struct mux_piece *piece)
 		settle_updated(call, piece);
 }
 
-/* Tell the piece above how this one ended. One that was sent nowhere is not in the member's verdict. */
+/* Tell the piece above how this one ended. One that was sent nowhere is not in the member's
+ * verdict. */
 static void report_above(struct mux_call *call, const struct mux_piece *piece)
 {
 	struct mux_piece *above = piece->parent >= 0 ? &call->pieces[piece->parent] : NULL;
@@ -384,8 +389,8 @@ static void report_above(struct mux_call *call, const struct mux_piece *piece)
 }
 
 /*
- * Bottom-up. Legs first: what a piece's status is depends on the members' statuses, which lie in the
- * host's own block at home.
+ * Bottom-up. Legs first: what a piece's status is depends on the members' statuses, which lie in
+ * the host's own block at home.
  */
 static void merge(struct mux_call *call)
 {
@@ -399,7 +404,7 @@ static void merge(struct mux_call *call)
 		if (!piece->block)
 			continue;
 		if (piece->entry && (call->op == IM_QUERY || call->op == IM_TERMINATE) &&
-		    piece->entry->layer == MUX_NEIGHBOR && is_split(piece))
+		    piece->entry->layer == IM_NEIGHBOR && is_split(piece))
 			mux_gather_age(piece);
 		piece->block->miniport.Status = merged_status(call, piece);
 		report_above(call, piece);
@@ -415,7 +420,8 @@ static void fail_call(struct mux_team *team, enum im_op op, union im_block *root
 	im_complete_up(team->miniport, op, root);
 }
 
-/* A tree that has to wait is linked through MiniportReserved, which is ours as long as it is here. */
+/* A tree that has to wait is linked through MiniportReserved, which is ours as long as it is
+ * here. */
 static void wait_for_others(struct mux_team *team, enum im_op op, union im_block *root)
 {
 	root->miniport.MiniportReserved[0] = NULL;
@@ -434,7 +440,8 @@ static void retry_waiting(struct mux_team *team)
 	team->waiting = NULL;
 	for (; root; root = next) {
 		next = root->miniport.MiniportReserved[0];
-		mux_state_call(team, (enum im_op)(uintptr_t)root->miniport.MiniportReserved[1], root);
+		mux_state_call(team, (enum im_op)(uintptr_t)root->miniport.MiniportReserved[1],
+			       root);
 	}
 }
 

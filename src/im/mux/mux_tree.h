@@ -13,7 +13,7 @@
  * called home, copies (twins) at the others.
  */
 struct mux_piece {
-	union im_block *block; /* NULL: a neighbor block that the host's tree lacks */
+	union im_block *block;             /* NULL: a neighbor block that the host's tree lacks */
 	union im_block *next, *dependents; /* links of the block as they came */
 	PVOID *slot;                       /* and its words */
 	NDIS_HANDLE upper;
@@ -59,7 +59,8 @@ static inline bool mux_has(unsigned int members, unsigned int index)
 	return members >> index & 1u;
 }
 
-/* The leg of the piece's object at a member, if it is there or being made; NULL: placeholder, too. */
+/* The leg of the piece's object at a member, if it is there or being made; NULL: placeholder,
+ * too. */
 static inline struct mux_leg *mux_piece_leg(const struct mux_piece *piece,
 					    const struct mux_member *member)
 {
@@ -95,7 +96,8 @@ union im_block *mux_twin_before(const struct mux_call *call, const struct mux_pi
 bool mux_fill_mac(const struct mux_team *team, const struct mux_member *member,
 		  const union im_block *block);
 void mux_clear_mac(const union im_block *block);
-/* mux_gather_age() - the host asked for a neighbor's delegated state: the youngest of all members. */
+/* mux_gather_age() - the host asked for a neighbor's delegated state: the youngest of all
+ * members. */
 void mux_gather_age(const struct mux_piece *piece);
 
 #endif
