@@ -85,14 +85,18 @@ int host_block_reserve(struct host_block_pool *pool, struct host_block **block, 
 	return 0;
 }
 
-int host_block_append(struct host_block_pool *pool, struct host_block **block, const void *data, size_t len)
+int host_block_append(struct host_block_pool *pool, struct host_block **block, const void *data,
+		      size_t len)
 {
 	size_t have = host_block_len(*block);
 
 	if (len == 0)
 		return 0;
 	if (!*block || (*block)->size < have + len) {
-		/* twice the need, so that a queue taken back in small pieces is not copied again and again */
+		/*
+		 * twice the need, so that a queue taken back in small pieces is not copied again
+		 * and again
+		 */
 		int err = host_block_reserve(pool, block, have ? 2 * (have + len) : len);
 
 		if (err < 0)

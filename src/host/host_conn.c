@@ -8,10 +8,10 @@
 
 #include "base/log.h"
 
-/* ---- coming and going ------------------------------------------------------------------------------- */
+/* ---- coming and going --------------------------------------------------------------------- */
 
-int host_conn_add(struct host_adapter *adapter, int kernel_fd, const struct host_program_ops *ops, void *program,
-		  struct host_conn **out)
+int host_conn_add(struct host_adapter *adapter, int kernel_fd, const struct host_program_ops *ops,
+		  void *program, struct host_conn **out)
 {
 	struct host *host = adapter->host;
 	struct host_conn *conn = calloc(1, sizeof(*conn)), **at = &host->conns;
@@ -112,12 +112,13 @@ void host_conn_hold(struct host_conn *conn, enum host_held kind, int fd)
 		log_debug("the keeper has no copy of a descriptor");
 }
 
-/* ---- frames that belong to a connection under way --------------------------------------------------- */
+/* ---- frames that belong to a connection under way ----------------------------------------- */
 
 struct host_conn *host_conn_of_flow(struct host_adapter *adapter, const struct steer_flow *flow)
 {
 	for (struct host_conn *conn = adapter->host->conns; conn; conn = conn->next)
-		if (conn->moving && conn->adapter == adapter && memcmp(&conn->info.flow, flow, sizeof(*flow)) == 0)
+		if (conn->moving && conn->adapter == adapter &&
+		    memcmp(&conn->info.flow, flow, sizeof(*flow)) == 0)
 			return conn;
 	return NULL;
 }
@@ -157,13 +158,14 @@ void host_conn_caught_forward(struct host_conn *conn)
 			len = 14u + (uint32_t)(c->data[16] << 8 | c->data[17]);
 		else if (at)
 			len = 54u + (uint32_t)(c->data[18] << 8 | c->data[19]);
-		if (at && len > at && len <= c->len && host_xfer_forward(conn, c->data + at, len - at) < 0)
+		if (at && len > at && len <= c->len &&
+		    host_xfer_forward(conn, c->data + at, len - at) < 0)
 			break; /* no memory: the peer sends them again */
 	}
 	drop_caught(conn);
 }
 
-/* ---- query ------------------------------------------------------------------------------------------ */
+/* ---- query -------------------------------------------------------------------------------- */
 
 struct query {
 	struct host_query_result *result;
@@ -182,21 +184,34 @@ static void query_done(struct host_op *op)
 	if (ok) {
 		host_state_take(d, &image);
 		*q->result = (struct host_query_result){
-			.tcp_state = (uint8_t)d->State, .rcv_nxt = d->RcvNxt, .snd_una = d->SndUna,
-			.snd_nxt = d->SndNxt, .snd_max = d->SndMax, .rcv_wnd_bytes = d->RcvWnd,
-			.snd_wnd_bytes = d->SndWnd, .cwnd_bytes = d->CWnd, .ssthresh_bytes = d->SsThresh,
-			.srtt_us = image.srtt_us, .rttvar_us = image.rttvar_us, .dup_acks = d->DupAckCount,
-			.retransmit_count = d->Retransmit.Count, .send_backlog_bytes = d->SendBacklogSize,
+			.tcp_state = (uint8_t)d->State,
+			.rcv_nxt = d->RcvNxt,
+			.snd_una = d->SndUna,
+			.snd_nxt = d->SndNxt,
+			.snd_max = d->SndMax,
+			.rcv_wnd_bytes = d->RcvWnd,
+			.snd_wnd_bytes = d->SndWnd,
+			.cwnd_bytes = d->CWnd,
+			.ssthresh_bytes = d->SsThresh,
+			.srtt_us = image.srtt_us,
+			.rttvar_us = image.rttvar_us,
+			.dup_acks = d->DupAckCount,
+			.retransmit_count = d->Retransmit.Count,
+			.send_backlog_bytes = d->SendBacklogSize,
 			.receive_backlog_bytes = d->ReceiveBacklogSize,
 		};
 	}
-	q->done(q->ctx, conn, ok ? 0 : -EIO, ok ? "" : op->root ? "the target could not tell" : "not offloaded any more");
+	q->done(q->ctx, conn, ok ? 0 : -EIO,
+		ok         ? ""
+		: op->root ? "the target could not tell"
+			   : "not offloaded any more");
 	if (op->root && !ok)
 		host_upload_wanted(conn, HardwareFailure); /* QRY-07 */
 	free(q);
 }
 
-int host_conn_query(struct host_conn *conn, struct host_query_result *result, host_done_fn *done, void *ctx)
+int host_conn_query(struct host_conn *conn, struct host_query_result *result, host_done_fn *done,
+		    void *ctx)
 {
 	struct query *q;
 	int err;
@@ -213,7 +228,7 @@ int host_conn_query(struct host_conn *conn, struct host_query_result *result, ho
 	return err;
 }
 
-/* ---- looking ---------------------------------------------------------------------------------------- */
+/* ---- looking ------------------------------------------------------------------------------ */
 
 const struct host_conn_info *host_conn_info(const struct host_conn *conn)
 {
@@ -250,7 +265,8 @@ void host_conn_print_tree(const struct host_conn *conn, FILE *out)
 
 const char *host_conn_state_name(enum host_conn_state state)
 {
-	static const char *const names[HOST_CONN_STATES] = { "host", "offloading", "offloaded", "uploading", "gone" };
+	static const char *const names[HOST_CONN_STATES] = { "host", "offloading", "offloaded",
+							     "uploading", "gone" };
 
 	return state < HOST_CONN_STATES ? names[state] : "?";
 }

@@ -245,8 +245,7 @@ static int refuse(int err, char *why, size_t why_size, const char *text)
 	return err;
 }
 
-int host_ct_check(struct host_ct *ct, const struct steer_flow *flow, char *why,
-		  size_t why_size)
+int host_ct_check(struct host_ct *ct, const struct steer_flow *flow, char *why, size_t why_size)
 {
 	struct host_ct_entry e;
 	int err = host_ct_get(ct, flow, &e);
@@ -269,8 +268,7 @@ int host_ct_check(struct host_ct *ct, const struct steer_flow *flow, char *why,
 }
 
 /* state < 0: leave it as it is. */
-static int update(struct host_ct *ct, const struct steer_flow *flow, int state,
-		  uint32_t timeout_s)
+static int update(struct host_ct *ct, const struct steer_flow *flow, int state, uint32_t timeout_s)
 {
 	const struct nf_ct_tcp_flags liberal = { .flags = IP_CT_TCP_FLAG_BE_LIBERAL,
 						 .mask = IP_CT_TCP_FLAG_BE_LIBERAL };

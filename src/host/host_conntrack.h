@@ -42,8 +42,8 @@ int host_ct_get(struct host_ct *ct, const struct steer_flow *flow, struct host_c
  * Returns: 0 (also when nothing tracks it), or -errno with the reason in why: NAT, a helper, the
  * kernel's own flow offload, or a conntrack that cannot be spoken to.
  */
-int host_ct_check(struct host_ct *ct, const struct steer_flow *flow, char *why,
-		  size_t why_size) __attribute__((warn_unused_result));
+int host_ct_check(struct host_ct *ct, const struct steer_flow *flow, char *why, size_t why_size)
+	__attribute__((warn_unused_result));
 
 /* host_ct_offloaded() - liberal and long-lived from now on. 0 also when nothing tracks it. */
 int host_ct_offloaded(struct host_ct *ct, const struct steer_flow *flow)

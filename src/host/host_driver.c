@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * host_driver.c - the protocol driver: registration, binding, capabilities, and where calls from below go.
+ * host_driver.c - the protocol driver: registration, binding, capabilities, and where calls from
+ * below go.
  */
 #include "host/host_int.h"
 
@@ -18,9 +19,10 @@
 
 #define POOL_TAG 0x74736f68u /* "host" */
 
-/* ---- capabilities ----------------------------------------------------------------------------------- */
+/* ---- capabilities ------------------------------------------------------------------------- */
 
-static void take_capabilities(struct host_adapter *adapter, const NDIS_TCP_CONNECTION_OFFLOAD *offer)
+static void take_capabilities(struct host_adapter *adapter,
+			      const NDIS_TCP_CONNECTION_OFFLOAD *offer)
 {
 	adapter->ipv4 = offer && offer->SupportIPv4 == NDIS_OFFLOAD_SUPPORTED;
 	adapter->ipv6 = offer && offer->SupportIPv6 == NDIS_OFFLOAD_SUPPORTED;
@@ -32,9 +34,11 @@ static void take_capabilities(struct host_adapter *adapter, const NDIS_TCP_CONNE
 static int set_parameters(struct host_adapter *adapter)
 {
 	NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS params = {
-		.Header = { NDIS_OBJECT_TYPE_DEFAULT, NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS_REVISION_2, sizeof(params) },
+		.Header = { NDIS_OBJECT_TYPE_DEFAULT,
+			    NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS_REVISION_2, sizeof(params) },
 		.Encapsulation = {
-			.Header = { NDIS_OBJECT_TYPE_OFFLOAD_ENCAPSULATION, NDIS_OFFLOAD_ENCAPSULATION_REVISION_1,
+			.Header = { NDIS_OBJECT_TYPE_OFFLOAD_ENCAPSULATION,
+				    NDIS_OFFLOAD_ENCAPSULATION_REVISION_1,
 				    sizeof(params.Encapsulation) },
 			.IPv4 = { NDIS_OFFLOAD_SET_ON, NDIS_ENCAPSULATION_IEEE_802_3, 14 },
 			.IPv6 = { NDIS_OFFLOAD_SET_ON, NDIS_ENCAPSULATION_IEEE_802_3, 14 },
@@ -49,7 +53,8 @@ static int set_parameters(struct host_adapter *adapter)
 		.NceStaleTicks = 30000,
 	};
 	NDIS_OID_REQUEST request = {
-		.Header = { NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID_REQUEST_REVISION_1, NDIS_SIZEOF_OID_REQUEST_REVISION_1 },
+		.Header = { NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID_REQUEST_REVISION_1,
+			    NDIS_SIZEOF_OID_REQUEST_REVISION_1 },
 		.RequestType = NdisRequestSetInformation,
 		.DATA.SET_INFORMATION = {
 			.Oid = OID_TCP_CONNECTION_OFFLOAD_PARAMETERS,
@@ -85,7 +90,8 @@ static VOID protocol_status(NDIS_HANDLE binding_context, PNDIS_STATUS_INDICATION
 	case NDIS_STATUS_TCP_CONNECTION_OFFLOAD_HARDWARE_CAPABILITIES:
 		if (indication->StatusCode == NDIS_STATUS_OFFLOAD_RESUME)
 			adapter->paused = false;
-		if (indication->StatusBuffer && indication->StatusBufferSize >= sizeof(NDIS_TCP_CONNECTION_OFFLOAD))
+		if (indication->StatusBuffer &&
+		    indication->StatusBufferSize >= sizeof(NDIS_TCP_CONNECTION_OFFLOAD))
 			take_capabilities(adapter, indication->StatusBuffer);
 		break;
 	default:
@@ -93,13 +99,14 @@ static VOID protocol_status(NDIS_HANDLE binding_context, PNDIS_STATUS_INDICATION
 	}
 }
 
-/* ---- the plain receive path ------------------------------------------------------------------------- */
+/* ---- the plain receive path --------------------------------------------------------------- */
 
 void host_adapter_indicate(struct host_adapter *adapter, const uint8_t *data, uint32_t len)
 {
 	/*
-	 * The interface has no word for "checksum verified" or "super-frame" on a plain indication, so the kernel is
-	 * told what the nic would have said: it came from there and was looked at already.
+	 * The interface has no word for "checksum verified" or "super-frame" on a plain
+	 * indication, so the kernel is told what the nic would have said: it came from there and
+	 * was looked at already.
 	 */
 	struct nic_rx_frame frame = { .data = data, .len = len, .csum_trusted = true };
 
@@ -127,15 +134,16 @@ static void plain_frame(struct host_adapter *adapter, NET_BUFFER *nb)
 	host_block_put(block);
 }
 
-static VOID protocol_receive(NDIS_HANDLE binding_context, PNET_BUFFER_LIST chain, NDIS_PORT_NUMBER port, ULONG count,
-			     ULONG flags)
+static VOID protocol_receive(NDIS_HANDLE binding_context, PNET_BUFFER_LIST chain,
+			     NDIS_PORT_NUMBER port, ULONG count, ULONG flags)
 {
 	struct host_adapter *adapter = binding_context;
 
 	(void)port;
 	(void)count;
 	for (NET_BUFFER_LIST *nbl = chain; nbl; nbl = NET_BUFFER_LIST_NEXT_NBL(nbl))
-		for (NET_BUFFER *nb = NET_BUFFER_LIST_FIRST_NB(nbl); nb; nb = NET_BUFFER_NEXT_NB(nb))
+		for (NET_BUFFER *nb = NET_BUFFER_LIST_FIRST_NB(nbl); nb;
+		     nb = NET_BUFFER_NEXT_NB(nb))
 			plain_frame(adapter, nb);
 	if (!(flags & NDIS_RECEIVE_FLAGS_RESOURCES))
 		NdisReturnNetBufferLists(adapter->binding, chain, 0);
@@ -148,15 +156,19 @@ static VOID protocol_send_complete(NDIS_HANDLE binding_context, PNET_BUFFER_LIST
 	(void)flags;
 }
 
-/* ---- chimney handlers ------------------------------------------------------------------------------- */
+/* ---- chimney handlers --------------------------------------------------------------------- */
 
 static VOID op_complete(NDIS_HANDLE binding_context, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST root)
 {
 	host_op_completed(binding_context, root);
 }
 
-/* EVT-22: how long ago the kernel confirmed the neighbor; a stale entry is asked for anew and answered with 0. */
-static VOID offload_event(NDIS_HANDLE binding_context, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST root, ULONG code)
+/*
+ * EVT-22: how long ago the kernel confirmed the neighbor; a stale entry is asked for anew and
+ * answered with 0.
+ */
+static VOID offload_event(NDIS_HANDLE binding_context, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST root,
+			  ULONG code)
 {
 	struct host_adapter *adapter = binding_context;
 	struct host_neighbor *neighbor;
@@ -167,7 +179,8 @@ static VOID offload_event(NDIS_HANDLE binding_context, PNDIS_PROTOCOL_OFFLOAD_BL
 		return;
 	neighbor = (struct host_neighbor *)root->OffloadHandle;
 	if (code == NeighborReachabilityInDoubt) {
-		if (host_nl_neigh_probe(adapter->host->nl, adapter->config.ifindex, &neighbor->addr) < 0)
+		if (host_nl_neigh_probe(adapter->host->nl, adapter->config.ifindex,
+					&neighbor->addr) < 0)
 			log_debug("a neighbor in doubt cannot be probed");
 		return;
 	}
@@ -175,10 +188,12 @@ static VOID offload_event(NDIS_HANDLE binding_context, PNDIS_PROTOCOL_OFFLOAD_BL
 		return;
 	cached = (void *)NdisOffloadNextState(NdisOffloadFirstState(root));
 	cached->HostReachabilityDelta = 0;
-	if (host_nl_neigh_get(adapter->host->nl, adapter->config.ifindex, &neighbor->addr, &now) == 0 &&
+	if (host_nl_neigh_get(adapter->host->nl, adapter->config.ifindex, &neighbor->addr, &now) ==
+		    0 &&
 	    (now.state & 0x02 /* NUD_REACHABLE */))
 		cached->HostReachabilityDelta = now.confirmed_age_ms ? now.confirmed_age_ms : 1;
-	else if (host_nl_neigh_probe(adapter->host->nl, adapter->config.ifindex, &neighbor->addr) < 0)
+	else if (host_nl_neigh_probe(adapter->host->nl, adapter->config.ifindex, &neighbor->addr) <
+		 0)
 		log_debug("a stale neighbor cannot be probed");
 }
 
@@ -207,7 +222,8 @@ static VOID tcp_event(PVOID context, ULONG type, ULONG information)
 	host_xfer_event(context, type, information); /* the handle is the first member */
 }
 
-static NDIS_STATUS indicated(PVOID context, PNET_BUFFER_LIST nbl, NDIS_STATUS status, PULONG consumed)
+static NDIS_STATUS indicated(PVOID context, PNET_BUFFER_LIST nbl, NDIS_STATUS status,
+			     PULONG consumed)
 {
 	(void)status;
 	return host_xfer_indicated(context, nbl, consumed);
@@ -217,7 +233,8 @@ static NDIS_STATUS set_options(NDIS_HANDLE driver, NDIS_HANDLE context)
 {
 	NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS generic = {
 		.Header = { NDIS_OBJECT_TYPE_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS,
-			    NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS_REVISION_1, sizeof(generic) },
+			    NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS_REVISION_1,
+			    sizeof(generic) },
 		.InitiateOffloadCompleteHandler = op_complete,
 		.TerminateOffloadCompleteHandler = op_complete,
 		.UpdateOffloadCompleteHandler = op_complete,
@@ -227,7 +244,8 @@ static NDIS_STATUS set_options(NDIS_HANDLE driver, NDIS_HANDLE context)
 	};
 	NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS tcp = {
 		.Header = { NDIS_OBJECT_TYPE_CLIENT_CHIMNEY_OFFLOAD_CHARACTERISTICS,
-			    NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS_REVISION_1, sizeof(tcp) },
+			    NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS_REVISION_1,
+			    sizeof(tcp) },
 		.OffloadType = NdisTcpChimneyOffload,
 		.TcpOffloadSendCompleteHandler = sent,
 		.TcpOffloadReceiveCompleteHandler = received,
@@ -236,7 +254,8 @@ static NDIS_STATUS set_options(NDIS_HANDLE driver, NDIS_HANDLE context)
 		.TcpOffloadEventHandler = tcp_event,
 		.TcpOffloadReceiveIndicateHandler = indicated,
 	};
-	NDIS_STATUS status = NdisSetOptionalHandlers(driver, (PNDIS_DRIVER_OPTIONAL_HANDLERS)&generic);
+	NDIS_STATUS status =
+		NdisSetOptionalHandlers(driver, (PNDIS_DRIVER_OPTIONAL_HANDLERS)&generic);
 
 	(void)context;
 	if (status == NDIS_STATUS_SUCCESS)
@@ -244,7 +263,7 @@ static NDIS_STATUS set_options(NDIS_HANDLE driver, NDIS_HANDLE context)
 	return status;
 }
 
-/* ---- binding ---------------------------------------------------------------------------------------- */
+/* ---- binding ------------------------------------------------------------------------------ */
 
 static bool name_is(const NDIS_STRING *wide, const char *name)
 {
@@ -266,7 +285,8 @@ static struct host_adapter *adapter_of_name(struct host *host, const NDIS_STRING
 	return NULL;
 }
 
-static NDIS_STATUS protocol_bind(NDIS_HANDLE driver_context, NDIS_HANDLE bind_context, PNDIS_BIND_PARAMETERS params)
+static NDIS_STATUS protocol_bind(NDIS_HANDLE driver_context, NDIS_HANDLE bind_context,
+				 PNDIS_BIND_PARAMETERS params)
 {
 	struct host *host = driver_context;
 	struct host_adapter *adapter = adapter_of_name(host, params->AdapterName);
@@ -310,7 +330,8 @@ static VOID protocol_close_complete(NDIS_HANDLE binding_context)
 	(void)binding_context;
 }
 
-static NDIS_STATUS protocol_pnp_event(NDIS_HANDLE binding_context, PNET_PNP_EVENT_NOTIFICATION event)
+static NDIS_STATUS protocol_pnp_event(NDIS_HANDLE binding_context,
+				      PNET_PNP_EVENT_NOTIFICATION event)
 {
 	struct host_adapter *adapter = binding_context;
 
@@ -322,7 +343,8 @@ static NDIS_STATUS protocol_pnp_event(NDIS_HANDLE binding_context, PNET_PNP_EVEN
 	return NDIS_STATUS_SUCCESS;
 }
 
-static VOID protocol_oid_complete(NDIS_HANDLE binding_context, PNDIS_OID_REQUEST request, NDIS_STATUS status)
+static VOID protocol_oid_complete(NDIS_HANDLE binding_context, PNDIS_OID_REQUEST request,
+				  NDIS_STATUS status)
 {
 	(void)binding_context;
 	(void)request;
@@ -333,11 +355,14 @@ static int register_protocol(struct host *host)
 {
 	static uint16_t name[] = { 'h', 'o', 's', 't', 0 };
 	NDIS_PROTOCOL_DRIVER_CHARACTERISTICS characteristics = {
-		.Header = { NDIS_OBJECT_TYPE_PROTOCOL_DRIVER_CHARACTERISTICS, NDIS_PROTOCOL_DRIVER_CHARACTERISTICS_REVISION_1,
+		.Header = { NDIS_OBJECT_TYPE_PROTOCOL_DRIVER_CHARACTERISTICS,
+			    NDIS_PROTOCOL_DRIVER_CHARACTERISTICS_REVISION_1,
 			    NDIS_SIZEOF_PROTOCOL_DRIVER_CHARACTERISTICS_REVISION_1 },
 		.MajorNdisVersion = 6,
 		.MinorNdisVersion = 30,
-		.Name = { .Length = sizeof(name) - 2, .MaximumLength = sizeof(name), .Buffer = name },
+		.Name = { .Length = sizeof(name) - 2,
+			  .MaximumLength = sizeof(name),
+			  .Buffer = name },
 		.SetOptionsHandler = set_options,
 		.BindAdapterHandlerEx = protocol_bind,
 		.UnbindAdapterHandlerEx = protocol_unbind,
@@ -350,7 +375,8 @@ static int register_protocol(struct host *host)
 		.SendNetBufferListsCompleteHandler = protocol_send_complete,
 	};
 
-	return nrt_errno_from_status(NdisRegisterProtocolDriver(host, &characteristics, &host->protocol));
+	return nrt_errno_from_status(
+		NdisRegisterProtocolDriver(host, &characteristics, &host->protocol));
 }
 
 int host_create(struct host **out, const struct host_config *config)
@@ -379,7 +405,8 @@ void host_destroy(struct host *host)
 	if (!host)
 		return;
 	while (host->conns) {
-		host->conns->at_target = false; /* the target goes with us; the kernel's socket closes without a word */
+		/* the target goes with us; the kernel's socket closes without a word */
+		host->conns->at_target = false;
 		host_conn_finish(host->conns);
 	}
 	while (host->adapters)
@@ -396,7 +423,7 @@ void host_destroy(struct host *host)
 	free(host);
 }
 
-/* ---- adapters --------------------------------------------------------------------------------------- */
+/* ---- adapters ----------------------------------------------------------------------------- */
 
 static int make_pool(struct host_adapter *adapter)
 {
@@ -422,12 +449,14 @@ static int bind_adapter(struct host_adapter *adapter, char *why, size_t why_size
 	}
 	adapter->bound = true;
 	if (!adapter->ipv4 && !adapter->ipv6) {
-		snprintf(why, why_size, "%s, or a driver above it, cannot offload TCP connections", adapter->name);
+		snprintf(why, why_size, "%s, or a driver above it, cannot offload TCP connections",
+			 adapter->name);
 		return -ENOTSUP;
 	}
 	err = set_parameters(adapter);
 	if (err)
-		snprintf(why, why_size, "%s refuses to switch connection offload on: %s", adapter->name, strerror(-err));
+		snprintf(why, why_size, "%s refuses to switch connection offload on: %s",
+			 adapter->name, strerror(-err));
 	return err;
 }
 
@@ -449,8 +478,8 @@ static void adapter_free(struct host_adapter *adapter)
 	free(adapter);
 }
 
-int host_adapter_open(struct host *host, const struct host_adapter_config *config, struct host_adapter **out, char *why,
-		      size_t why_size)
+int host_adapter_open(struct host *host, const struct host_adapter_config *config,
+		      struct host_adapter **out, char *why, size_t why_size)
 {
 	struct host_adapter *adapter = calloc(1, sizeof(*adapter));
 	int err;
@@ -491,8 +520,13 @@ int host_adapter_close(struct host_adapter *adapter)
 void host_adapter_info(const struct host_adapter *adapter, struct host_adapter_info *out)
 {
 	*out = (struct host_adapter_info){
-		.paused = adapter->paused, .capacity = adapter->capacity, .offloaded = adapter->offloaded,
-		.indicated = adapter->indicated, .ipv4 = adapter->ipv4, .ipv6 = adapter->ipv6, .sack = adapter->sack,
+		.paused = adapter->paused,
+		.capacity = adapter->capacity,
+		.offloaded = adapter->offloaded,
+		.indicated = adapter->indicated,
+		.ipv4 = adapter->ipv4,
+		.ipv6 = adapter->ipv6,
+		.sack = adapter->sack,
 	};
 	for (const struct host_path *p = adapter->paths; p; p = p->next)
 		out->paths += p->handle.MiniportOffloadContext != NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * host_eligible.c - what keeps a connection in the host. Each reason is one line for people and a code for counting;
- * -EAGAIN where waiting helps, -ENOTSUP where it does not.
+ * host_eligible.c - what keeps a connection in the host. Each reason is one line for people and a
+ * code for counting; -EAGAIN where waiting helps, -ENOTSUP where it does not.
  */
 #include "host/host_int.h"
 
@@ -37,20 +37,24 @@ static int get_int(const struct host_conn *conn, int level, int name)
 /* LAST_ACK and CLOSING end with the peer's next segment: not worth a move. */
 static bool state_is_good(uint8_t state)
 {
-	return state == HOST_TCP_ESTABLISHED || state == HOST_TCP_FIN_WAIT_1 || state == HOST_TCP_FIN_WAIT_2 ||
-	       state == HOST_TCP_CLOSE_WAIT;
+	return state == HOST_TCP_ESTABLISHED || state == HOST_TCP_FIN_WAIT_1 ||
+	       state == HOST_TCP_FIN_WAIT_2 || state == HOST_TCP_CLOSE_WAIT;
 }
 
 static int check_info(struct host_conn *conn, const struct tcp_info *info)
 {
 	if (!state_is_good(info->tcpi_state))
-		return refuse(conn, HOST_NOT_STATE, -ENOTSUP, "not in a TCP state that is handed over");
+		return refuse(conn, HOST_NOT_STATE, -ENOTSUP,
+			      "not in a TCP state that is handed over");
 	if (info->tcpi_options & (TCPI_OPT_ECN | TCPI_OPT_ECN_SEEN))
-		return refuse(conn, HOST_NOT_OPTION, -ENOTSUP, "uses explicit congestion notification");
+		return refuse(conn, HOST_NOT_OPTION, -ENOTSUP,
+			      "uses explicit congestion notification");
 	if (info->tcpi_ca_state == 4 && info->tcpi_backoff > 2)
-		return refuse(conn, HOST_NOT_NOW, -EAGAIN, "the peer does not answer at the moment");
+		return refuse(conn, HOST_NOT_NOW, -EAGAIN,
+			      "the peer does not answer at the moment");
 	if ((info->tcpi_options & TCPI_OPT_SACK) && !conn->adapter->sack)
-		return refuse(conn, HOST_NOT_CAPABLE, -ENOTSUP, "the target cannot do selective acknowledgment");
+		return refuse(conn, HOST_NOT_CAPABLE, -ENOTSUP,
+			      "the target cannot do selective acknowledgment");
 	return 0;
 }
 
@@ -62,9 +66,11 @@ static int check_poll(struct host_conn *conn, uint8_t state)
 		return 0;
 	if (pfd.revents & POLLPRI)
 		return refuse(conn, HOST_NOT_NOW, -EAGAIN, "urgent data is pending");
-	if ((pfd.revents & POLLRDHUP) && (state == HOST_TCP_ESTABLISHED || state == HOST_TCP_FIN_WAIT_1 ||
-					  state == HOST_TCP_FIN_WAIT_2))
-		return refuse(conn, HOST_NOT_OPTION, -ENOTSUP, "the program has shut down its reading half");
+	if ((pfd.revents & POLLRDHUP) &&
+	    (state == HOST_TCP_ESTABLISHED || state == HOST_TCP_FIN_WAIT_1 ||
+	     state == HOST_TCP_FIN_WAIT_2))
+		return refuse(conn, HOST_NOT_OPTION, -ENOTSUP,
+			      "the program has shut down its reading half");
 	return 0;
 }
 
@@ -75,9 +81,11 @@ static int check_options(struct host_conn *conn)
 	int peek = -1;
 
 	if (getsockopt(conn->sock.fd, IPPROTO_TCP, TCP_ULP, ulp, &len) == 0 && len > 0 && ulp[0])
-		return refuse(conn, HOST_NOT_OPTION, -ENOTSUP, "a protocol above TCP runs in the kernel (kTLS or other)");
+		return refuse(conn, HOST_NOT_OPTION, -ENOTSUP,
+			      "a protocol above TCP runs in the kernel (kTLS or other)");
 	if (get_int(conn, SOL_SOCKET, SO_MARK))
-		return refuse(conn, HOST_NOT_FIREWALL, -ENOTSUP, "packets of this socket are marked for routing");
+		return refuse(conn, HOST_NOT_FIREWALL, -ENOTSUP,
+			      "packets of this socket are marked for routing");
 	if (get_int(conn, SOL_SOCKET, SO_ZEROCOPY))
 		return refuse(conn, HOST_NOT_OPTION, -ENOTSUP, "uses zero-copy sends");
 	len = sizeof(peek);
@@ -90,7 +98,8 @@ static int check_options(struct host_conn *conn)
 		char options[40];
 
 		len = sizeof(options);
-		if (getsockopt(conn->sock.fd, IPPROTO_IP, IP_OPTIONS, options, &len) == 0 && len > 0)
+		if (getsockopt(conn->sock.fd, IPPROTO_IP, IP_OPTIONS, options, &len) == 0 &&
+		    len > 0)
 			return refuse(conn, HOST_NOT_OPTION, -ENOTSUP, "uses IPv4 options");
 	}
 	return 0;
@@ -117,13 +126,15 @@ int host_eligible_socket(struct host_conn *conn)
 		return refuse(conn, HOST_NOT_STATE, -ENOTSUP, "its queues cannot be read");
 	host_repair_room(&conn->sock, &most_rx, &most_tx);
 	if (rx > most_rx || tx > most_tx)
-		return refuse(conn, HOST_NOT_QUEUE, -EAGAIN, "more data is queued than could be put back");
+		return refuse(conn, HOST_NOT_QUEUE, -EAGAIN,
+			      "more data is queued than could be put back");
 	return 0;
 }
 
 /*
- * Out-of-order data that was acknowledged by SACK must not be dropped. The kernel counts such segments over the whole
- * life of a connection; whether some lie there now shows in its memory only when nothing is unread.
+ * Out-of-order data that was acknowledged by SACK must not be dropped. The kernel counts such
+ * segments over the whole life of a connection; whether some lie there now shows in its memory
+ * only when nothing is unread.
  */
 int host_eligible_ooo(const struct host_socket *sock, const struct host_image *image)
 {
@@ -132,12 +143,17 @@ int host_eligible_ooo(const struct host_socket *sock, const struct host_image *i
 	struct tcp_info info;
 
 	memset(&info, 0, sizeof(info));
-	if (getsockopt(sock->fd, SOL_SOCKET, SO_MEMINFO, mem, &len) < 0 || mem[SK_MEMINFO_RMEM_ALLOC] == 0)
+	if (getsockopt(sock->fd, SOL_SOCKET, SO_MEMINFO, mem, &len) < 0 ||
+	    mem[SK_MEMINFO_RMEM_ALLOC] == 0)
 		return 0;
 	len = sizeof(info);
-	if (getsockopt(sock->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 && info.tcpi_rcv_ooopack == 0)
+	if (getsockopt(sock->fd, IPPROTO_TCP, TCP_INFO, &info, &len) == 0 &&
+	    info.tcpi_rcv_ooopack == 0)
 		return 0;
-	/* All unread bytes account for the memory: allow the overhead that the kernel allows itself. */
+	/*
+	 * All unread bytes account for the memory: allow the overhead that the kernel allows
+	 * itself.
+	 */
 	return mem[SK_MEMINFO_RMEM_ALLOC] <= 2 * host_block_len(image->rx) + 4096 ? 0 : -EAGAIN;
 }
 
@@ -146,7 +162,8 @@ static bool is_loopback(const struct steer_flow *flow)
 	static const uint8_t loop6[16] = { [15] = 1 };
 
 	if (flow->family == AF_INET)
-		return flow->local[0] == 127 || flow->remote[0] == 127 || memcmp(flow->local, flow->remote, 4) == 0;
+		return flow->local[0] == 127 || flow->remote[0] == 127 ||
+		       memcmp(flow->local, flow->remote, 4) == 0;
 	return memcmp(flow->remote, loop6, 16) == 0 || memcmp(flow->local, flow->remote, 16) == 0;
 }
 
@@ -163,7 +180,8 @@ static int check_route(struct host_conn *conn, struct host_nl_route *route)
 	if (err)
 		return refuse(conn, HOST_NOT_PATH, -EAGAIN, "no route to the peer at the moment");
 	if (route->type != RTN_UNICAST)
-		return refuse(conn, HOST_NOT_PATH, -ENOTSUP, "the peer is not reached by a unicast route");
+		return refuse(conn, HOST_NOT_PATH, -ENOTSUP,
+			      "the peer is not reached by a unicast route");
 	if (route->ifindex != conn->adapter->config.ifindex)
 		return refuse(conn, HOST_NOT_PATH, -ENOTSUP, "leaves through another interface");
 	return 0;
@@ -174,7 +192,8 @@ static bool has_mac(const struct host_nl_neigh *neigh)
 	return neigh->has_mac && !(neigh->state & (NUD_INCOMPLETE | NUD_FAILED));
 }
 
-int host_eligible_path(struct host_conn *conn, struct host_nl_route *route, struct host_nl_neigh *neigh)
+int host_eligible_path(struct host_conn *conn, struct host_nl_route *route,
+		       struct host_nl_neigh *neigh)
 {
 	struct host *host = conn->adapter->host;
 	char why[HOST_WHY_BYTES] = "";
@@ -188,8 +207,9 @@ int host_eligible_path(struct host_conn *conn, struct host_nl_route *route, stru
 	err = host_nl_neigh_get(host->nl, route->ifindex, &route->next_hop, neigh);
 	if (err || !has_mac(neigh)) {
 		err = host_nl_neigh_probe(host->nl, route->ifindex, &route->next_hop);
-		return refuse(conn, HOST_NOT_NOW, -EAGAIN, err ? "the next hop's address is not known"
-							       : "the next hop's address is being asked for");
+		return refuse(conn, HOST_NOT_NOW, -EAGAIN,
+			      err ? "the next hop's address is not known"
+				  : "the next hop's address is being asked for");
 	}
 	return 0;
 }

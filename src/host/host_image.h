@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * host_image.h - one TCP connection at rest: what passes between the kernel's socket (host_repair) and the chimney's
- * state structures (host_state).
+ * host_image.h - one TCP connection at rest: what passes between the kernel's socket
+ * (host_repair) and the chimney's state structures (host_state).
  *
  *	kernel --host_repair_read()--> image --host_state_*()--> block list
  *	kernel <--host_repair_restore()-- image <--host_state_*()-- block list
@@ -9,7 +9,7 @@
  * Sequence numbers are those of the wire; FINs occupy one number each:
  *
  *	rx   unread bytes; the last one is rcv_nxt - 1, or rcv_nxt - 2 when fin_received
- *	tx   bytes from snd_una on: sent up to snd_max, unsent behind; our FIN (fin_queued) follows the last
+ *	tx   bytes from snd_una on: sent up to snd_max, unsent behind; our FIN (fin_queued) follows
  */
 #ifndef HOST_HOST_IMAGE_H
 #define HOST_HOST_IMAGE_H
@@ -36,20 +36,20 @@ enum host_tcp {
 	HOST_TCP_STATES
 };
 
-#define HOST_TICKS_STOPPED 0xFFFFFFFFu /* a timer that does not run */
+#define HOST_TICKS_STOPPED  0xFFFFFFFFu /* a timer that does not run */
 #define HOST_TS_AGE_UNKNOWN 0xFFFFFFFFu /* TsRecentAge: TsRecent is not known */
 
 struct host_image {
-	uint8_t state;            /* enum host_tcp */
+	uint8_t state; /* enum host_tcp */
 
 	tcp_seq rcv_nxt;
-	uint32_t rcv_wnd_bytes;   /* advertised, from rcv_nxt on */
+	uint32_t rcv_wnd_bytes; /* advertised, from rcv_nxt on */
 	tcp_seq snd_una;
-	tcp_seq snd_nxt;          /* next to send; below snd_max while something is sent again */
-	tcp_seq snd_max;          /* highest sent plus one */
+	tcp_seq snd_nxt; /* next to send; below snd_max while something is sent again */
+	tcp_seq snd_max; /* highest sent plus one */
 	uint32_t snd_wnd_bytes, max_snd_wnd_bytes;
 	tcp_seq snd_wl1;
-	bool fin_queued;          /* our FIN is, or will be, at snd_una + tx length (below snd_una when acked) */
+	bool fin_queued; /* our FIN is, or will be, behind tx (below snd_una when acked) */
 	bool fin_acked;
 	bool fin_received;
 	struct host_block *rx, *tx;
@@ -57,17 +57,17 @@ struct host_image {
 	/* agreed in the handshake */
 	bool wscale, sack, timestamps;
 	uint8_t snd_wscale, rcv_wscale;
-	uint16_t mss_clamp;       /* the peer's MSS */
+	uint16_t mss_clamp; /* the peer's MSS */
 
 	/* estimates; the kernel takes none of them back except the timestamp */
 	uint32_t cwnd_bytes, ssthresh_bytes; /* ssthresh UINT32_MAX: none yet */
 	uint64_t srtt_us, rttvar_us;
-	uint32_t mss_bytes;       /* payload of a full segment now */
+	uint32_t mss_bytes; /* payload of a full segment now */
 	uint8_t dup_acks, rexmt_count, wnd_probes, ka_probes;
 	uint32_t rexmt_left_ticks, ka_left_ticks, total_rt_ticks; /* ticks of 1 ms */
 	uint32_t dwnd;
 
-	uint32_t ts_now;          /* timestamp that the next segment would carry */
+	uint32_t ts_now; /* timestamp that the next segment would carry */
 	uint32_t ts_recent, ts_recent_age_ticks;
 
 	/* cached variables: options of the socket */
@@ -97,8 +97,8 @@ static inline bool host_image_fin_sent(const struct host_image *image)
 }
 
 /*
- * host_image_fin_after_peer() - our FIN followed the peer's: LAST_ACK, or CLOSE after an orderly end (fin_acked then
- * says that nothing is left to happen).
+ * host_image_fin_after_peer() - our FIN followed the peer's: LAST_ACK, or CLOSE after an orderly
+ * end (fin_acked then says that nothing is left to happen).
  */
 static inline bool host_image_fin_after_peer(const struct host_image *image)
 {

@@ -4,7 +4,8 @@
  *
  *	host --< adapter --< neighbor --< path --< conn
  *
- * Everything belongs to the one worker thread. Neighbors and paths live while a connection needs them.
+ * Everything belongs to the one worker thread. Neighbors and paths live while a connection needs
+ * them.
  */
 #ifndef HOST_HOST_INT_H
 #define HOST_HOST_INT_H
@@ -22,14 +23,15 @@
 #include "host/host_repair.h"
 #include "host/host_segment.h"
 
-#define HOST_TICKS_PER_S 1000u
+#define HOST_TICKS_PER_S      1000u
 #define HOST_ADAPTER_NAME_MAX 32u
-#define HOST_SEND_BYTES (64u << 10)     /* most bytes of one send or receive request */
-#define HOST_STREAM_BYTES (192u << 10)  /* wanted size of each direction of the stream pair */
-#define HOST_BACKLOG_MIN_BYTES (128u << 10) /* sent and not yet completed, whatever the target says */
-#define HOST_CAUGHT_MAX 512u            /* frames kept for one connection during a move */
+#define HOST_SEND_BYTES       (64u << 10)  /* most bytes of one send or receive request */
+#define HOST_STREAM_BYTES     (192u << 10) /* wanted size of each direction of the stream pair */
+#define HOST_BACKLOG_MIN_BYTES                                                                     \
+	(128u << 10)         /* sent and not yet completed, whatever the target says */
+#define HOST_CAUGHT_MAX 512u /* frames kept for one connection during a move */
 
-/* ---- state operations ------------------------------------------------------------------------------ */
+/* ---- state operations --------------------------------------------------------------------- */
 
 enum host_op_kind { HOST_OP_INITIATE, HOST_OP_TERMINATE, HOST_OP_QUERY, HOST_OP_UPDATE };
 
@@ -51,7 +53,7 @@ struct host_tcp_block {
 
 struct host_op {
 	enum host_op_kind kind;
-	struct host_conn *conn;  /* NULL: a neighbor or path alone */
+	struct host_conn *conn; /* NULL: a neighbor or path alone */
 	struct host_neighbor *neighbor_object;
 	struct host_path *path_object;
 	void (*done)(struct host_op *op); /* the op is freed when it returns */
@@ -71,7 +73,7 @@ struct host_neighbor {
 	struct host_neighbor *next;
 	struct host_nl_addr addr;
 	uint8_t mac[6];
-	uint32_t refs;              /* paths */
+	uint32_t refs; /* paths */
 };
 
 struct host_path {
@@ -82,7 +84,7 @@ struct host_path {
 	uint8_t family;
 	uint8_t local[16], remote[16];
 	uint32_t mtu_bytes;
-	uint32_t refs;              /* connections offloaded or about to be */
+	uint32_t refs; /* connections offloaded or about to be */
 };
 
 struct host {
@@ -94,7 +96,7 @@ struct host {
 	struct host_nl *nl;
 	struct host_ct *ct;
 	bool off;
-	struct host_all *all;       /* host_upload_all() under way */
+	struct host_all *all; /* host_upload_all() under way */
 };
 
 struct host_adapter {
@@ -103,11 +105,11 @@ struct host_adapter {
 	struct host_adapter_config config;
 	char name[HOST_ADAPTER_NAME_MAX];
 	NDIS_HANDLE binding;
-	NDIS_HANDLE pool;           /* NET_BUFFER_LISTs with one NET_BUFFER */
+	NDIS_HANDLE pool; /* NET_BUFFER_LISTs with one NET_BUFFER */
 	bool bound, paused;
 	bool ipv4, ipv6, sack;
 	uint32_t capacity;
-	uint32_t conn_count;        /* connections that exist, in any state */
+	uint32_t conn_count; /* connections that exist, in any state */
 	uint32_t offloaded;
 	uint64_t indicated;
 	struct host_neighbor *neighbors;
@@ -117,11 +119,11 @@ struct host_adapter {
 	struct host_request *requests_free;
 	NET_BUFFER_LIST *returns, **returns_tail; /* indicated lists to give back */
 	struct loop_timer returns_timer;
-	struct host_nl *nl;         /* for events */
+	struct host_nl *nl; /* for events */
 	struct loop_watch nl_watch;
 };
 
-/* ---- a connection ---------------------------------------------------------------------------------- */
+/* ---- a connection ------------------------------------------------------------------------- */
 
 struct host_caught {
 	struct host_caught *next;
@@ -131,12 +133,12 @@ struct host_caught {
 
 /* The stream between program and target (host_xfer.c). */
 struct host_xfer {
-	struct loop_watch watch;    /* our end; fd -1: none */
-	int program_end;            /* the other end while it is in our hands, else -1 */
-	bool running;               /* bytes are moved */
-	bool eof;                   /* the program wrote its last byte */
-	bool reset;                 /* it closed with data unread */
-	bool fin_asked, fin_done;   /* graceful disconnect requested; acknowledged by the peer */
+	struct loop_watch watch;  /* our end; fd -1: none */
+	int program_end;          /* the other end while it is in our hands, else -1 */
+	bool running;             /* bytes are moved */
+	bool eof;                 /* the program wrote its last byte */
+	bool reset;               /* it closed with data unread */
+	bool fin_asked, fin_done; /* graceful disconnect requested; acknowledged by the peer */
 	bool abort_asked;
 	bool peer_fin;              /* TcpIndicateDisconnect */
 	bool peer_fin_told;         /* and our end was shut down for it */
@@ -147,17 +149,17 @@ struct host_xfer {
 	uint32_t held;              /* received bytes that the target keeps until we post */
 	struct host_block *pending; /* received, not yet in the stream */
 	size_t pending_at;
-	struct host_block *resend;  /* sends that came back unsent during a terminate */
+	struct host_block *resend; /* sends that came back unsent during a terminate */
 };
 
 /* How the kernel's socket goes on after an upload. */
 enum host_ending {
-	HOST_END_NONE,     /* an ordinary connection, half-closed or not */
+	HOST_END_NONE, /* an ordinary connection, half-closed or not */
 	HOST_END_TIME_WAIT,
-	HOST_END_CLOSED,   /* both FINs acknowledged, the peer's first: nothing left to do */
-	HOST_END_RESET,    /* the peer's RST */
-	HOST_END_TIMEOUT,  /* the target gave it up */
-	HOST_END_DROP,     /* nobody holds it and nothing is left: close it without a word */
+	HOST_END_CLOSED,  /* both FINs acknowledged, the peer's first: nothing left to do */
+	HOST_END_RESET,   /* the peer's RST */
+	HOST_END_TIMEOUT, /* the target gave it up */
+	HOST_END_DROP,    /* nobody holds it and nothing is left: close it without a word */
 };
 
 /* One move, down or up, under way (host_move.c). */
@@ -165,7 +167,7 @@ struct host_move {
 	const struct host_stage *stages;
 	unsigned int at;
 	bool up;
-	bool bounced;               /* an offload that failed late comes up again: its failure is what done() tells */
+	bool bounced; /* an offload that failed late comes up; done() tells its failure */
 	enum host_ending ending;
 	int err;
 	char why[HOST_WHY_BYTES];
@@ -175,7 +177,7 @@ struct host_move {
 	TCP_UPLOAD_REASON reason;
 	uint64_t start_us, stop_us, resume_us, freeze_us, thaw_us;
 	unsigned int attempts;
-	bool quiet;                 /* packets of the kernel's socket are dropped for a moment */
+	bool quiet; /* packets of the kernel's socket are dropped for a moment */
 };
 
 struct host_conn {
@@ -186,34 +188,34 @@ struct host_conn {
 	void *program;
 	void *user;
 	struct host_conn_info info;
-	struct host_socket sock;    /* in our hands from offload to upload */
+	struct host_socket sock; /* in our hands from offload to upload */
 	struct host_image image;
 	struct host_path *path;
 	struct host_xfer xfer;
 	struct host_move move;
-	struct loop_timer again;    /* a move that has to be tried again */
-	bool program_has_stream;    /* the program's descriptor is the stream end */
-	bool program_gone;          /* it has closed it */
+	struct loop_timer again; /* a move that has to be tried again */
+	bool program_has_stream; /* the program's descriptor is the stream end */
+	bool program_gone;       /* it has closed it */
 	bool at_target;
-	bool aborted;               /* TcpIndicateAbort */
+	bool aborted;                    /* TcpIndicateAbort */
 	bool expected, steered, stopped; /* what is in force, in whichever move it was done */
 	bool moving;
-	bool in_done, remove;       /* removal asked for inside done() waits for its return */
-	unsigned int tries;         /* of the upload wanted */
-	TCP_UPLOAD_REASON wanted;   /* reason of an upload that waits for the loop, 0: none */
+	bool in_done, remove;     /* removal asked for inside done() waits for its return */
+	unsigned int tries;       /* of the upload wanted */
+	TCP_UPLOAD_REASON wanted; /* reason of an upload that waits for the loop, 0: none */
 	struct host_caught *caught, **caught_tail;
 	unsigned int caught_count;
-	struct host_op *down_tree;  /* copy of the blocks as they went down, for people */
+	struct host_op *down_tree; /* copy of the blocks as they went down, for people */
 };
 
-/* ---- host_driver.c, host_watch.c -------------------------------------------------------------------- */
+/* ---- host_driver.c, host_watch.c ---------------------------------------------------------- */
 
 /* host_adapter_indicate() - a frame goes to the kernel's own stack. */
 void host_adapter_indicate(struct host_adapter *adapter, const uint8_t *data, uint32_t len);
 int host_watch_open(struct host_adapter *adapter) __attribute__((warn_unused_result));
 void host_watch_close(struct host_adapter *adapter);
 
-/* ---- host_conn.c ----------------------------------------------------------------------------------- */
+/* ---- host_conn.c -------------------------------------------------------------------------- */
 
 void host_conn_set_state(struct host_conn *conn, enum host_conn_state state);
 void host_conn_finish(struct host_conn *conn); /* GONE: frees it */
@@ -223,36 +225,43 @@ void host_conn_caught_indicate(struct host_conn *conn);
 void host_conn_caught_forward(struct host_conn *conn);
 void host_conn_hold(struct host_conn *conn, enum host_held kind, int fd);
 
-/* ---- host_ops.c ------------------------------------------------------------------------------------ */
+/* ---- host_ops.c --------------------------------------------------------------------------- */
 
-/* host_op_submit() - queue an operation of conn; done() runs when it is over. The tree is built when its turn comes. */
-int host_op_submit(struct host_conn *conn, enum host_op_kind kind, void (*done)(struct host_op *op), void *ctx)
+/*
+ * host_op_submit() - queue an operation of conn; done() runs when it is over. The tree is built
+ * when its turn comes.
+ */
+int host_op_submit(struct host_conn *conn, enum host_op_kind kind, void (*done)(struct host_op *op),
+		   void *ctx) __attribute__((warn_unused_result));
+int host_op_submit_path(struct host_path *path, void (*done)(struct host_op *op))
 	__attribute__((warn_unused_result));
-int host_op_submit_path(struct host_path *path, void (*done)(struct host_op *op)) __attribute__((warn_unused_result));
 int host_op_submit_neighbor(struct host_neighbor *neighbor, void (*done)(struct host_op *op))
 	__attribute__((warn_unused_result));
 void host_ops_run(struct host_adapter *adapter);
 void host_op_completed(struct host_adapter *adapter, NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *root);
 
 /* Path and neighbor objects of a connection; one reference each. */
-int host_path_get(struct host_adapter *adapter, const struct steer_flow *flow, const struct host_nl_route *route,
-		  const struct host_nl_neigh *neigh, struct host_path **out) __attribute__((warn_unused_result));
+int host_path_get(struct host_adapter *adapter, const struct steer_flow *flow,
+		  const struct host_nl_route *route, const struct host_nl_neigh *neigh,
+		  struct host_path **out) __attribute__((warn_unused_result));
 void host_path_put(struct host_path *path); /* frees what is not offloaded and needed no more */
 
-/* ---- host_state.c ---------------------------------------------------------------------------------- */
+/* ---- host_state.c ------------------------------------------------------------------------- */
 
-void host_state_neighbor(struct host_neighbor_block *block, const struct host_neighbor *neighbor, uint32_t hrd_ticks);
+void host_state_neighbor(struct host_neighbor_block *block, const struct host_neighbor *neighbor,
+			 uint32_t hrd_ticks);
 void host_state_path(struct host_path_block *block, const struct host_path *path);
 void host_state_tcp(struct host_tcp_block *block, const struct host_conn *conn);
 /* Blocks with room for delegated state, to be filled by the target. */
-void host_state_room(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list, OFFLOAD_STATE_TYPE type, uint32_t bytes);
+void host_state_room(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list, OFFLOAD_STATE_TYPE type,
+		     uint32_t bytes);
 TCP_OFFLOAD_STATE_DELEGATED *host_state_delegated(struct host_tcp_block *block);
 /* host_state_take() - delegated state that came up -> image, without the bytes. */
 void host_state_take(const TCP_OFFLOAD_STATE_DELEGATED *from, struct host_image *image);
 void host_state_print(FILE *out, const struct host_op *op, const struct host_conn *conn);
 const char *host_status_text(NDIS_STATUS status);
 
-/* ---- host_xfer.c ----------------------------------------------------------------------------------- */
+/* ---- host_xfer.c -------------------------------------------------------------------------- */
 
 int host_xfer_open(struct host_conn *conn) __attribute__((warn_unused_result));
 void host_xfer_close(struct host_conn *conn);
@@ -261,15 +270,19 @@ void host_xfer_stop(struct host_conn *conn);
 /* Requests of a tree that goes down: the image's tx bytes as a chain, its rx bytes as one list. */
 int host_xfer_chain(struct host_conn *conn, NET_BUFFER_LIST **head, NET_BUFFER_LIST **tail)
 	__attribute__((warn_unused_result));
-int host_xfer_buffered(struct host_conn *conn, NET_BUFFER_LIST **out) __attribute__((warn_unused_result));
+int host_xfer_buffered(struct host_conn *conn, NET_BUFFER_LIST **out)
+	__attribute__((warn_unused_result));
 void host_xfer_free_chain(struct host_adapter *adapter, NET_BUFFER_LIST *chain);
 void host_xfer_adopted(struct host_conn *conn, uint32_t chain_bytes, uint32_t held_bytes);
 /* What came back with a terminate: copied behind *block, the lists freed. */
 int host_xfer_take_chain(struct host_conn *conn, NET_BUFFER_LIST *chain, struct host_block **block)
 	__attribute__((warn_unused_result));
-int host_xfer_take_buffered(struct host_conn *conn, NET_BUFFER_LIST *list, struct host_block **block)
-	__attribute__((warn_unused_result));
-/* host_xfer_drain() - bytes in the stream, both ways, behind the image's tx and in front of its rx. */
+int host_xfer_take_buffered(struct host_conn *conn, NET_BUFFER_LIST *list,
+			    struct host_block **block) __attribute__((warn_unused_result));
+/*
+ * host_xfer_drain() - bytes in the stream, both ways, behind the image's tx and in front of its
+ * rx.
+ */
 int host_xfer_drain(struct host_conn *conn) __attribute__((warn_unused_result));
 void host_xfer_sent(struct host_adapter *adapter, NET_BUFFER_LIST *chain);
 void host_xfer_received(struct host_adapter *adapter, NET_BUFFER_LIST *chain);
@@ -278,14 +291,15 @@ void host_xfer_forwarded(struct host_adapter *adapter, NET_BUFFER_LIST *chain);
 void host_xfer_event(struct host_conn *conn, ULONG type, ULONG info);
 NDIS_STATUS host_xfer_indicated(struct host_conn *conn, NET_BUFFER_LIST *nbl, ULONG *consumed);
 void host_xfer_returns(struct host_adapter *adapter);
-int host_xfer_forward(struct host_conn *conn, const uint8_t *tcp, uint32_t len) __attribute__((warn_unused_result));
+int host_xfer_forward(struct host_conn *conn, const uint8_t *tcp, uint32_t len)
+	__attribute__((warn_unused_result));
 void host_xfer_requests_free(struct host_adapter *adapter);
 
-/* ---- moves: host_move.c, host_offload.c, host_upload.c ----------------------------------------------- */
+/* ---- moves: host_move.c, host_offload.c, host_upload.c ------------------------------------ */
 
 /*
- * A stage does its part and returns 0, -errno with a reason in conn->move.why, or HOST_STAGE_LATER: it has started
- * something and host_move_go_on() is called at its end.
+ * A stage does its part and returns 0, -errno with a reason in conn->move.why, or
+ * HOST_STAGE_LATER: it has started something and host_move_go_on() is called at its end.
  */
 #define HOST_STAGE_LATER 1
 
@@ -300,23 +314,34 @@ enum host_on_fail {
 struct host_stage {
 	const char *name;
 	int (*run)(struct host_conn *conn);
-	void (*undo)(struct host_conn *conn); /* idempotent; also runs for the stage that failed. NULL: nothing to undo */
+	/* idempotent; also runs for the stage that failed; NULL: nothing to undo */
+	void (*undo)(struct host_conn *conn);
 	enum host_on_fail on_fail;
 };
 
 extern const struct host_stage host_offload_stages[]; /* end: name NULL */
 extern const struct host_stage host_upload_stages[];
-extern const struct host_stage host_back_stages[];    /* after a failure of an upload past its terminate */
+extern const struct host_stage
+	host_back_stages[]; /* after a failure of an upload past its terminate */
 
 /* Both may free conn. */
-void host_move_begin(struct host_conn *conn, const struct host_stage *stages, host_done_fn *done, void *ctx);
+void host_move_begin(struct host_conn *conn, const struct host_stage *stages, host_done_fn *done,
+		     void *ctx);
 void host_move_go_on(struct host_conn *conn, int err);
-int host_why(struct host_conn *conn, int err, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-/* host_upload_wanted() - upload as soon as the loop comes round; safe inside any callback of the target. */
+int host_why(struct host_conn *conn, int err, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/*
+ * host_upload_wanted() - upload as soon as the loop comes round; safe inside any callback of the
+ * target.
+ */
 void host_upload_wanted(struct host_conn *conn, TCP_UPLOAD_REASON reason);
 void host_upload_retry(struct host_conn *conn, uint64_t delay_us);
-void host_upload_begin(struct host_conn *conn, TCP_UPLOAD_REASON reason, host_done_fn *done, void *ctx);
-/* host_upload_settled() - what is left when an upload (or a bounced offload) is over. true: the connection ended. */
+void host_upload_begin(struct host_conn *conn, TCP_UPLOAD_REASON reason, host_done_fn *done,
+		       void *ctx);
+/*
+ * host_upload_settled() - what is left when an upload (or a bounced offload) is over. true: the
+ * connection ended.
+ */
 bool host_upload_settled(struct host_conn *conn);
 void host_all_step(struct host *host);
 uint64_t host_now_us(const struct host_conn *conn);
@@ -332,22 +357,23 @@ int host_step_carry(struct host_conn *conn);
 void host_step_unsteer(struct host_conn *conn);
 void host_step_unmute(struct host_conn *conn);
 
-/* ---- host_eligible.c ------------------------------------------------------------------------------- */
+/* ---- host_eligible.c ---------------------------------------------------------------------- */
 
 enum host_ineligible {
 	HOST_OK,
-	HOST_NOT_STATE,       /* not in a TCP state that can be handed over */
-	HOST_NOT_NOW,         /* passes: out-of-order data, neighbor not resolved, paused target */
-	HOST_NOT_OPTION,      /* an option of the socket or the protocol */
-	HOST_NOT_PATH,        /* route, interface, address */
-	HOST_NOT_FIREWALL,    /* conntrack, NAT, mark */
-	HOST_NOT_PROGRAM,     /* its holders cannot be reached */
-	HOST_NOT_CAPABLE,     /* the target cannot */
-	HOST_NOT_QUEUE,       /* too much data queued */
+	HOST_NOT_STATE,    /* not in a TCP state that can be handed over */
+	HOST_NOT_NOW,      /* passes: out-of-order data, neighbor not resolved, paused target */
+	HOST_NOT_OPTION,   /* an option of the socket or the protocol */
+	HOST_NOT_PATH,     /* route, interface, address */
+	HOST_NOT_FIREWALL, /* conntrack, NAT, mark */
+	HOST_NOT_PROGRAM,  /* its holders cannot be reached */
+	HOST_NOT_CAPABLE,  /* the target cannot */
+	HOST_NOT_QUEUE,    /* too much data queued */
 };
 
 int host_eligible_socket(struct host_conn *conn);
-int host_eligible_path(struct host_conn *conn, struct host_nl_route *route, struct host_nl_neigh *neigh);
+int host_eligible_path(struct host_conn *conn, struct host_nl_route *route,
+		       struct host_nl_neigh *neigh);
 int host_eligible_ooo(const struct host_socket *sock, const struct host_image *image);
 
 #endif

@@ -4,12 +4,13 @@
  *
  *	stages   resolve  prepare  expect ... initiate  exchange  park  carry
  *	failure  <------- undo, in reverse ------------|
- *	                                               |-- it is at the target: the upload's stages, from terminate
+ *	                                               |-- at the target: the upload's stages
  *
- * An upload that fails before its terminate is undone; after it, the connection goes back to the target as it is
- * (host_back_stages), and if the target does not take it either, both are tried in turn: whatever happens, the state
- * is in conn->image and nothing is thrown away. What follows the moment in which the kernel's socket carries the
- * connection again is done again until it works.
+ * An upload that fails before its terminate is undone; after it, the connection goes back to the
+ * target as it is (host_back_stages), and if the target does not take it either, both are tried
+ * in turn: whatever happens, the state is in conn->image and nothing is thrown away. What follows
+ * the moment in which the kernel's socket carries the connection again is done again until it
+ * works.
  */
 #include "host/host_int.h"
 
@@ -20,12 +21,13 @@
 
 #include "base/log.h"
 
-#define AGAIN_MAX  8u
-#define SWING_US   20000u
-#define RETRY_US   10000u
-#define TRIES_MAX  200u /* of an upload that somebody waits for: two seconds */
+#define AGAIN_MAX 8u
+#define SWING_US  20000u
+#define RETRY_US  10000u
+#define TRIES_MAX 200u /* of an upload that somebody waits for: two seconds */
 
-static const struct host_stage *const lists[] = { host_offload_stages, host_upload_stages, host_back_stages };
+static const struct host_stage *const lists[] = { host_offload_stages, host_upload_stages,
+						  host_back_stages };
 static const char *const list_names[] = { "offload", "upload", "back" };
 #define LISTS (sizeof(lists) / sizeof(lists[0]))
 
@@ -116,11 +118,13 @@ static void note_history(struct host_conn *conn, int err)
 {
 	struct host_conn_info *info = &conn->info;
 
-	memmove(&info->history[1], &info->history[0], (HOST_HISTORY - 1) * sizeof(info->history[0]));
-	info->history[0] = (struct host_history){ .upload = conn->move.up && !conn->move.bounced,
-						  .reason = conn->move.up ? (int)conn->move.reason : 0,
-						  .err = err,
-						  .at_us = host_now_us(conn) };
+	memmove(&info->history[1], &info->history[0],
+		(HOST_HISTORY - 1) * sizeof(info->history[0]));
+	info->history[0] =
+		(struct host_history){ .upload = conn->move.up && !conn->move.bounced,
+				       .reason = conn->move.up ? (int)conn->move.reason : 0,
+				       .err = err,
+				       .at_us = host_now_us(conn) };
 	if (info->history_count < HOST_HISTORY)
 		info->history_count++;
 }
@@ -150,7 +154,8 @@ static void note_end(struct host_conn *conn, int err)
 	note_history(conn, err);
 	if (err) {
 		conn->info.failures++;
-		snprintf(conn->info.reason, sizeof(conn->info.reason), "%s", m->why[0] ? m->why : strerror(-err));
+		snprintf(conn->info.reason, sizeof(conn->info.reason), "%s",
+			 m->why[0] ? m->why : strerror(-err));
 		conn->info.failed_stage = m->failed_stage;
 		return;
 	}
@@ -163,7 +168,10 @@ static void note_end(struct host_conn *conn, int err)
 		conn->info.offloads++;
 }
 
-/* An upload that was not ordered by a caller has to succeed: the target, or the end of the daemon, waits for it. */
+/*
+ * An upload that was not ordered by a caller has to succeed: the target, or the end of the
+ * daemon, waits for it.
+ */
 static void try_again(struct host_conn *conn, const struct host_move *move)
 {
 	if (!move->up || move->done || !conn->at_target || conn->tries++ >= TRIES_MAX)
@@ -217,7 +225,8 @@ static void run(struct host_conn *conn);
 
 static void swing(struct loop_timer *timer)
 {
-	struct host_conn *conn = (struct host_conn *)((char *)timer - offsetof(struct host_conn, again));
+	struct host_conn *conn =
+		(struct host_conn *)((char *)timer - offsetof(struct host_conn, again));
 
 	use_list(conn, host_upload_stages, conn->at_target ? "halt" : "drain");
 	run(conn);
@@ -231,7 +240,8 @@ static void fail(struct host_conn *conn, int err)
 	int told = m->err ? m->err : err; /* the first failure is the one to tell */
 
 	if (m->bounced && on_fail == HOST_FAIL_UNDO)
-		on_fail = HOST_FAIL_SWING; /* it cannot stay at the target: the program has the kernel's socket */
+		/* it cannot stay at the target: the program has the kernel's socket */
+		on_fail = HOST_FAIL_SWING;
 
 	log_debug("%s.%s failed: %s (%s)", list_of(m->stages), stage->name, strerror(-err), m->why);
 	if (!m->err) {
@@ -255,14 +265,16 @@ static void fail(struct host_conn *conn, int err)
 		break;
 	case HOST_FAIL_AGAIN:
 		if (m->attempts++ == AGAIN_MAX) {
-			log_err("a connection was moved, but the step '%s' did not work: %s", stage->name, strerror(-err));
+			log_err("a connection was moved, but the step '%s' did not work: %s",
+				stage->name, strerror(-err));
 			m->at++;
 		}
 		run(conn);
 		break;
 	case HOST_FAIL_SWING:
 		conn->again.fn = swing;
-		loop_timer_set(conn->adapter->host->config.loop, &conn->again, host_now_us(conn) + SWING_US);
+		loop_timer_set(conn->adapter->host->config.loop, &conn->again,
+			       host_now_us(conn) + SWING_US);
 		break;
 	}
 }
@@ -272,7 +284,10 @@ static bool at_end(const struct host_conn *conn)
 	return conn->move.stages[conn->move.at].name == NULL;
 }
 
-/* The end of an upload that succeeded is no failure, whatever happened on the way; that of a bounced offload is. */
+/*
+ * The end of an upload that succeeded is no failure, whatever happened on the way; that of a
+ * bounced offload is.
+ */
 static int outcome(const struct host_conn *conn)
 {
 	const struct host_move *m = &conn->move;
@@ -283,7 +298,8 @@ static int outcome(const struct host_conn *conn)
 static void run(struct host_conn *conn)
 {
 	while (!at_end(conn)) {
-		int err = injected(conn) ? host_why(conn, -EIO, "failure injected") : conn->move.stages[conn->move.at].run(conn);
+		int err = injected(conn) ? host_why(conn, -EIO, "failure injected")
+					 : conn->move.stages[conn->move.at].run(conn);
 
 		if (err == HOST_STAGE_LATER)
 			return; /* conn may be gone by now */
@@ -306,11 +322,14 @@ void host_move_go_on(struct host_conn *conn, int err)
 	run(conn);
 }
 
-void host_move_begin(struct host_conn *conn, const struct host_stage *stages, host_done_fn *done, void *ctx)
+void host_move_begin(struct host_conn *conn, const struct host_stage *stages, host_done_fn *done,
+		     void *ctx)
 {
 	TCP_UPLOAD_REASON reason = conn->move.reason;
 
-	conn->move = (struct host_move){ .stages = stages, .up = stages == host_upload_stages, .done = done, .ctx = ctx };
+	conn->move = (struct host_move){
+		.stages = stages, .up = stages == host_upload_stages, .done = done, .ctx = ctx
+	};
 	conn->move.reason = reason;
 	conn->move.start_us = host_now_us(conn);
 	conn->moving = true;

@@ -3,9 +3,9 @@
  * host_offload.c - kernel -> target, one stage after the other.
  *
  *	resolve      the socket itself; is the connection eligible, where does it lead
- *	prepare      the program's holders, the stream pair, memory: all that takes time and can be done before
+ *	prepare      the program's holders, the stream pair, memory: all that can be done before
  *	expect       the target keeps frames of this flow from now on
- *	steer        they go to the target                                      ... and leave the kernel's TCP alone
+ *	steer        they go to the target
  *	conntrack    which will not see them
  *	mute         what is past the steering already is dropped; the peer sends it again
  *	ack          a delayed acknowledgment leaves now, its timer does not travel
@@ -17,8 +17,8 @@
  *	park         the socket holds the address, silent                        |
  *	carry        bytes flow; the program runs on                            -+
  *
- * Up to the completion of initiate a failure walks back and nothing has happened. After it the connection is the
- * target's, so a failure takes it up again (host_move.c).
+ * Up to the completion of initiate a failure walks back and nothing has happened. After it the
+ * connection is the target's, so a failure takes it up again (host_move.c).
  */
 #include "host/host_int.h"
 
@@ -27,7 +27,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- steps that upload uses, too ------------------------------------------------------------------- */
+/* ---- steps that upload uses, too ---------------------------------------------------------- */
 
 int host_step_expect(struct host_conn *conn)
 {
@@ -85,14 +85,17 @@ static void initiate_done(struct host_op *op)
 	conn->move.thaw_us = host_now_us(conn);
 	if (status != NDIS_STATUS_SUCCESS) {
 		/* the reason may be with the object above */
-		if (op->path.list.Status != NDIS_STATUS_SUCCESS && op->path.list.Status != NDIS_STATUS_OFFLOAD_PARTIAL_SUCCESS)
+		if (op->path.list.Status != NDIS_STATUS_SUCCESS &&
+		    op->path.list.Status != NDIS_STATUS_OFFLOAD_PARTIAL_SUCCESS)
 			status = op->path.list.Status;
 		conn->info.reason_code = HOST_NOT_CAPABLE;
-		host_move_go_on(conn, host_why(conn, -ENOSPC, "the target refuses: %s", host_status_text(status)));
+		host_move_go_on(conn, host_why(conn, -ENOSPC, "the target refuses: %s",
+					       host_status_text(status)));
 		return;
 	}
 	keep_tree(conn, op);
-	host_xfer_adopted(conn, (uint32_t)host_block_len(conn->image.tx), (uint32_t)host_block_len(conn->image.rx));
+	host_xfer_adopted(conn, (uint32_t)host_block_len(conn->image.tx),
+			  (uint32_t)host_block_len(conn->image.rx));
 	host_block_put(conn->image.tx);
 	host_block_put(conn->image.rx);
 	conn->image.tx = conn->image.rx = NULL;
@@ -114,7 +117,8 @@ int host_step_exchange_down(struct host_conn *conn)
 		return 0;
 	err = conn->ops->exchange(conn->program, conn->xfer.program_end);
 	if (err)
-		return host_why(conn, err, "the program's descriptor could not be exchanged: %s", strerror(-err));
+		return host_why(conn, err, "the program's descriptor could not be exchanged: %s",
+				strerror(-err));
 	conn->program_has_stream = true;
 	return 0;
 }
@@ -140,7 +144,7 @@ int host_step_carry(struct host_conn *conn)
 	return 0;
 }
 
-/* ---- resolve --------------------------------------------------------------------------------------- */
+/* ---- resolve ------------------------------------------------------------------------------ */
 
 static int check_adapter(struct host_conn *conn)
 {
@@ -164,7 +168,9 @@ static int fetch_socket(struct host_conn *conn)
 
 	conn->info.reason_code = HOST_NOT_PROGRAM;
 	if (err)
-		return host_why(conn, err, err == -EBADF ? "the program has closed it" : "its descriptor cannot be had");
+		return host_why(conn, err,
+				err == -EBADF ? "the program has closed it"
+					      : "its descriptor cannot be had");
 	err = host_repair_take(&conn->sock, fd);
 	if (err)
 		host_why(conn, err, "not a socket that can be handed over: %s", strerror(-err));
@@ -196,7 +202,7 @@ static void unresolve(struct host_conn *conn)
 	host_repair_drop(&conn->sock);
 }
 
-/* ---- the rest -------------------------------------------------------------------------------------- */
+/* ---- the rest ----------------------------------------------------------------------------- */
 
 static int prepare(struct host_conn *conn)
 {

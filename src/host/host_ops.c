@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * host_ops.c - state operations of an adapter, one after the other, and the objects above connections.
+ * host_ops.c - state operations of an adapter, one after the other, and the objects above
+ * connections.
  *
- * One operation at a time keeps three published rules without bookkeeping: nothing else happens to an object while it
- * is being offloaded (OFF-27, OFF-30), a terminate waits for open queries and updates (TRM-11), and the first
- * connection of a path has brought the path down before the second one links to it. The tree is built when its turn
- * comes, because only then it is known which of neighbor and path are at the target already.
+ * One operation at a time keeps three published rules without bookkeeping: nothing else happens
+ * to an object while it is being offloaded (OFF-27, OFF-30), a terminate waits for open queries
+ * and updates (TRM-11), and the first connection of a path has brought the path down before the
+ * second one links to it. The tree is built when its turn comes, because only then it is known
+ * which of neighbor and path are at the target already.
  *
- * A path or neighbor is terminated together with its last dependent (TRM-08). If that dependent's offload fails, or
- * its terminate did not carry them, host_path_put() terminates them alone.
+ * A path or neighbor is terminated together with its last dependent (TRM-08). If that dependent's
+ * offload fails, or its terminate did not carry them, host_path_put() terminates them alone.
  */
 #include "host/host_int.h"
 
@@ -21,7 +23,8 @@ static bool is_down(const NDIS_OFFLOAD_HANDLE *handle)
 	return handle->MiniportOffloadContext != NULL;
 }
 
-static OFFLOAD_STATE_TYPE path_type(const struct host_path *path, OFFLOAD_STATE_TYPE v4, OFFLOAD_STATE_TYPE v6)
+static OFFLOAD_STATE_TYPE path_type(const struct host_path *path, OFFLOAD_STATE_TYPE v4,
+				    OFFLOAD_STATE_TYPE v6)
 {
 	return path->family == AF_INET ? v4 : v6;
 }
@@ -32,7 +35,8 @@ static uint32_t confirmed_ticks(const struct host_neighbor *neighbor)
 {
 	struct host_nl_neigh now;
 
-	if (host_nl_neigh_get(neighbor->adapter->host->nl, neighbor->adapter->config.ifindex, &neighbor->addr, &now) < 0)
+	if (host_nl_neigh_get(neighbor->adapter->host->nl, neighbor->adapter->config.ifindex,
+			      &neighbor->addr, &now) < 0)
 		return 0;
 	return now.confirmed_age_ms * HOST_TICKS_PER_S / 1000u;
 }
@@ -49,7 +53,8 @@ static int build_initiate(struct host_op *op)
 	else
 		host_state_neighbor(&op->neighbor, path->neighbor, confirmed_ticks(path->neighbor));
 	if (is_down(&path->handle))
-		host_state_room(&op->path.list, path_type(path, Ip4OffloadState, Ip6OffloadState), 0);
+		host_state_room(&op->path.list, path_type(path, Ip4OffloadState, Ip6OffloadState),
+				0);
 	else
 		host_state_path(&op->path, path);
 	op->neighbor.list.OffloadHandle = &path->neighbor->handle;
@@ -78,12 +83,14 @@ static int build_terminate(struct host_op *op)
 			     (!path || path_ends || !is_down(&path->handle));
 
 	if (op->conn) {
-		host_state_room(&op->tcp.list, TcpOffloadDelegatedState, sizeof(TCP_OFFLOAD_STATE_DELEGATED));
+		host_state_room(&op->tcp.list, TcpOffloadDelegatedState,
+				sizeof(TCP_OFFLOAD_STATE_DELEGATED));
 		op->tcp.list.OffloadHandle = &op->conn->handle;
 		op->root = &op->tcp.list;
 	}
 	if (path_ends) {
-		host_state_room(&op->path.list, path_type(path, Ip4OffloadDelegatedState, Ip6OffloadDelegatedState),
+		host_state_room(&op->path.list,
+				path_type(path, Ip4OffloadDelegatedState, Ip6OffloadDelegatedState),
 				sizeof(PATH_OFFLOAD_STATE_DELEGATED));
 		op->path.list.OffloadHandle = &path->handle;
 		op->path.list.DependentBlockList = op->root;
@@ -101,7 +108,8 @@ static int build_terminate(struct host_op *op)
 
 static int build_query(struct host_op *op)
 {
-	host_state_room(&op->tcp.list, TcpOffloadDelegatedState, sizeof(TCP_OFFLOAD_STATE_DELEGATED));
+	host_state_room(&op->tcp.list, TcpOffloadDelegatedState,
+			sizeof(TCP_OFFLOAD_STATE_DELEGATED));
 	op->tcp.list.OffloadHandle = &op->conn->handle;
 	op->root = &op->tcp.list;
 	return 0;
@@ -113,8 +121,10 @@ static int build_update(struct host_op *op)
 	if (op->path_object) {
 		PATH_OFFLOAD_STATE_CACHED *cached = (void *)op->path.state;
 
-		host_state_room(&op->path.list, path_type(op->path_object, Ip4OffloadCachedState, Ip6OffloadCachedState),
-				sizeof(*cached));
+		host_state_room(
+			&op->path.list,
+			path_type(op->path_object, Ip4OffloadCachedState, Ip6OffloadCachedState),
+			sizeof(*cached));
 		cached->PathMtu = op->path_object->mtu_bytes;
 		op->path.list.OffloadHandle = &op->path_object->handle;
 		op->root = &op->path.list;
@@ -122,7 +132,8 @@ static int build_update(struct host_op *op)
 		NEIGHBOR_OFFLOAD_STATE_CACHED *cached = (void *)op->neighbor.state;
 
 		host_state_room(&op->neighbor.list, NeighborOffloadCachedState, sizeof(*cached));
-		memcpy(cached->DlDestinationAddress, op->neighbor_object->mac, sizeof(op->neighbor_object->mac));
+		memcpy(cached->DlDestinationAddress, op->neighbor_object->mac,
+		       sizeof(op->neighbor_object->mac));
 		cached->HostReachabilityDelta = confirmed_ticks(op->neighbor_object);
 		op->neighbor.list.OffloadHandle = &op->neighbor_object->handle;
 		op->root = &op->neighbor.list;
@@ -135,12 +146,13 @@ static bool subject_is_down(const struct host_op *op)
 {
 	if (op->conn)
 		return is_down(&op->conn->handle);
-	return op->path_object ? is_down(&op->path_object->handle) : is_down(&op->neighbor_object->handle);
+	return op->path_object ? is_down(&op->path_object->handle)
+			       : is_down(&op->neighbor_object->handle);
 }
 
 static int build(struct host_op *op)
 {
-	static int (*const builders[])(struct host_op *op) = {
+	static int (*const builders[])(struct host_op * op) = {
 		[HOST_OP_INITIATE] = build_initiate,
 		[HOST_OP_TERMINATE] = build_terminate,
 		[HOST_OP_QUERY] = build_query,
@@ -177,7 +189,10 @@ static void call_down(struct host_op *op)
 	}
 }
 
-/* Requests of a tree that did not go down are ours again (OFF-25); the copy of received data always is (BUF-05). */
+/*
+ * Requests of a tree that did not go down are ours again (OFF-25); the copy of received data
+ * always is (BUF-05).
+ */
 static void settle_initiate(struct host_op *op)
 {
 	TCP_OFFLOAD_STATE_DELEGATED *delegated = host_state_delegated(&op->tcp);
@@ -266,7 +281,8 @@ void host_op_completed(struct host_adapter *adapter, NDIS_PROTOCOL_OFFLOAD_BLOCK
 	host_ops_run(adapter);
 }
 
-static struct host_op *op_new(struct host_adapter *adapter, enum host_op_kind kind, void (*done)(struct host_op *op))
+static struct host_op *op_new(struct host_adapter *adapter, enum host_op_kind kind,
+			      void (*done)(struct host_op *op))
 {
 	struct host_op *op = calloc(1, sizeof(*op));
 
@@ -280,7 +296,8 @@ static struct host_op *op_new(struct host_adapter *adapter, enum host_op_kind ki
 	return op;
 }
 
-int host_op_submit(struct host_conn *conn, enum host_op_kind kind, void (*done)(struct host_op *op), void *ctx)
+int host_op_submit(struct host_conn *conn, enum host_op_kind kind, void (*done)(struct host_op *op),
+		   void *ctx)
 {
 	struct host_op *op = op_new(conn->adapter, kind, done);
 
@@ -318,7 +335,8 @@ int host_op_submit_neighbor(struct host_neighbor *neighbor, void (*done)(struct 
 
 /* ---- neighbors and paths ---- */
 
-static struct host_neighbor *neighbor_get(struct host_adapter *adapter, const struct host_nl_neigh *neigh)
+static struct host_neighbor *neighbor_get(struct host_adapter *adapter,
+					  const struct host_nl_neigh *neigh)
 {
 	struct host_neighbor *n;
 
@@ -367,8 +385,9 @@ static void path_free(struct host_path *path)
 		neighbor_free(neighbor);
 }
 
-int host_path_get(struct host_adapter *adapter, const struct steer_flow *flow, const struct host_nl_route *route,
-		  const struct host_nl_neigh *neigh, struct host_path **out)
+int host_path_get(struct host_adapter *adapter, const struct steer_flow *flow,
+		  const struct host_nl_route *route, const struct host_nl_neigh *neigh,
+		  struct host_path **out)
 {
 	struct host_path *path;
 
@@ -411,7 +430,8 @@ void host_path_put(struct host_path *path)
 
 	if (--path->refs > 0)
 		return;
-	if (!is_down(&path->handle) && (path->neighbor->refs > 1 || !is_down(&path->neighbor->handle))) {
+	if (!is_down(&path->handle) &&
+	    (path->neighbor->refs > 1 || !is_down(&path->neighbor->handle))) {
 		path_free(path);
 		return;
 	}

@@ -33,10 +33,12 @@ static int self_exchange(void *ctx, int new_fd)
 		return -errno;
 	if (self->epoll_fd >= 0)
 		epoll_ctl(self->epoll_fd, EPOLL_CTL_DEL, self->fd, NULL);
-	if (fcntl(new_fd, F_SETFL, (fcntl(new_fd, F_GETFL) & ~O_NONBLOCK) | (flags & O_NONBLOCK)) < 0 ||
+	if (fcntl(new_fd, F_SETFL, (fcntl(new_fd, F_GETFL) & ~O_NONBLOCK) | (flags & O_NONBLOCK)) <
+		    0 ||
 	    dup3(new_fd, self->fd, fd_flags & FD_CLOEXEC ? O_CLOEXEC : 0) < 0)
 		err = -errno;
-	if (self->epoll_fd >= 0 && epoll_ctl(self->epoll_fd, EPOLL_CTL_ADD, self->fd, &self->event) < 0 && !err)
+	if (self->epoll_fd >= 0 &&
+	    epoll_ctl(self->epoll_fd, EPOLL_CTL_ADD, self->fd, &self->event) < 0 && !err)
 		err = -errno;
 	return err;
 }

@@ -2,22 +2,26 @@
 /*
  * host_repair.c - what TCP_REPAIR can do, in the only order that works.
  *
- * Down. A drop-all filter stops the stream of segments before the sequence numbers are read; it does not stop what
- * another processor has already past the filter, so both numbers are compared once more before the socket is
- * disconnected. In repair mode connect(AF_UNSPEC) sends nothing and keeps the socket with all its options. It leaves
- * ECONNABORTED in SO_ERROR, which is read away. A socket that is merely disconnected has lost its port: another
- * program could get the same 4-tuple. So it is bound and connected again at once ("parked"), still in repair mode
- * and muted: visible, silent, and closing it is silent too.
+ * Down. A drop-all filter stops the stream of segments before the sequence numbers are read; it
+ * does not stop what another processor has already past the filter, so both numbers are compared
+ * once more before the socket is disconnected. In repair mode connect(AF_UNSPEC) sends nothing
+ * and keeps the socket with all its options. It leaves ECONNABORTED in SO_ERROR, which is read
+ * away. A socket that is merely disconnected has lost its port: another program could get the
+ * same 4-tuple. So it is bound and connected again at once ("parked"), still in repair mode and
+ * muted: visible, silent, and closing it is silent too.
  *
- * Up. Sequence numbers can be set only while disconnected, options only right after the connect, before any byte.
- * The second bind of the same socket is refused because the first one locked its port; that is as good as a bind.
- * Bytes written in repair mode count as sent; the window parameters go last, because every earlier step changes
- * them. Unsent bytes are written after repair mode: the kernel sends them as any others.
+ * Up. Sequence numbers can be set only while disconnected, options only right after the connect,
+ * before any byte. The second bind of the same socket is refused because the first one locked its
+ * port; that is as good as a bind. Bytes written in repair mode count as sent; the window
+ * parameters go last, because every earlier step changes them. Unsent bytes are written after
+ * repair mode: the kernel sends them as any others.
  *
- * Leaving repair mode clears SO_REUSEADDR, which entering it had forced, so the program's value is put back. Setting
- * SO_REUSEADDR inside repair mode would undo the forced reuse, without which the bind fails next to a listener.
+ * Leaving repair mode clears SO_REUSEADDR, which entering it had forced, so the program's value
+ * is put back. Setting SO_REUSEADDR inside repair mode would undo the forced reuse, without which
+ * the bind fails next to a listener.
  *
- * The timestamp's lowest bit tells the kernel the unit (set: microseconds), so the value is rounded up to even.
+ * The timestamp's lowest bit tells the kernel the unit (set: microseconds), so the value is
+ * rounded up to even.
  */
 #include "host/host_repair.h"
 
@@ -30,8 +34,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define QUEUE_SLACK  (64u << 10) /* the head of the send queue may begin before snd_una */
-#define WRITE_CHUNK  (64u << 10) /* one kernel buffer of whole pages: least overhead */
+#define QUEUE_SLACK (64u << 10) /* the head of the send queue may begin before snd_una */
+#define WRITE_CHUNK (64u << 10) /* one kernel buffer of whole pages: least overhead */
 
 /* option kinds of the handshake (RFC 9293 3.2, 7323, 2018) */
 enum { KIND_MSS = 2, KIND_WINDOW = 3, KIND_SACK_PERMITTED = 4, KIND_TIMESTAMP = 8 };
@@ -215,7 +219,8 @@ static int queue_seq(const struct host_socket *sock, int queue, tcp_seq *seq)
 }
 
 /* The whole of one queue; *got is its length as the kernel holds it. */
-static int peek_queue(const struct host_socket *sock, int queue, struct host_block *block, size_t *got)
+static int peek_queue(const struct host_socket *sock, int queue, struct host_block *block,
+		      size_t *got)
 {
 	ssize_t n;
 
@@ -229,7 +234,8 @@ static int peek_queue(const struct host_socket *sock, int queue, struct host_blo
 	return 0;
 }
 
-static int read_rx(const struct host_socket *sock, struct host_block_pool *pool, struct host_image *image)
+static int read_rx(const struct host_socket *sock, struct host_block_pool *pool,
+		   struct host_image *image)
 {
 	uint32_t rx, tx;
 	size_t got;
@@ -248,8 +254,8 @@ static int read_rx(const struct host_socket *sock, struct host_block_pool *pool,
 	return got == rx ? 0 : -EAGAIN;
 }
 
-static int read_tx(const struct host_socket *sock, struct host_block_pool *pool, struct host_image *image,
-		   uint32_t want)
+static int read_tx(const struct host_socket *sock, struct host_block_pool *pool,
+		   struct host_image *image, uint32_t want)
 {
 	size_t got;
 	int err;
@@ -298,26 +304,32 @@ static void read_info(const struct tcp_info *info, struct host_image *image)
 	image->rcv_wscale = info->tcpi_rcv_wscale;
 	image->mss_bytes = info->tcpi_snd_mss;
 	image->cwnd_bytes = info->tcpi_snd_cwnd * info->tcpi_snd_mss;
-	image->ssthresh_bytes = info->tcpi_snd_ssthresh > UINT32_MAX / (info->tcpi_snd_mss ? info->tcpi_snd_mss : 1)
-					? UINT32_MAX
-					: info->tcpi_snd_ssthresh * info->tcpi_snd_mss;
+	image->ssthresh_bytes =
+		info->tcpi_snd_ssthresh > UINT32_MAX / (info->tcpi_snd_mss ? info->tcpi_snd_mss : 1)
+			? UINT32_MAX
+			: info->tcpi_snd_ssthresh * info->tcpi_snd_mss;
 	image->srtt_us = info->tcpi_rtt;
 	image->rttvar_us = info->tcpi_rttvar;
 	image->rexmt_count = info->tcpi_retransmits;
 	image->wnd_probes = 0;
 	image->ka_probes = 0;
-	image->dup_acks = 0; /* the kernel's scoreboard does not go down; the target starts its own */
+	image->dup_acks =
+		0; /* the kernel's scoreboard does not go down; the target starts its own */
 	image->rexmt_left_ticks = HOST_TICKS_STOPPED;
 	image->ka_left_ticks = HOST_TICKS_STOPPED;
 	image->total_rt_ticks = 0;
 	image->ts_recent = 0;
 	image->ts_recent_age_ticks = HOST_TS_AGE_UNKNOWN;
-	image->fin_queued = image->state == HOST_TCP_FIN_WAIT_1 || image->state == HOST_TCP_FIN_WAIT_2 ||
+	image->fin_queued = image->state == HOST_TCP_FIN_WAIT_1 ||
+			    image->state == HOST_TCP_FIN_WAIT_2 ||
 			    image->state == HOST_TCP_CLOSING || image->state == HOST_TCP_LAST_ACK;
 	image->fin_acked = image->state == HOST_TCP_FIN_WAIT_2;
-	image->fin_received = image->state == HOST_TCP_CLOSE_WAIT || image->state == HOST_TCP_CLOSING ||
-			      image->state == HOST_TCP_LAST_ACK;
-	/* Outstanding data without a running timer would wait for ever: it starts anew with one RTO. */
+	image->fin_received = image->state == HOST_TCP_CLOSE_WAIT ||
+			      image->state == HOST_TCP_CLOSING || image->state == HOST_TCP_LAST_ACK;
+	/*
+	 * Outstanding data without a running timer would wait for ever: it starts anew with one
+	 * RTO.
+	 */
 	if (info->tcpi_unacked || (image->fin_queued && !image->fin_acked))
 		image->rexmt_left_ticks = info->tcpi_rto / 1000 + 1;
 }
@@ -327,7 +339,8 @@ static int read_cached(const struct host_socket *sock, struct host_image *image)
 	bool v6 = sock->local.ss_family == AF_INET6 &&
 		  !IN6_IS_ADDR_V4MAPPED(&((const struct sockaddr_in6 *)&sock->local)->sin6_addr);
 	int level = v6 ? IPPROTO_IPV6 : IPPROTO_IP;
-	int nodelay = 0, idle = 0, interval = 0, count = 0, ttl = 64, tos = 0, prio = 0, rcvbuf = 0, timeout = 0;
+	int nodelay = 0, idle = 0, interval = 0, count = 0, ttl = 64, tos = 0, prio = 0, rcvbuf = 0,
+	    timeout = 0;
 
 	get_int(sock, IPPROTO_TCP, TCP_NODELAY, &nodelay);
 	get_int(sock, IPPROTO_TCP, TCP_KEEPIDLE, &idle);
@@ -348,11 +361,13 @@ static int read_cached(const struct host_socket *sock, struct host_image *image)
 	image->priority = (uint8_t)(prio & 7);
 	if (image->keepalive)
 		image->ka_left_ticks = image->ka_idle_s * 1000;
-	return get_int(sock, SOL_SOCKET, SO_RCVBUF, &rcvbuf) < 0 ? -errno
-								 : (image->rcv_buf_bytes = (uint32_t)rcvbuf, 0);
+	return get_int(sock, SOL_SOCKET, SO_RCVBUF, &rcvbuf) < 0
+		       ? -errno
+		       : (image->rcv_buf_bytes = (uint32_t)rcvbuf, 0);
 }
 
-static int read_numbers(const struct host_socket *sock, struct host_image *image, uint32_t *tx_bytes)
+static int read_numbers(const struct host_socket *sock, struct host_image *image,
+			uint32_t *tx_bytes)
 {
 	int out = 0, unsent = 0;
 	tcp_seq write_seq;
@@ -383,7 +398,8 @@ static int read_timestamp(const struct host_socket *sock, struct host_image *ima
 	return err;
 }
 
-int host_repair_read(const struct host_socket *sock, struct host_block_pool *pool, struct host_image *image)
+int host_repair_read(const struct host_socket *sock, struct host_block_pool *pool,
+		     struct host_image *image)
 {
 	struct tcp_info info;
 	socklen_t len = sizeof(info);
@@ -398,7 +414,8 @@ int host_repair_read(const struct host_socket *sock, struct host_block_pool *poo
 	if (!err)
 		err = read_window(sock, image);
 	if (!err)
-		err = get_int(sock, IPPROTO_TCP, TCP_MAXSEG, &mss); /* in repair mode: the peer's MSS */
+		err = get_int(sock, IPPROTO_TCP, TCP_MAXSEG,
+			      &mss); /* in repair mode: the peer's MSS */
 	image->mss_clamp = (uint16_t)mss;
 	if (!err)
 		err = read_cached(sock, image);
@@ -420,8 +437,9 @@ bool host_repair_moved(const struct host_socket *sock, const struct host_image *
 
 	if (read_numbers(sock, &now, &tx_bytes) < 0)
 		return true;
-	return now.rcv_nxt != image->rcv_nxt || now.snd_una != image->snd_una || now.snd_max != image->snd_max ||
-	       tx_bytes != host_block_len(image->tx) || host_repair_state(sock) != image->state;
+	return now.rcv_nxt != image->rcv_nxt || now.snd_una != image->snd_una ||
+	       now.snd_max != image->snd_max || tx_bytes != host_block_len(image->tx) ||
+	       host_repair_state(sock) != image->state;
 }
 
 static int set_seq(const struct host_socket *sock, int queue, tcp_seq seq)
@@ -444,10 +462,12 @@ static int disconnect(const struct host_socket *sock)
 }
 
 /*
- * The same 4-tuple again, established, both queues empty. The segment size is computed in connect() and not again
- * when TCP_REPAIR_OPTIONS sets the peer's MSS, so that is already there as the program's own wish.
+ * The same 4-tuple again, established, both queues empty. The segment size is computed in
+ * connect() and not again when TCP_REPAIR_OPTIONS sets the peer's MSS, so that is already there
+ * as the program's own wish.
  */
-static int reconnect(struct host_socket *sock, const struct host_image *image, tcp_seq rcv_seq, tcp_seq snd_seq)
+static int reconnect(struct host_socket *sock, const struct host_image *image, tcp_seq rcv_seq,
+		     tcp_seq snd_seq)
 {
 	int err = disconnect(sock);
 
@@ -460,7 +480,8 @@ static int reconnect(struct host_socket *sock, const struct host_image *image, t
 	if (err)
 		return err;
 	/* EINVAL: this socket was bound to it before */
-	if (bind(sock->fd, (const struct sockaddr *)&sock->local, sock->addr_len) < 0 && errno != EINVAL)
+	if (bind(sock->fd, (const struct sockaddr *)&sock->local, sock->addr_len) < 0 &&
+	    errno != EINVAL)
 		return -errno;
 	set_tcp(sock, TCP_MAXSEG, image->mss_clamp);
 	if (connect(sock->fd, (const struct sockaddr *)&sock->remote, sock->addr_len) < 0)
@@ -497,7 +518,8 @@ static int restore_options(const struct host_socket *sock, const struct host_ima
 	opts[n++] = (struct tcp_repair_opt){ KIND_MSS, image->mss_clamp };
 	if (image->wscale)
 		opts[n++] = (struct tcp_repair_opt){ KIND_WINDOW,
-						     image->snd_wscale | (uint32_t)image->rcv_wscale << 16 };
+						     image->snd_wscale | (uint32_t)image->rcv_wscale
+										 << 16 };
 	if (image->sack)
 		opts[n++] = (struct tcp_repair_opt){ KIND_SACK_PERMITTED, 0 };
 	if (image->timestamps)
@@ -536,13 +558,15 @@ static int restore_queue(const struct host_socket *sock, int queue, const uint8_
 	return err || len == 0 ? err : write_all(sock, data, len, &done);
 }
 
-static int restore_window(const struct host_socket *sock, const struct host_image *image, tcp_seq rcv_nxt)
+static int restore_window(const struct host_socket *sock, const struct host_image *image,
+			  tcp_seq rcv_nxt)
 {
 	struct tcp_repair_window wnd = {
 		.snd_wl1 = image->snd_wl1,
 		.snd_wnd = image->snd_wnd_bytes,
-		.max_window = image->max_snd_wnd_bytes > image->snd_wnd_bytes ? image->max_snd_wnd_bytes
-									       : image->snd_wnd_bytes,
+		.max_window = image->max_snd_wnd_bytes > image->snd_wnd_bytes
+				      ? image->max_snd_wnd_bytes
+				      : image->snd_wnd_bytes,
 		.rcv_wnd = image->rcv_wnd_bytes + (image->rcv_nxt - rcv_nxt),
 		.rcv_wup = rcv_nxt,
 	};
@@ -550,12 +574,13 @@ static int restore_window(const struct host_socket *sock, const struct host_imag
 	/* The kernel refuses a last window update from beyond our own window. */
 	if (seq_gt(wnd.snd_wl1, rcv_nxt + wnd.rcv_wnd))
 		wnd.snd_wl1 = rcv_nxt;
-	return setsockopt(sock->fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, &wnd, sizeof(wnd)) < 0 ? -errno : 0;
+	return setsockopt(sock->fd, IPPROTO_TCP, TCP_REPAIR_WINDOW, &wnd, sizeof(wnd)) < 0 ? -errno
+											   : 0;
 }
 
 /*
- * Sends nothing: in repair mode a FIN goes to the retransmission queue at once. Where the peer's FIN came first ours
- * is left to host_segment_replay(): shutdown() then sends it again.
+ * Sends nothing: in repair mode a FIN goes to the retransmission queue at once. Where the peer's
+ * FIN came first ours is left to host_segment_replay(): shutdown() then sends it again.
  */
 static int restore_fin(const struct host_socket *sock, const struct host_image *image)
 {
@@ -588,9 +613,9 @@ static int rebuild(struct host_socket *sock, const struct host_image *image)
 }
 
 /*
- * Make one buffer larger for the time of a restore. Afterwards it gets its size back: the receive window follows the
- * buffer, and one that kept what it got at each hand-over would feed itself. SO_BUF_LOCK takes back the mark that
- * would switch the kernel's own tuning off.
+ * Make one buffer larger for the time of a restore. Afterwards it gets its size back: the receive
+ * window follows the buffer, and one that kept what it got at each hand-over would feed itself.
+ * SO_BUF_LOCK takes back the mark that would switch the kernel's own tuning off.
  */
 static void set_buffer(const struct host_socket *sock, int name, int force, int bytes)
 {
@@ -603,7 +628,10 @@ static void set_buffer(const struct host_socket *sock, int name, int force, int 
 		set_int(sock, SOL_SOCKET, SO_BUF_LOCK, locks);
 }
 
-/* The largest buffer that this process may ask for; the kernel caps the plain option without a word. */
+/*
+ * The largest buffer that this process may ask for; the kernel caps the plain option without a
+ * word.
+ */
 static uint32_t largest_buffer(int name, int force)
 {
 	struct host_socket probe = { .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
@@ -694,11 +722,13 @@ int host_repair_release(struct host_socket *sock, const struct host_image *image
 		sock->keepalive_off = false;
 	}
 	if (total > sock->released)
-		err = write_all(sock, image->tx->data + sock->released, total - sock->released, &sock->released);
+		err = write_all(sock, image->tx->data + sock->released, total - sock->released,
+				&sock->released);
 	if (err)
 		return err;
 	shrink_buffers(sock);
-	if (image->fin_queued && !host_image_fin_after_peer(image) && shutdown(sock->fd, SHUT_WR) < 0)
+	if (image->fin_queued && !host_image_fin_after_peer(image) &&
+	    shutdown(sock->fd, SHUT_WR) < 0)
 		err = -errno; /* nothing happens when the FIN is restored already */
 	return err;
 }

@@ -77,8 +77,9 @@ static void put_ip6(uint8_t *ip, const struct steer_flow *flow)
 	memcpy(ip + 24, flow->local, 16);
 }
 
-uint32_t host_segment_build(uint8_t frame[HOST_SEGMENT_MAX], const struct steer_flow *flow, const uint8_t mac_to[6],
-			    const uint8_t mac_from[6], const struct host_segment *seg)
+uint32_t host_segment_build(uint8_t frame[HOST_SEGMENT_MAX], const struct steer_flow *flow,
+			    const uint8_t mac_to[6], const uint8_t mac_from[6],
+			    const struct host_segment *seg)
 {
 	bool v4 = flow->family == AF_INET;
 	uint32_t ip_bytes = v4 ? IP4_HDR_BYTES : IP6_HDR_BYTES;
@@ -157,8 +158,9 @@ static uint16_t raw_window(const struct host_image *image)
 }
 
 /*
- * The kernel takes the frame in softirq context, normally before nic_indicate() returns; another processor may do
- * it. There is no event for every change of state, so look again after short waits on the socket's own events.
+ * The kernel takes the frame in softirq context, normally before nic_indicate() returns; another
+ * processor may do it. There is no event for every change of state, so look again after short
+ * waits on the socket's own events.
  */
 static int wait_state(const struct host_socket *sock, uint32_t wanted_mask)
 {
@@ -189,11 +191,15 @@ static uint32_t wanted_states(const struct host_image *image)
 }
 
 /* Our FIN where it follows the peer's, and the acknowledgment of it where there was one. */
-static int finish_ours(struct nic *nic, const struct host_socket *sock, const struct steer_flow *flow,
-		       const uint8_t mac_from[6], const struct host_image *image)
+static int finish_ours(struct nic *nic, const struct host_socket *sock,
+		       const struct steer_flow *flow, const uint8_t mac_from[6],
+		       const struct host_image *image)
 {
 	struct host_segment ack = {
-		.seq = image->rcv_nxt, .ack = image->snd_una, .flags = HOST_TH_ACK, .wnd_raw = raw_window(image),
+		.seq = image->rcv_nxt,
+		.ack = image->snd_una,
+		.flags = HOST_TH_ACK,
+		.wnd_raw = raw_window(image),
 	};
 	int err;
 
@@ -205,11 +211,15 @@ static int finish_ours(struct nic *nic, const struct host_socket *sock, const st
 	return err ? err : wait_state(sock, 1u << HOST_TCP_CLOSE);
 }
 
-int host_segment_replay(struct nic *nic, const struct host_socket *sock, const struct steer_flow *flow,
-			const uint8_t mac_from[6], const struct host_image *image)
+int host_segment_replay(struct nic *nic, const struct host_socket *sock,
+			const struct steer_flow *flow, const uint8_t mac_from[6],
+			const struct host_image *image)
 {
 	struct host_segment seg = {
-		.seq = image->rcv_nxt, .ack = image->snd_una, .flags = HOST_TH_ACK, .wnd_raw = raw_window(image),
+		.seq = image->rcv_nxt,
+		.ack = image->snd_una,
+		.flags = HOST_TH_ACK,
+		.wnd_raw = raw_window(image),
 	};
 	bool passive = host_image_fin_after_peer(image);
 	int err;
@@ -228,10 +238,13 @@ int host_segment_replay(struct nic *nic, const struct host_socket *sock, const s
 	return err || !passive ? err : finish_ours(nic, sock, flow, mac_from, image);
 }
 
-int host_segment_reset(struct nic *nic, const struct host_socket *sock, const struct steer_flow *flow,
-		       const uint8_t mac_from[6], const struct host_image *image)
+int host_segment_reset(struct nic *nic, const struct host_socket *sock,
+		       const struct steer_flow *flow, const uint8_t mac_from[6],
+		       const struct host_image *image)
 {
-	struct host_segment seg = { .seq = image->rcv_nxt, .ack = image->snd_una, .flags = HOST_TH_RST | HOST_TH_ACK };
+	struct host_segment seg = { .seq = image->rcv_nxt,
+				    .ack = image->snd_una,
+				    .flags = HOST_TH_RST | HOST_TH_ACK };
 	int err;
 
 	if (image->fin_received)
@@ -240,7 +253,8 @@ int host_segment_reset(struct nic *nic, const struct host_socket *sock, const st
 	return err ? err : wait_state(sock, 1u << HOST_TCP_CLOSE);
 }
 
-static void flow_end(const struct sockaddr_storage *ss, uint8_t *family, uint8_t addr[16], uint16_t *port_be)
+static void flow_end(const struct sockaddr_storage *ss, uint8_t *family, uint8_t addr[16],
+		     uint16_t *port_be)
 {
 	const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)ss;
 

@@ -2,8 +2,8 @@
 /*
  * host_select.h - the policy: which connections may be offloaded.
  *
- * Rules are lines of text, read from top to bottom; the first that matches decides, and what no rule matches stays in
- * the host:
+ * Rules are lines of text, read from top to bottom; the first that matches decides, and what no
+ * rule matches stays in the host:
  *
  *     # comment
  *     keep    remote 10.0.0.0/8 local-port 22
@@ -11,11 +11,12 @@
  *     offload local-port 6379-6389
  *     offload remote fd00::/8
  *
- * Conditions of a rule: local PREFIX, remote PREFIX, local-port N[-M], remote-port N[-M], min-bytes SIZE (both
- * directions together), min-rate SIZE (bytes a second over the life of the connection), min-age TIME, or the word any.
- * SIZE takes k, M or G; TIME takes ms or s.
+ * Conditions of a rule: local PREFIX, remote PREFIX, local-port N[-M], remote-port N[-M],
+ * min-bytes SIZE (both directions together), min-rate SIZE (bytes a second over the life of the
+ * connection), min-age TIME, or the word any. SIZE takes k, M or G; TIME takes ms or s.
  *
- * Context: any thread; a policy does not change once it is parsed, except for the counters of its hits.
+ * Context: any thread; a policy does not change once it is parsed, except for the counters of its
+ * hits.
  */
 #ifndef HOST_HOST_SELECT_H
 #define HOST_HOST_SELECT_H
@@ -26,7 +27,10 @@
 
 struct host_select;
 
-/* What a rule looks at. Addresses as in struct steer_flow: as on the wire, IPv4 in the first four bytes. */
+/*
+ * What a rule looks at. Addresses as in struct steer_flow: as on the wire, IPv4 in the first four
+ * bytes.
+ */
 struct host_select_facts {
 	uint8_t family; /* AF_INET or AF_INET6 */
 	uint8_t local[16], remote[16];

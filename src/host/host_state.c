@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * host_state.c - the one place where the host's view of a connection and the state structures of the interface meet.
+ * host_state.c - the one place where the host's view of a connection and the state structures of
+ * the interface meet.
  *
- * Rules: ports in network order, windows and thresholds in bytes and unscaled, times in ticks of 1 ms, SRtt as eight
- * times and RttVar as four times its value saturating at 16 bits, a timer that does not run as 0xFFFFFFFF, an unknown
- * TsRecent as 0 with age 0xFFFFFFFF. Every state structure starts at the next multiple of 8.
+ * Rules: ports in network order, windows and thresholds in bytes and unscaled, times in ticks of
+ * 1 ms, SRtt as eight times and RttVar as four times its value saturating at 16 bits, a timer
+ * that does not run as 0xFFFFFFFF, an unknown TsRecent as 0 with age 0xFFFFFFFF. Every state
+ * structure starts at the next multiple of 8.
  */
 #include "host/host_int.h"
 
@@ -28,14 +30,16 @@ static void *next_state(uint8_t **at, uint32_t bytes)
 	return state;
 }
 
-void host_state_room(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list, OFFLOAD_STATE_TYPE type, uint32_t bytes)
+void host_state_room(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list, OFFLOAD_STATE_TYPE type,
+		     uint32_t bytes)
 {
 	header(list, type);
 	if (bytes)
 		NdisOffloadFirstState(list)->Length = bytes;
 }
 
-void host_state_neighbor(struct host_neighbor_block *block, const struct host_neighbor *neighbor, uint32_t hrd_ticks)
+void host_state_neighbor(struct host_neighbor_block *block, const struct host_neighbor *neighbor,
+			 uint32_t hrd_ticks)
 {
 	uint8_t *at = block->state;
 	NEIGHBOR_OFFLOAD_STATE_CONST *constant = next_state(&at, sizeof(*constant));
@@ -75,7 +79,8 @@ static uint32_t flow_hash(const struct steer_flow *flow)
 	return hash;
 }
 
-static void fill_const(TCP_OFFLOAD_STATE_CONST *to, const struct host_image *image, const struct steer_flow *flow)
+static void fill_const(TCP_OFFLOAD_STATE_CONST *to, const struct host_image *image,
+		       const struct steer_flow *flow)
 {
 	if (image->timestamps)
 		to->Flags |= TCP_FLAG_TIMESTAMP_ENABLED;
@@ -93,12 +98,13 @@ static void fill_const(TCP_OFFLOAD_STATE_CONST *to, const struct host_image *ima
 }
 
 /*
- * The kernel's buffer number counts its overhead, so half of it is data. The window that the peer knows must not
- * shrink, and what cannot be expressed with the agreed scale is of no use.
+ * The kernel's buffer number counts its overhead, so half of it is data. The window that the peer
+ * knows must not shrink, and what cannot be expressed with the agreed scale is of no use.
  */
 static uint32_t receive_window(const struct host_image *image)
 {
-	uint32_t bytes = image->rcv_buf_bytes / 2, least, most = 0xFFFFu << (image->wscale ? image->rcv_wscale : 0);
+	uint32_t bytes = image->rcv_buf_bytes / 2, least,
+		 most = 0xFFFFu << (image->wscale ? image->rcv_wscale : 0);
 
 	if (bytes > most)
 		bytes = most;
@@ -117,7 +123,8 @@ static void fill_cached(TCP_OFFLOAD_STATE_CACHED *to, const struct host_image *i
 	to->KaProbeCount = image->ka_probe_max;
 	to->KaTimeout = image->ka_idle_s * HOST_TICKS_PER_S;
 	to->KaInterval = image->ka_interval_s * HOST_TICKS_PER_S;
-	to->MaxRT = image->user_timeout_ms; /* ticks are milliseconds; 0 means the default in both worlds */
+	/* ticks are milliseconds; 0 means the default in both worlds */
+	to->MaxRT = image->user_timeout_ms;
 	to->FlowLabel = image->flow_label & 0xFFFFFu;
 	to->TtlOrHopLimit = image->ttl;
 	to->TosOrTrafficClass = image->tos;
@@ -134,11 +141,16 @@ static uint16_t scaled_ticks(uint64_t us, uint32_t factor)
 }
 
 static const TCP_OFFLOAD_CONNECTION_STATE states[HOST_TCP_STATES] = {
-	[HOST_TCP_ESTABLISHED] = TcpConnectionEstablished, [HOST_TCP_SYN_SENT] = TcpConnectionSynSent,
-	[HOST_TCP_SYN_RECV] = TcpConnectionSynRcvd,        [HOST_TCP_FIN_WAIT_1] = TcpConnectionFinWait1,
-	[HOST_TCP_FIN_WAIT_2] = TcpConnectionFinWait2,     [HOST_TCP_TIME_WAIT] = TcpConnectionTimeWait,
-	[HOST_TCP_CLOSE] = TcpConnectionClosed,            [HOST_TCP_CLOSE_WAIT] = TcpConnectionCloseWait,
-	[HOST_TCP_LAST_ACK] = TcpConnectionLastAck,        [HOST_TCP_LISTEN] = TcpConnectionListen,
+	[HOST_TCP_ESTABLISHED] = TcpConnectionEstablished,
+	[HOST_TCP_SYN_SENT] = TcpConnectionSynSent,
+	[HOST_TCP_SYN_RECV] = TcpConnectionSynRcvd,
+	[HOST_TCP_FIN_WAIT_1] = TcpConnectionFinWait1,
+	[HOST_TCP_FIN_WAIT_2] = TcpConnectionFinWait2,
+	[HOST_TCP_TIME_WAIT] = TcpConnectionTimeWait,
+	[HOST_TCP_CLOSE] = TcpConnectionClosed,
+	[HOST_TCP_CLOSE_WAIT] = TcpConnectionCloseWait,
+	[HOST_TCP_LAST_ACK] = TcpConnectionLastAck,
+	[HOST_TCP_LISTEN] = TcpConnectionListen,
 	[HOST_TCP_CLOSING] = TcpConnectionClosing,
 };
 
@@ -228,12 +240,15 @@ void host_state_take(const TCP_OFFLOAD_STATE_DELEGATED *from, struct host_image 
 	image->rexmt_count = from->Retransmit.Count;
 	image->rexmt_left_ticks = from->Retransmit.TimeoutDelta;
 	image->dwnd = from->DWnd;
-	image->fin_queued = image->state == HOST_TCP_FIN_WAIT_1 || image->state == HOST_TCP_FIN_WAIT_2 ||
+	image->fin_queued = image->state == HOST_TCP_FIN_WAIT_1 ||
+			    image->state == HOST_TCP_FIN_WAIT_2 ||
 			    image->state == HOST_TCP_CLOSING || image->state == HOST_TCP_LAST_ACK ||
 			    image->state == HOST_TCP_TIME_WAIT;
-	image->fin_acked = image->state == HOST_TCP_FIN_WAIT_2 || image->state == HOST_TCP_TIME_WAIT;
-	image->fin_received = image->state == HOST_TCP_CLOSE_WAIT || image->state == HOST_TCP_CLOSING ||
-			      image->state == HOST_TCP_LAST_ACK || image->state == HOST_TCP_TIME_WAIT;
+	image->fin_acked =
+		image->state == HOST_TCP_FIN_WAIT_2 || image->state == HOST_TCP_TIME_WAIT;
+	image->fin_received =
+		image->state == HOST_TCP_CLOSE_WAIT || image->state == HOST_TCP_CLOSING ||
+		image->state == HOST_TCP_LAST_ACK || image->state == HOST_TCP_TIME_WAIT;
 }
 
 /* ---- for people ---- */
@@ -270,8 +285,10 @@ const char *host_status_text(NDIS_STATUS status)
 
 static const char *ddi_state_name(TCP_OFFLOAD_CONNECTION_STATE state)
 {
-	static const char *const names[] = { "CLOSED", "LISTEN", "SYN_SENT", "SYN_RCVD", "ESTABLISHED", "FIN_WAIT_1",
-					     "FIN_WAIT_2", "CLOSE_WAIT", "CLOSING", "LAST_ACK", "TIME_WAIT" };
+	static const char *const names[] = { "CLOSED",     "LISTEN",      "SYN_SENT",
+					     "SYN_RCVD",   "ESTABLISHED", "FIN_WAIT_1",
+					     "FIN_WAIT_2", "CLOSE_WAIT",  "CLOSING",
+					     "LAST_ACK",   "TIME_WAIT" };
 
 	return (unsigned int)state < sizeof(names) / sizeof(names[0]) ? names[state] : "?";
 }
@@ -282,18 +299,25 @@ static void print_tcp(FILE *out, const struct host_op *op)
 	const TCP_OFFLOAD_STATE_CACHED *k = (const void *)NdisOffloadNextState(&c->Header);
 	const TCP_OFFLOAD_STATE_DELEGATED *d = (const void *)NdisOffloadNextState(&k->Header);
 
-	fprintf(out, "      TCP      const      ports %u -> %u  mss %u  scale snd %u rcv %u %s%s%s\n", ntohs(c->LocalPort),
-		ntohs(c->RemotePort), c->RemoteMss, c->SndWindScale, c->RcvWindScale,
-		c->Flags & TCP_FLAG_TIMESTAMP_ENABLED ? " timestamps" : "",
+	fprintf(out,
+		"      TCP      const      ports %u -> %u  mss %u  scale snd %u rcv %u %s%s%s\n",
+		ntohs(c->LocalPort), ntohs(c->RemotePort), c->RemoteMss, c->SndWindScale,
+		c->RcvWindScale, c->Flags & TCP_FLAG_TIMESTAMP_ENABLED ? " timestamps" : "",
 		c->Flags & TCP_FLAG_SACK_ENABLED ? " sack" : "",
 		c->Flags & TCP_FLAG_WINDOW_SCALING_ENABLED ? " wscale" : "");
-	fprintf(out, "               cached     rcvwnd %u  ttl %u  tos %u%s%s\n", k->InitialRcvWnd, k->TtlOrHopLimit,
-		k->TosOrTrafficClass, k->Flags & TCP_FLAG_NAGLING_ENABLED ? "  nagle" : "",
+	fprintf(out, "               cached     rcvwnd %u  ttl %u  tos %u%s%s\n", k->InitialRcvWnd,
+		k->TtlOrHopLimit, k->TosOrTrafficClass,
+		k->Flags & TCP_FLAG_NAGLING_ENABLED ? "  nagle" : "",
 		k->Flags & TCP_FLAG_KEEP_ALIVE_ENABLED ? "  keepalive" : "");
-	fprintf(out, "               delegated  %s  rcv nxt %u wnd %u  snd una %u nxt %u max %u wnd %u\n",
-		ddi_state_name(d->State), d->RcvNxt, d->RcvWnd, d->SndUna, d->SndNxt, d->SndMax, d->SndWnd);
-	fprintf(out, "                          cwnd %u  ssthresh %u  srtt %u/8  rttvar %u/4 ms  tstime %u\n", d->CWnd,
-		d->SsThresh, d->SRtt, d->RttVar, d->TsTime);
+	fprintf(out,
+		"               delegated  %s  rcv nxt %u wnd %u  snd una %u nxt %u max %u wnd "
+		"%u\n",
+		ddi_state_name(d->State), d->RcvNxt, d->RcvWnd, d->SndUna, d->SndNxt, d->SndMax,
+		d->SndWnd);
+	fprintf(out,
+		"                          cwnd %u  ssthresh %u  srtt %u/8  rttvar %u/4 ms  tstime "
+		"%u\n",
+		d->CWnd, d->SsThresh, d->SRtt, d->RttVar, d->TsTime);
 }
 
 static void print_addr(FILE *out, const char *what, uint8_t family, const uint8_t *addr)
@@ -305,21 +329,26 @@ static void print_addr(FILE *out, const char *what, uint8_t family, const uint8_
 
 void host_state_print(FILE *out, const struct host_op *op, const struct host_conn *conn)
 {
-	const NEIGHBOR_OFFLOAD_STATE_CONST *n = (const void *)NdisOffloadFirstState(&op->neighbor.list);
+	const NEIGHBOR_OFFLOAD_STATE_CONST *n =
+		(const void *)NdisOffloadFirstState(&op->neighbor.list);
 	const NEIGHBOR_OFFLOAD_STATE_CACHED *nc = (const void *)NdisOffloadNextState(&n->Header);
 	const struct steer_flow *flow = &conn->info.flow;
 	const uint8_t *m;
 
 	if (n->Header.Length) {
 		m = nc->DlDestinationAddress;
-		fprintf(out, "  neighbor     new        %02x:%02x:%02x:%02x:%02x:%02x  reachable %u ms ago\n", m[0], m[1], m[2],
-			m[3], m[4], m[5], nc->HostReachabilityDelta);
+		fprintf(out,
+			"  neighbor     new        %02x:%02x:%02x:%02x:%02x:%02x  reachable %u ms "
+			"ago\n",
+			m[0], m[1], m[2], m[3], m[4], m[5], nc->HostReachabilityDelta);
 	} else {
 		fprintf(out, "  neighbor     linker     (offloaded already)\n");
 	}
 	if (NdisOffloadFirstState(&op->path.list)->Length) {
-		const PATH_OFFLOAD_STATE_CONST *p = (const void *)NdisOffloadFirstState(&op->path.list);
-		const PATH_OFFLOAD_STATE_CACHED *pc = (const void *)NdisOffloadNextState(&p->Header);
+		const PATH_OFFLOAD_STATE_CONST *p =
+			(const void *)NdisOffloadFirstState(&op->path.list);
+		const PATH_OFFLOAD_STATE_CACHED *pc =
+			(const void *)NdisOffloadNextState(&p->Header);
 
 		print_addr(out, "    path       new        ", flow->family, flow->local);
 		print_addr(out, " -> ", flow->family, flow->remote);

@@ -4,11 +4,11 @@
  *
  *	prepare      the program's holders
  *	expect       frames that come once the target has let go are kept
- *	stop         the program stands still; it may have closed its end: then there is nobody to give anything to
+ *	stop         the program stands still; it may have closed its end by now
  *	fetch        its stream end, for what it has not read
  *	halt         nothing is moved between stream and target any more
- *	terminate    NdisTerminateOffload, until its completion: state, unacknowledged sends, undelivered data
- *	drain        bytes in the stream, both ways: unread ones go in front of what the target had, unsent ones behind
+ *	terminate    NdisTerminateOffload, until its completion: state, sends, undelivered data
+ *	drain        bytes in the stream: unread ones in front of the target's, unsent ones behind
  *	restore      the parked socket carries it all, still in repair mode
  *	exchange     the program's descriptor becomes the socket
  *	release      out of repair mode; unsent bytes follow
@@ -17,9 +17,9 @@
  *	unsteer      they do come in; what was kept meanwhile is indicated
  *	resume       the program runs on
  *
- * TIME_WAIT goes to the kernel like any other state: the socket says FIN again, the peer's FIN with its
- * acknowledgment is replayed, and the kernel keeps TIME_WAIT. Its packets are dropped on the way out meanwhile: the
- * peer has seen them.
+ * TIME_WAIT goes to the kernel like any other state: the socket says FIN again, the peer's FIN
+ * with its acknowledgment is replayed, and the kernel keeps TIME_WAIT. Its packets are dropped on
+ * the way out meanwhile: the peer has seen them.
  */
 #include "host/host_int.h"
 
@@ -36,7 +36,7 @@
 
 #define TIME_WAIT_S 120u /* of a conntrack entry */
 
-/* ---- before terminate ------------------------------------------------------------------------------ */
+/* ---- before terminate --------------------------------------------------------------------- */
 
 static bool hung_up(const struct host_conn *conn)
 {
@@ -110,7 +110,7 @@ static void unhalt(struct host_conn *conn)
 		host_xfer_start(conn);
 }
 
-/* ---- terminate ------------------------------------------------------------------------------------- */
+/* ---- terminate ---------------------------------------------------------------------------- */
 
 /* Our FIN may have been asked for and not sent: the stream says so, the target's state does not. */
 static void note_ends(struct host_conn *conn)
@@ -139,7 +139,8 @@ static int take_state(struct host_conn *conn, struct host_op *op)
 	host_state_take(delegated, image);
 	err = host_xfer_take_chain(conn, op->tcp.list.NetBufferListChain, &image->tx);
 	if (!err && conn->xfer.resend)
-		err = host_block_append(pool, &image->tx, conn->xfer.resend->data, conn->xfer.resend->len);
+		err = host_block_append(pool, &image->tx, conn->xfer.resend->data,
+					conn->xfer.resend->len);
 	host_block_put(conn->xfer.resend);
 	conn->xfer.resend = NULL;
 	err2 = host_xfer_take_buffered(conn, delegated->BufferedData, &image->rx);
@@ -169,7 +170,7 @@ static int terminate(struct host_conn *conn)
 	return err ? err : HOST_STAGE_LATER;
 }
 
-/* ---- after terminate ------------------------------------------------------------------------------- */
+/* ---- after terminate ---------------------------------------------------------------------- */
 
 /* What the target's CLOSED means depends on how it came to it. */
 static enum host_ending ending_of(const struct host_conn *conn)
@@ -231,7 +232,9 @@ static int restore(struct host_conn *conn)
 	if (conn->move.ending == HOST_END_DROP)
 		return 0;
 	err = host_repair_restore(&conn->sock, &conn->image);
-	return err ? host_why(conn, err, "the kernel's socket does not take the state: %s", strerror(-err)) : 0;
+	return err ? host_why(conn, err, "the kernel's socket does not take the state: %s",
+			      strerror(-err))
+		   : 0;
 }
 
 static int exchange(struct host_conn *conn)
@@ -242,7 +245,8 @@ static int exchange(struct host_conn *conn)
 		return 0;
 	err = conn->ops->exchange(conn->program, conn->sock.fd);
 	if (err)
-		return host_why(conn, err, "the program's descriptor could not be exchanged: %s", strerror(-err));
+		return host_why(conn, err, "the program's descriptor could not be exchanged: %s",
+				strerror(-err));
 	conn->program_has_stream = false;
 	return 0;
 }
@@ -280,7 +284,10 @@ static int time_out(struct host_conn *conn)
 {
 	int soon_ms = 1;
 
-	return setsockopt(conn->sock.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &soon_ms, sizeof(soon_ms)) < 0 ? -errno : 0;
+	return setsockopt(conn->sock.fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &soon_ms, sizeof(soon_ms)) <
+			       0
+		       ? -errno
+		       : 0;
 }
 
 static int replay(struct host_conn *conn)
@@ -290,13 +297,16 @@ static int replay(struct host_conn *conn)
 	int err = 0;
 
 	if (conn->move.ending == HOST_END_RESET)
-		err = host_segment_reset(adapter->config.nic, &conn->sock, &conn->info.flow, from, &conn->image);
+		err = host_segment_reset(adapter->config.nic, &conn->sock, &conn->info.flow, from,
+					 &conn->image);
 	else if (conn->move.ending == HOST_END_TIMEOUT)
 		err = time_out(conn);
 	else if (conn->move.ending != HOST_END_DROP)
-		err = host_segment_replay(adapter->config.nic, &conn->sock, &conn->info.flow, from, &conn->image);
+		err = host_segment_replay(adapter->config.nic, &conn->sock, &conn->info.flow, from,
+					  &conn->image);
 	if (err)
-		return host_why(conn, err, "the kernel did not take a replayed segment: %s", strerror(-err));
+		return host_why(conn, err, "the kernel did not take a replayed segment: %s",
+				strerror(-err));
 	if (conn->move.quiet) {
 		err = steer_quiet_del(adapter->config.steer, &conn->info.flow, 1);
 		conn->move.quiet = false;
@@ -316,7 +326,8 @@ static void tell_conntrack(struct host_conn *conn)
 	else if (conn->move.ending != HOST_END_NONE && conn->move.ending != HOST_END_TIMEOUT)
 		err = host_ct_delete(ct, &conn->info.flow);
 	if (err)
-		log_debug("conntrack could not be told of the end of a connection: %s", strerror(-err));
+		log_debug("conntrack could not be told of the end of a connection: %s",
+			  strerror(-err));
 }
 
 static int unsteer(struct host_conn *conn)
@@ -354,7 +365,10 @@ const struct host_stage host_upload_stages[] = {
 	{ NULL, NULL, NULL, HOST_FAIL_UNDO },
 };
 
-/* A connection that left the target and is not welcome in the kernel: down again, with all that was drained. */
+/*
+ * A connection that left the target and is not welcome in the kernel: down again, with all that
+ * was drained.
+ */
 const struct host_stage host_back_stages[] = {
 	{ "exchange", host_step_exchange_down, NULL, HOST_FAIL_SWING },
 	{ "park", host_step_park, NULL, HOST_FAIL_SWING },
@@ -363,7 +377,7 @@ const struct host_stage host_back_stages[] = {
 	{ NULL, NULL, NULL, HOST_FAIL_UNDO },
 };
 
-/* ---- the end --------------------------------------------------------------------------------------- */
+/* ---- the end ------------------------------------------------------------------------------ */
 
 bool host_upload_settled(struct host_conn *conn)
 {
@@ -390,7 +404,8 @@ bool host_upload_settled(struct host_conn *conn)
 	return ended;
 }
 
-void host_upload_begin(struct host_conn *conn, TCP_UPLOAD_REASON reason, host_done_fn *done, void *ctx)
+void host_upload_begin(struct host_conn *conn, TCP_UPLOAD_REASON reason, host_done_fn *done,
+		       void *ctx)
 {
 	conn->move.reason = reason;
 	conn->wanted = 0;
@@ -398,7 +413,8 @@ void host_upload_begin(struct host_conn *conn, TCP_UPLOAD_REASON reason, host_do
 	host_move_begin(conn, host_upload_stages, done, ctx);
 }
 
-int host_conn_upload(struct host_conn *conn, TCP_UPLOAD_REASON reason, host_done_fn *done, void *ctx)
+int host_conn_upload(struct host_conn *conn, TCP_UPLOAD_REASON reason, host_done_fn *done,
+		     void *ctx)
 {
 	if (conn->moving)
 		return -EBUSY;
@@ -410,13 +426,15 @@ int host_conn_upload(struct host_conn *conn, TCP_UPLOAD_REASON reason, host_done
 
 static bool mandatory(TCP_UPLOAD_REASON reason)
 {
-	return reason == HardwareFailure || reason == InvalidState || reason == ReceivedUrgentData ||
-	       reason == TimeoutExpiration || reason == UploadRequested;
+	return reason == HardwareFailure || reason == InvalidState ||
+	       reason == ReceivedUrgentData || reason == TimeoutExpiration ||
+	       reason == UploadRequested;
 }
 
 static void upload_now(struct loop_timer *timer)
 {
-	struct host_conn *conn = (struct host_conn *)((char *)timer - offsetof(struct host_conn, again));
+	struct host_conn *conn =
+		(struct host_conn *)((char *)timer - offsetof(struct host_conn, again));
 
 	if (!conn->moving && conn->at_target && conn->wanted)
 		host_upload_begin(conn, conn->wanted, NULL, NULL);
@@ -443,7 +461,7 @@ void host_upload_wanted(struct host_conn *conn, TCP_UPLOAD_REASON reason)
 		host_upload_retry(conn, 0);
 }
 
-/* ---- everything ------------------------------------------------------------------------------------ */
+/* ---- everything --------------------------------------------------------------------------- */
 
 struct host_all {
 	void (*done)(void *ctx, int err);
@@ -468,7 +486,8 @@ void host_all_step(struct host *host)
 	free(all);
 }
 
-int host_upload_all(struct host *host, TCP_UPLOAD_REASON reason, void (*done)(void *ctx, int err), void *ctx)
+int host_upload_all(struct host *host, TCP_UPLOAD_REASON reason, void (*done)(void *ctx, int err),
+		    void *ctx)
 {
 	if (host->all)
 		return -EBUSY;

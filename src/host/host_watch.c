@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * host_watch.c - what the kernel learns of links, neighbors and routes becomes updates of offloaded state.
+ * host_watch.c - what the kernel learns of links, neighbors and routes becomes updates of
+ * offloaded state.
  *
- * A changed MAC of a neighbor is an update of its cached destination address (UPD-07), a changed path MTU one of
- * PathMtu (UPD-08). A route that now leads elsewhere, or a link that went down, takes connections up: the kernel knows
- * best what to do with them. A STALE neighbor that was collected is no failure.
+ * A changed MAC of a neighbor is an update of its cached destination address (UPD-07), a changed
+ * path MTU one of PathMtu (UPD-08). A route that now leads elsewhere, or a link that went down,
+ * takes connections up: the kernel knows best what to do with them. A STALE neighbor that was
+ * collected is no failure.
  */
 #include "host/host_int.h"
 
@@ -36,13 +38,16 @@ static void neighbor_updated(struct host_op *op)
 
 static void neighbor_changed(struct host_adapter *adapter, const struct host_nl_neigh *now)
 {
-	if (!now->has_mac || (now->state & (NUD_INCOMPLETE | NUD_FAILED)) || now->ifindex != adapter->config.ifindex)
+	if (!now->has_mac || (now->state & (NUD_INCOMPLETE | NUD_FAILED)) ||
+	    now->ifindex != adapter->config.ifindex)
 		return;
 	for (struct host_neighbor *n = adapter->neighbors; n; n = n->next) {
-		if (memcmp(&n->addr, &now->addr, sizeof(n->addr)) != 0 || memcmp(n->mac, now->mac, sizeof(n->mac)) == 0)
+		if (memcmp(&n->addr, &now->addr, sizeof(n->addr)) != 0 ||
+		    memcmp(n->mac, now->mac, sizeof(n->mac)) == 0)
 			continue;
 		memcpy(n->mac, now->mac, sizeof(n->mac));
-		if (n->handle.MiniportOffloadContext && host_op_submit_neighbor(n, neighbor_updated) < 0)
+		if (n->handle.MiniportOffloadContext &&
+		    host_op_submit_neighbor(n, neighbor_updated) < 0)
 			log_warn("no memory to tell the target of a neighbor's new address");
 	}
 }
@@ -108,7 +113,8 @@ static void event(void *ctx, const struct host_nl_event *event)
 
 static void readable(struct loop_watch *watch, uint32_t events)
 {
-	struct host_adapter *adapter = (struct host_adapter *)((char *)watch - offsetof(struct host_adapter, nl_watch));
+	struct host_adapter *adapter =
+		(struct host_adapter *)((char *)watch - offsetof(struct host_adapter, nl_watch));
 
 	(void)events;
 	if (host_nl_events(adapter->nl, event, adapter) < 0)
@@ -121,7 +127,8 @@ int host_watch_open(struct host_adapter *adapter)
 
 	if (err)
 		return err;
-	adapter->nl_watch = (struct loop_watch){ .fn = readable, .fd = host_nl_event_fd(adapter->nl) };
+	adapter->nl_watch =
+		(struct loop_watch){ .fn = readable, .fd = host_nl_event_fd(adapter->nl) };
 	return loop_watch_set(adapter->host->config.loop, &adapter->nl_watch, EPOLLIN);
 }
 

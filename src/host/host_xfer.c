@@ -2,22 +2,25 @@
 /*
  * host_xfer.c - bytes between the program's end of a stream pair and the target.
  *
- *	program --- UNIX stream --- watch --- NdisOffloadTcpSend                    one request for each read
- *	program --- UNIX stream <------------ receive indication                    written where it lies, no copy kept
- *	                        <------------ receive request                       after a refusal, exactly as large
+ *	program --- UNIX stream --- watch --- NdisOffloadTcpSend        one request for each read
+ *	program --- UNIX stream <------------ receive indication        written where it lies
+ *	                        <------------ receive request           after a refusal, of its size
  *
- * Down. What was read and not acknowledged by the peer ("outstanding") must find room in the kernel's socket when the
- * connection comes back, and so must what waits in the stream: both are bounded together (send_limit()).
+ * Down. What was read and not acknowledged by the peer ("outstanding") must find room in the
+ * kernel's socket when the connection comes back, and so must what waits in the stream: both are
+ * bounded together (send_limit()).
  *
- * Up. An indication that the stream cannot take is refused, whole or in part; the target keeps the rest and indicates
- * nothing until we post. We post when the stream can be written again, a request of just the refused size: it is full
- * at once, so that no push timer is waited for, and what follows is indicated again.
+ * Up. An indication that the stream cannot take is refused, whole or in part; the target keeps
+ * the rest and indicates nothing until we post. We post when the stream can be written again, a
+ * request of just the refused size: it is full at once, so that no push timer is waited for, and
+ * what follows is indicated again.
  *
- * Ends. End of file from the program: graceful disconnect. It closed with data unread, or with SO_LINGER 0: abortive.
- * The peer's FIN: our end is shut down for writing. Both FINs over: the host takes the connection back.
+ * Ends. End of file from the program: graceful disconnect. It closed with data unread, or with
+ * SO_LINGER 0: abortive. The peer's FIN: our end is shut down for writing. Both FINs over: the
+ * host takes the connection back.
  *
- * The case that almost goes wrong: the watch is level-triggered, and EPOLLHUP cannot be masked. With nothing to wait
- * for, the descriptor leaves the loop.
+ * The case that almost goes wrong: the watch is level-triggered, and EPOLLHUP cannot be masked.
+ * With nothing to wait for, the descriptor leaves the loop.
  */
 #include "host/host_int.h"
 
@@ -44,7 +47,7 @@ struct host_request {
 
 static void pump(struct host_conn *conn);
 
-/* ---- requests -------------------------------------------------------------------------------------- */
+/* ---- requests ----------------------------------------------------------------------------- */
 
 static void request_free(struct host_adapter *adapter, struct host_request *r)
 {
@@ -58,7 +61,8 @@ static void request_free(struct host_adapter *adapter, struct host_request *r)
 }
 
 /* Describes bytes of a block; takes a reference of it. */
-static struct host_request *request_new(struct host_conn *conn, struct host_block *block, size_t at, uint32_t bytes)
+static struct host_request *request_new(struct host_conn *conn, struct host_block *block, size_t at,
+					uint32_t bytes)
 {
 	struct host_adapter *adapter = conn->adapter;
 	struct host_request *r = adapter->requests_free;
@@ -72,7 +76,8 @@ static struct host_request *request_new(struct host_conn *conn, struct host_bloc
 	*r = (struct host_request){ .conn = conn, .block = host_block_ref(block), .bytes = bytes };
 	r->mdl = NdisAllocateMdl(NULL, block->data + at, bytes ? bytes : 1);
 	if (r->mdl)
-		r->nbl = NdisAllocateNetBufferAndNetBufferList(adapter->pool, 0, 0, r->mdl, 0, bytes);
+		r->nbl = NdisAllocateNetBufferAndNetBufferList(adapter->pool, 0, 0, r->mdl, 0,
+							       bytes);
 	if (!r->nbl) {
 		request_free(adapter, r);
 		return NULL;
@@ -110,7 +115,8 @@ void host_xfer_free_chain(struct host_adapter *adapter, NET_BUFFER_LIST *chain)
 static int nb_iov(const NET_BUFFER *nb, uint32_t skip, struct iovec *iov, int max)
 {
 	MDL *mdl = NET_BUFFER_CURRENT_MDL(nb);
-	uint32_t offset = NET_BUFFER_CURRENT_MDL_OFFSET(nb) + skip, left = NET_BUFFER_DATA_LENGTH(nb) - skip;
+	uint32_t offset = NET_BUFFER_CURRENT_MDL_OFFSET(nb) + skip,
+		 left = NET_BUFFER_DATA_LENGTH(nb) - skip;
 	int n = 0;
 
 	while (left > 0 && mdl && n < max) {
@@ -123,7 +129,10 @@ static int nb_iov(const NET_BUFFER *nb, uint32_t skip, struct iovec *iov, int ma
 		}
 		here = MmGetMdlByteCount(mdl) - offset;
 		here = here < left ? here : left;
-		iov[n++] = (struct iovec){ (uint8_t *)MmGetSystemAddressForMdlSafe(mdl, NormalPagePriority) + offset, here };
+		iov[n++] = (struct iovec){
+			(uint8_t *)MmGetSystemAddressForMdlSafe(mdl, NormalPagePriority) + offset,
+			here
+		};
 		left -= here;
 		offset = 0;
 		mdl = NDIS_MDL_LINKAGE(mdl);
@@ -135,7 +144,8 @@ static int append_nbl(struct host_conn *conn, const NET_BUFFER_LIST *nbl, struct
 {
 	struct host_block_pool *pool = &conn->adapter->host->blocks;
 
-	for (const NET_BUFFER *nb = NET_BUFFER_LIST_FIRST_NB(nbl); nb; nb = NET_BUFFER_NEXT_NB(nb)) {
+	for (const NET_BUFFER *nb = NET_BUFFER_LIST_FIRST_NB(nbl); nb;
+	     nb = NET_BUFFER_NEXT_NB(nb)) {
 		uint32_t done = 0;
 
 		while (done < NET_BUFFER_DATA_LENGTH(nb)) {
@@ -153,7 +163,7 @@ static int append_nbl(struct host_conn *conn, const NET_BUFFER_LIST *nbl, struct
 	return 0;
 }
 
-/* ---- the pair -------------------------------------------------------------------------------------- */
+/* ---- the pair ----------------------------------------------------------------------------- */
 
 static void served(struct loop_watch *watch, uint32_t events)
 {
@@ -181,7 +191,8 @@ int host_xfer_open(struct host_conn *conn)
 		return -errno;
 	for (int i = 0; i < 2; i++)
 		setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
-	conn->xfer = (struct host_xfer){ .watch = { .fn = served, .fd = pair[0] }, .program_end = pair[1] };
+	conn->xfer = (struct host_xfer){ .watch = { .fn = served, .fd = pair[0] },
+					 .program_end = pair[1] };
 	conn->xfer.limit = send_limit(conn, 1u << 20);
 	return 0;
 }
@@ -228,7 +239,7 @@ void host_xfer_stop(struct host_conn *conn)
 	loop_unwatch(conn->adapter->host->config.loop, &conn->xfer.watch);
 }
 
-/* ---- program -> target ----------------------------------------------------------------------------- */
+/* ---- program -> target -------------------------------------------------------------------- */
 
 static void disconnect(struct host_conn *conn, ULONG flags)
 {
@@ -279,8 +290,10 @@ static uint32_t send_some(struct host_conn *conn)
 	if (n > 0) {
 		block->len = (size_t)n;
 		r = request_new(conn, block, 0, (uint32_t)n);
-		if (!r && host_block_append(&conn->adapter->host->blocks, &x->resend, block->data, block->len) == 0)
-			host_upload_wanted(conn, UploadRequested); /* read already: the kernel sends it */
+		if (!r && host_block_append(&conn->adapter->host->blocks, &x->resend, block->data,
+					    block->len) == 0)
+			host_upload_wanted(conn,
+					   UploadRequested); /* read already: the kernel sends it */
 	} else if (n == 0) {
 		x->eof = true;
 	} else if (errno != EAGAIN && errno != EINTR) {
@@ -317,8 +330,12 @@ void host_xfer_sent(struct host_adapter *adapter, NET_BUFFER_LIST *chain)
 
 		x->outstanding -= r->bytes;
 		x->requests--;
-		/* not sent to the end because the connection is on its way up: the kernel sends the rest */
-		if (NET_BUFFER_LIST_STATUS(chain) == NDIS_STATUS_UPLOAD_IN_PROGRESS && append_nbl(conn, chain, &x->resend))
+		/*
+		 * not sent to the end because the connection is on its way up: the kernel sends
+		 * the rest
+		 */
+		if (NET_BUFFER_LIST_STATUS(chain) == NDIS_STATUS_UPLOAD_IN_PROGRESS &&
+		    append_nbl(conn, chain, &x->resend))
 			x->reset = true;
 		request_free(adapter, r);
 		if (x->running)
@@ -327,12 +344,14 @@ void host_xfer_sent(struct host_adapter *adapter, NET_BUFFER_LIST *chain)
 	}
 }
 
-/* ---- target -> program ----------------------------------------------------------------------------- */
+/* ---- target -> program -------------------------------------------------------------------- */
 
 /* Bytes that the stream took; the program has closed it: all, for nobody will read them. */
-static uint32_t write_stream(struct host_conn *conn, const struct iovec *iov, int parts, uint32_t len)
+static uint32_t write_stream(struct host_conn *conn, const struct iovec *iov, int parts,
+			     uint32_t len)
 {
-	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov, .msg_iovlen = (size_t)parts };
+	struct msghdr msg = { .msg_iov = (struct iovec *)(uintptr_t)iov,
+			      .msg_iovlen = (size_t)parts };
 	ssize_t n = sendmsg(conn->xfer.watch.fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 	if (n >= 0) {
@@ -355,8 +374,10 @@ static void take_received(struct host_conn *conn, const uint8_t *data, uint32_t 
 
 	if (!x->pending && x->running)
 		done = write_stream(conn, &iov, 1, len);
-	if (done < len && host_block_append(&conn->adapter->host->blocks, &x->pending, data + done, len - done))
-		x->reset = true; /* acknowledged bytes cannot be kept: end it rather than lose them silently */
+	if (done < len &&
+	    host_block_append(&conn->adapter->host->blocks, &x->pending, data + done, len - done))
+		/* acknowledged bytes cannot be kept: end it rather than lose them silently */
+		x->reset = true;
 }
 
 static void post_receive(struct host_conn *conn)
@@ -381,7 +402,8 @@ void host_xfer_received(struct host_adapter *adapter, NET_BUFFER_LIST *chain)
 		NET_BUFFER_LIST *next = NET_BUFFER_LIST_NEXT_NBL(chain);
 		struct host_request *r = request_of(chain);
 		struct host_conn *conn = r->conn;
-		uint32_t n = (uint32_t)(uintptr_t)NET_BUFFER_LIST_INFO(chain, TcpOffloadBytesTransferred);
+		uint32_t n = (uint32_t)(uintptr_t)NET_BUFFER_LIST_INFO(chain,
+								       TcpOffloadBytesTransferred);
 
 		conn->xfer.posted = false;
 		conn->xfer.requests--;
@@ -397,7 +419,8 @@ void host_xfer_received(struct host_adapter *adapter, NET_BUFFER_LIST *chain)
 
 static void returns_due(struct loop_timer *timer)
 {
-	host_xfer_returns((struct host_adapter *)((char *)timer - offsetof(struct host_adapter, returns_timer)));
+	host_xfer_returns((struct host_adapter *)((char *)timer -
+						  offsetof(struct host_adapter, returns_timer)));
 }
 
 void host_xfer_returns(struct host_adapter *adapter)
@@ -419,7 +442,8 @@ static void return_later(struct host_adapter *adapter, NET_BUFFER_LIST *nbl)
 	if (adapter->returns_timer.active)
 		return;
 	adapter->returns_timer.fn = returns_due;
-	loop_timer_set(adapter->host->config.loop, &adapter->returns_timer, loop_now_us(adapter->host->config.loop));
+	loop_timer_set(adapter->host->config.loop, &adapter->returns_timer,
+		       loop_now_us(adapter->host->config.loop));
 }
 
 NDIS_STATUS host_xfer_indicated(struct host_conn *conn, NET_BUFFER_LIST *nbl, ULONG *consumed)
@@ -453,7 +477,8 @@ NDIS_STATUS host_xfer_indicated(struct host_conn *conn, NET_BUFFER_LIST *nbl, UL
 		watch_what_is_due(conn);
 	if (done == total)
 		return NDIS_STATUS_SUCCESS;
-	return done ? NDIS_STATUS_OFFLOAD_DATA_PARTIALLY_ACCEPTED : NDIS_STATUS_OFFLOAD_DATA_NOT_ACCEPTED;
+	return done ? NDIS_STATUS_OFFLOAD_DATA_PARTIALLY_ACCEPTED
+		    : NDIS_STATUS_OFFLOAD_DATA_NOT_ACCEPTED;
 }
 
 static void flush_pending(struct host_conn *conn)
@@ -507,7 +532,7 @@ static void pump(struct host_conn *conn)
 		watch_what_is_due(conn);
 }
 
-/* ---- ends ------------------------------------------------------------------------------------------ */
+/* ---- ends --------------------------------------------------------------------------------- */
 
 static void end_when_both_are_done(struct host_conn *conn)
 {
@@ -536,7 +561,8 @@ void host_xfer_event(struct host_conn *conn, ULONG type, ULONG info)
 {
 	switch (type) {
 	case TcpIndicateSendBacklogChange:
-		conn->xfer.limit = send_limit(conn, info > HOST_BACKLOG_MIN_BYTES ? info : HOST_BACKLOG_MIN_BYTES);
+		conn->xfer.limit = send_limit(
+			conn, info > HOST_BACKLOG_MIN_BYTES ? info : HOST_BACKLOG_MIN_BYTES);
 		pump(conn);
 		break;
 	case TcpIndicateDisconnect:
@@ -554,7 +580,7 @@ void host_xfer_event(struct host_conn *conn, ULONG type, ULONG info)
 	}
 }
 
-/* ---- what travels with the state -------------------------------------------------------------------- */
+/* ---- what travels with the state ---------------------------------------------------------- */
 
 int host_xfer_chain(struct host_conn *conn, NET_BUFFER_LIST **head, NET_BUFFER_LIST **tail)
 {
@@ -563,7 +589,8 @@ int host_xfer_chain(struct host_conn *conn, NET_BUFFER_LIST **head, NET_BUFFER_L
 
 	*head = *tail = NULL;
 	while (at < len) {
-		uint32_t bytes = len - at < HOST_SEND_BYTES ? (uint32_t)(len - at) : HOST_SEND_BYTES;
+		uint32_t bytes =
+			len - at < HOST_SEND_BYTES ? (uint32_t)(len - at) : HOST_SEND_BYTES;
 		struct host_request *r = request_new(conn, tx, at, bytes);
 
 		if (!r) {
@@ -619,7 +646,8 @@ int host_xfer_take_chain(struct host_conn *conn, NET_BUFFER_LIST *chain, struct 
 	return err;
 }
 
-int host_xfer_take_buffered(struct host_conn *conn, NET_BUFFER_LIST *list, struct host_block **block)
+int host_xfer_take_buffered(struct host_conn *conn, NET_BUFFER_LIST *list,
+			    struct host_block **block)
 {
 	int err = 0;
 
@@ -703,7 +731,7 @@ int host_xfer_drain(struct host_conn *conn)
 	return 0;
 }
 
-/* ---- forward --------------------------------------------------------------------------------------- */
+/* ---- forward ------------------------------------------------------------------------------ */
 
 int host_xfer_forward(struct host_conn *conn, const uint8_t *tcp, uint32_t len)
 {

@@ -21,7 +21,8 @@
 
 static bool veth_open(struct test_net *net)
 {
-	struct netns_veth_end a = { &net->a, net->if_a, net->mac_a }, b = { &net->b, net->if_b, net->mac_b };
+	struct netns_veth_end a = { &net->a, net->if_a, net->mac_a },
+			      b = { &net->b, net->if_b, net->mac_b };
 
 	memcpy(net->mac_a, (uint8_t[]){ 2, 0x78, 0, 0, 0, 1 }, 6);
 	memcpy(net->mac_b, (uint8_t[]){ 2, 0x78, 0, 0, 0, 2 }, 6);
@@ -55,8 +56,9 @@ bool test_net_open(struct test_net *net)
 	char why[256] = "veth pair";
 
 	memset(net, 0, sizeof(*net));
-	if (netns_become_admin(why, sizeof(why)) < 0 || netns_new(&net->a) < 0 || netns_new(&net->b) < 0 ||
-	    !veth_open(net) || netns_switch(&net->a) < 0 || !target_side_open(net, why, sizeof(why))) {
+	if (netns_become_admin(why, sizeof(why)) < 0 || netns_new(&net->a) < 0 ||
+	    netns_new(&net->b) < 0 || !veth_open(net) || netns_switch(&net->a) < 0 ||
+	    !target_side_open(net, why, sizeof(why))) {
 		fprintf(stderr, "SKIP: %s\n", why);
 		return false;
 	}
@@ -81,7 +83,8 @@ static socklen_t make_addr(int family, bool of_a, struct sockaddr_storage *ss)
 					      &((struct sockaddr_in *)ss)->sin_addr));
 		return sizeof(struct sockaddr_in);
 	}
-	assert_int_equal(1, inet_pton(AF_INET6, of_a ? ADDR6_A : ADDR6_B, &((struct sockaddr_in6 *)ss)->sin6_addr));
+	assert_int_equal(1, inet_pton(AF_INET6, of_a ? ADDR6_A : ADDR6_B,
+				      &((struct sockaddr_in6 *)ss)->sin6_addr));
 	return sizeof(struct sockaddr_in6);
 }
 

@@ -32,11 +32,14 @@ struct test_net {
 };
 
 struct test_pair {
-	int a, b;               /* ours (accepted), the peer's (connected); blocking */
-	int listener;           /* still open */
+	int a, b;     /* ours (accepted), the peer's (connected); blocking */
+	int listener; /* still open */
 };
 
-/* test_net_open() - false when this machine does not allow it (said on standard error). Enters namespace a. */
+/*
+ * test_net_open() - false when this machine does not allow it (said on standard error). Enters
+ * namespace a.
+ */
 bool test_net_open(struct test_net *net);
 void test_net_close(struct test_net *net);
 
@@ -48,7 +51,10 @@ bool test_wait(int fd, short events);
 void test_write_all(int fd, const void *data, size_t len);
 void test_read_all(int fd, void *data, size_t len);
 void test_fill(uint8_t *data, size_t len, uint32_t seed);
-/* Byte at position n of the endless stream of that seed: streams of any length can be checked piece by piece. */
+/*
+ * Byte at position n of the endless stream of that seed: streams of any length can be checked
+ * piece by piece.
+ */
 uint8_t test_byte(uint32_t seed, uint64_t n);
 uint64_t test_now_us(void);
 uint32_t test_random(uint32_t *state);

@@ -53,7 +53,8 @@ static void expect(void *ctx, const struct steer_flow *flow, bool on)
 		assert_int_equal(0, tgt_flow_expect(rig->target, &tuple));
 }
 
-static void changed(void *ctx, struct host_conn *conn, enum host_conn_state from, enum host_conn_state to)
+static void changed(void *ctx, struct host_conn *conn, enum host_conn_state from,
+		    enum host_conn_state to)
 {
 	struct rig *rig = ctx;
 	struct rig_conn *c = host_conn_user(conn);
@@ -71,8 +72,9 @@ static void changed(void *ctx, struct host_conn *conn, enum host_conn_state from
 
 static void open_target(struct rig *rig)
 {
-	struct tgt_adapter_config config = { .name = TARGET, .nic = rig->net.nic, .hash_key = 1,
-					     .now_us = loop_tick(rig->loop) };
+	struct tgt_adapter_config config = {
+		.name = TARGET, .nic = rig->net.nic, .hash_key = 1, .now_us = loop_tick(rig->loop)
+	};
 	struct nrt_adapter_params params = { .name = TARGET, .add_device_context = &config };
 
 	assert_int_equal(0, tgt_driver_register(&rig->target_driver));
@@ -84,8 +86,11 @@ static void open_target(struct rig *rig)
 static void open_host(struct rig *rig)
 {
 	struct host_config config = { .loop = rig->loop, .on_change = changed, .ctx = rig };
-	struct host_adapter_config adapter = { .adapter_name = TARGET, .steer = rig->net.steer, .nic = rig->net.nic,
-					       .expect = expect, .ctx = rig };
+	struct host_adapter_config adapter = { .adapter_name = TARGET,
+					       .steer = rig->net.steer,
+					       .nic = rig->net.nic,
+					       .expect = expect,
+					       .ctx = rig };
 	char why[HOST_WHY_BYTES] = "";
 
 	adapter.ifindex = (unsigned int)netns_ifindex(&rig->net.a, rig->net.if_a);
@@ -102,7 +107,9 @@ bool rig_open(struct rig *rig)
 	assert_int_equal(0, loop_create(&rig->loop));
 	open_target(rig);
 	open_host(rig);
-	rig->hook = (struct loop_hook){ .run = run_target, .next_deadline_us = target_deadline, .ctx = rig };
+	rig->hook = (struct loop_hook){ .run = run_target,
+					.next_deadline_us = target_deadline,
+					.ctx = rig };
 	loop_add_hook(rig->loop, &rig->hook);
 	rig->nic_watch = (struct loop_watch){ .fn = nic_readable, .fd = nic_fd(rig->net.nic) };
 	assert_int_equal(0, loop_watch_set(rig->loop, &rig->nic_watch, EPOLLIN));
@@ -135,7 +142,7 @@ void rig_close(struct rig *rig)
 	test_net_close(&rig->net);
 }
 
-/* ---- ends ------------------------------------------------------------------------------------------- */
+/* ---- ends --------------------------------------------------------------------------------- */
 
 static void end_init(struct rig_end *end, int fd, uint32_t tx_seed, uint32_t rx_seed)
 {
@@ -191,7 +198,7 @@ static void end_step(struct rig_end *end)
 		end_write(end);
 }
 
-/* ---- connections ------------------------------------------------------------------------------------ */
+/* ---- connections -------------------------------------------------------------------------- */
 
 void rig_connect(struct rig *rig, struct rig_conn *c, int family, uint32_t seed)
 {
@@ -201,7 +208,8 @@ void rig_connect(struct rig *rig, struct rig_conn *c, int family, uint32_t seed)
 	end_init(&c->own, c->pair.a, seed, seed + 1);
 	end_init(&c->peer, c->pair.b, seed + 1, seed);
 	c->self = (struct host_program_self){ .fd = c->pair.a, .epoll_fd = -1 };
-	assert_int_equal(0, host_conn_add(rig->adapter, dup(c->pair.a), &host_program_self_ops, &c->self, &c->conn));
+	assert_int_equal(0, host_conn_add(rig->adapter, dup(c->pair.a), &host_program_self_ops,
+					  &c->self, &c->conn));
 	host_conn_set_user(c->conn, c);
 }
 
@@ -222,8 +230,8 @@ void rig_step(struct rig_conn *c)
 	if (!c->peer_idle)
 		end_step(&c->peer);
 	if (c->own.wrong || c->peer.wrong)
-		fail_msg("wrong byte: own %llu received, peer %llu", (unsigned long long)c->own.rcvd,
-			 (unsigned long long)c->peer.rcvd);
+		fail_msg("wrong byte: own %llu received, peer %llu",
+			 (unsigned long long)c->own.rcvd, (unsigned long long)c->peer.rcvd);
 	if (tgt_hook_check(c->rig->target))
 		fail_msg("%s", tgt_hook_check(c->rig->target));
 }
@@ -235,19 +243,23 @@ void rig_run(struct rig_conn *c, rig_cond *cond, const char *what)
 	while (!cond(c)) {
 		rig_step(c);
 		if (test_now_us() > end_us)
-			fail_msg("%s: state %s, own %llu/%llu sent %llu received error %d, peer %llu/%llu sent %llu received "
+			fail_msg("%s: state %s, own %llu/%llu sent %llu received error %d, peer "
+				 "%llu/%llu sent %llu received "
 				 "error %d, why '%s'",
-				 what, c->conn ? host_conn_state_name(host_conn_info(c->conn)->state) : "gone",
+				 what,
+				 c->conn ? host_conn_state_name(host_conn_info(c->conn)->state)
+					 : "gone",
 				 (unsigned long long)c->own.sent, (unsigned long long)c->own.goal,
-				 (unsigned long long)c->own.rcvd, c->own.error, (unsigned long long)c->peer.sent,
-				 (unsigned long long)c->peer.goal, (unsigned long long)c->peer.rcvd, c->peer.error, c->why);
+				 (unsigned long long)c->own.rcvd, c->own.error,
+				 (unsigned long long)c->peer.sent, (unsigned long long)c->peer.goal,
+				 (unsigned long long)c->peer.rcvd, c->peer.error, c->why);
 	}
 }
 
 bool rig_all_there(struct rig_conn *c)
 {
-	return c->own.sent == c->own.goal && c->peer.sent == c->peer.goal && c->own.rcvd == c->peer.goal &&
-	       c->peer.rcvd == c->own.goal;
+	return c->own.sent == c->own.goal && c->peer.sent == c->peer.goal &&
+	       c->own.rcvd == c->peer.goal && c->peer.rcvd == c->own.goal;
 }
 
 bool rig_done(struct rig_conn *c)

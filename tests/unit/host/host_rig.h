@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * host_rig - the whole vertical on a private network: kernel peers, steering, TAP, the real target, the host driver.
- * The program of every connection is this process (host_program_self.h), driven between rounds of the loop; the peers
- * run in a thread of their own and check every byte.
+ * host_rig - the whole vertical on a private network: kernel peers, steering, TAP, the real
+ * target, the host driver. The program of every connection is this process (host_program_self.h),
+ * driven between rounds of the loop; the peers run in a thread of their own and check every byte.
  */
 #ifndef TESTS_UNIT_HOST_HOST_RIG_H
 #define TESTS_UNIT_HOST_HOST_RIG_H
@@ -35,25 +35,25 @@ struct rig_end {
 	int fd;
 	uint32_t tx_seed, rx_seed;
 	uint64_t sent, rcvd;
-	uint64_t goal;            /* bytes to send; then the writing half is shut down if close is set */
+	uint64_t goal; /* bytes to send; then the writing half is shut down if close is set */
 	bool close, shut, eof;
-	int error;                /* errno that ended it */
-	bool wrong;               /* a byte was not the one expected */
-	size_t chunk;             /* of reads and writes */
+	int error;    /* errno that ended it */
+	bool wrong;   /* a byte was not the one expected */
+	size_t chunk; /* of reads and writes */
 };
 
 struct rig_conn {
 	struct rig *rig;
 	struct test_pair pair;
 	struct host_program_self self;
-	struct host_conn *conn;   /* NULL once gone */
+	struct host_conn *conn; /* NULL once gone */
 	struct rig_end own, peer;
-	bool closed;              /* the program has closed its descriptor */
-	int err;                  /* of the last operation */
+	bool closed; /* the program has closed its descriptor */
+	int err;     /* of the last operation */
 	bool done;
 	char why[HOST_WHY_BYTES];
 	bool time_wait, closed_offloaded;
-	bool peer_idle;           /* the peer neither reads nor writes */
+	bool peer_idle; /* the peer neither reads nor writes */
 };
 
 bool rig_open(struct rig *rig);

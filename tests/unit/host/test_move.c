@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The whole vertical: kernel -> target -> kernel with the real target, real steering and kernel peers, and a failure
- * injected at every stage of every list. After each the connection works and every byte is right.
+ * The whole vertical: kernel -> target -> kernel with the real target, real steering and kernel
+ * peers, and a failure injected at every stage of every list. After each the connection works and
+ * every byte is right.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -171,7 +172,7 @@ static void full_queues_move(void **state)
 	rig_disconnect(&c);
 }
 
-/* ---- ends ------------------------------------------------------------------------------------------- */
+/* ---- ends --------------------------------------------------------------------------------- */
 
 static bool peer_ended(struct rig_conn *c)
 {
@@ -340,7 +341,7 @@ static void program_closes_with_unread_data(void **state)
 	rig_disconnect(&c);
 }
 
-/* ---- failures --------------------------------------------------------------------------------------- */
+/* ---- failures ----------------------------------------------------------------------------- */
 
 /* Down with a failure: the kernel has it, or the stage was done again and the target has it. */
 static void fail_offload_at(const char *stage, uint32_t seed)
@@ -423,7 +424,9 @@ static void every_stage_may_fail(void **state)
 	assert_int_equal(-ENOENT, host_inject_failure("offload.nonsense"));
 }
 
-/* The way back fails, too: neither kernel nor target takes it at once, and still nothing is lost. */
+/*
+ * The way back fails, too: neither kernel nor target takes it at once, and still nothing is lost.
+ */
 static void a_failure_may_follow_a_failure(void **state)
 {
 	static const char *const pairs[] = {
@@ -453,7 +456,10 @@ static void a_failure_may_follow_a_failure(void **state)
 	host_inject_failure(NULL);
 }
 
-/* W-14: what does not fit stays in the host; STI-02: nothing goes down in a pause; STI-10: all comes up. */
+/*
+ * W-14: what does not fit stays in the host; STI-02: nothing goes down in a pause; STI-10: all
+ * comes up.
+ */
 static void pause_and_upload_all(void **state)
 {
 	struct host_adapter_info info;

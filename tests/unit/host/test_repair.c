@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The kernel's socket through freeze, read, park and restore, on a private network, without a target: between park
- * and restore nobody carries the connection, and the peer must not notice.
+ * The kernel's socket through freeze, read, park and restore, on a private network, without a
+ * target: between park and restore nobody carries the connection, and the peer must not notice.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,7 +31,10 @@ static struct test_net net;
 static bool usable;
 static struct host_block_pool pool;
 
-/* What waits in the TAP goes to the kernel, as the target does with frames of a flow it does not know. */
+/*
+ * What waits in the TAP goes to the kernel, as the target does with frames of a flow it does not
+ * know.
+ */
 static void give_back(void *ctx, const struct nic_rx_frame *frame)
 {
 	(void)ctx;
@@ -232,7 +235,10 @@ static void freeze_and_thaw_changes_nothing(void **state)
 	test_pair_close(&pair);
 }
 
-/* Unread data on our side, sent but unacknowledged data on the way to the peer; then both streams go on. */
+/*
+ * Unread data on our side, sent but unacknowledged data on the way to the peer; then both streams
+ * go on.
+ */
 static void round_trip(int family, uint32_t seed)
 {
 	static uint8_t sent[60000], got[60000];
@@ -301,7 +307,8 @@ static void parked_socket_holds_the_address(void **state)
 	other = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	set_opt(other, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (bind(other, (struct sockaddr *)&g.sock.local, g.sock.addr_len) == 0) {
-		assert_int_equal(-1, connect(other, (struct sockaddr *)&g.sock.remote, g.sock.addr_len));
+		assert_int_equal(
+			-1, connect(other, (struct sockaddr *)&g.sock.remote, g.sock.addr_len));
 		assert_int_equal(EADDRNOTAVAIL, errno);
 	} else {
 		assert_int_equal(EADDRINUSE, errno);
@@ -385,7 +392,8 @@ static void border_of_unsent_data_survives(void **state)
 	assert_true(outq(pair.a, SIOCOUTQNSD) <= unsent);
 	start = test_now_us();
 	test_read_all(pair.b, got, written);
-	assert_true(test_now_us() - start < 900000); /* the restored socket's first RTO is a second */
+	assert_true(test_now_us() - start <
+		    900000); /* the restored socket's first RTO is a second */
 	assert_memory_equal(sent, got, written);
 	talk(&pair, 3000, 6);
 	test_pair_close(&pair);
@@ -439,7 +447,8 @@ static void half_closed(int family, int wanted)
 		shutdown(pair.b, SHUT_WR);
 		wait_state(pair.a, HOST_TCP_CLOSE_WAIT);
 	}
-	if (wanted == HOST_TCP_LAST_ACK || wanted == HOST_TCP_CLOSING || wanted == HOST_TCP_FIN_WAIT_1) {
+	if (wanted == HOST_TCP_LAST_ACK || wanted == HOST_TCP_CLOSING ||
+	    wanted == HOST_TCP_FIN_WAIT_1) {
 		quiet = true; /* our FIN does not reach the peer yet */
 		assert_int_equal(0, steer_quiet_add(net.steer, &flow, 1));
 	}
@@ -487,7 +496,10 @@ static void half_closed_states_are_reached_again(void **state)
 	}
 }
 
-/* The target went through the FIN exchange; the kernel gets its TIME_WAIT and the peer notices nothing. */
+/*
+ * The target went through the FIN exchange; the kernel gets its TIME_WAIT and the peer notices
+ * nothing.
+ */
 static void kernel_keeps_time_wait(void **state)
 {
 	struct host_nl_sock found;
@@ -502,7 +514,9 @@ static void kernel_keeps_time_wait(void **state)
 	shutdown(pair.a, SHUT_WR);
 	wait_state(pair.a, HOST_TCP_FIN_WAIT_2);
 	grip_down(&g, pair.a);
-	shutdown(pair.b, SHUT_WR); /* waits in the TAP, as if the target had got it and its answer was lost */
+	shutdown(
+		pair.b,
+		SHUT_WR); /* waits in the TAP, as if the target had got it and its answer was lost */
 	g.image.state = HOST_TCP_TIME_WAIT;
 	g.image.rcv_nxt++;
 	g.image.fin_received = true;
@@ -568,7 +582,7 @@ static void closing_a_parked_socket_is_silent(void **state)
 	test_pair_close(&pair);
 }
 
-/* ---- freeze at random moments while both sides send ------------------------------------------ */
+/* ---- freeze at random moments while both sides send --------------------------------- */
 
 struct stream_end {
 	int fd;
@@ -581,7 +595,8 @@ static struct stream_end peer_end;
 static atomic_bool peer_stop;
 static _Atomic uint64_t peer_sent;
 
-#define MAX_UNREAD 1000000u /* reading a long queue of small segments takes the kernel quadratic time */
+#define MAX_UNREAD                                                                                 \
+	1000000u /* reading a long queue of small segments takes the kernel quadratic time */
 
 static void end_send(struct stream_end *end, size_t max)
 {
@@ -610,7 +625,8 @@ static bool end_receive(struct stream_end *end, size_t max)
 	}
 	for (ssize_t i = 0; i < n && !end->bad; i++)
 		if (data[i] != test_byte(end->rx_seed, end->rcvd + (uint64_t)i)) {
-			print_error("wrong byte at %llu\n", (unsigned long long)end->rcvd + (uint64_t)i);
+			print_error("wrong byte at %llu\n",
+				    (unsigned long long)end->rcvd + (uint64_t)i);
 			end->bad = true;
 		}
 	if (n > 0)
@@ -651,7 +667,8 @@ static void random_freeze(uint32_t *rnd, struct stream_end *own, uint32_t *undon
 
 	grip_take(&g, own->fd);
 	err = grip_freeze(&g);
-	if (err == -EAGAIN) { /* a segment slipped in: as the host driver does, leave it for another time */
+	if (err == -EAGAIN) {
+		/* a segment slipped in: as the host driver does, leave it for another time */
 		++*undone;
 		assert_int_equal(0, host_repair_thaw(&g.sock));
 		assert_int_equal(0, host_repair_unmute(&g.sock));
@@ -661,7 +678,8 @@ static void random_freeze(uint32_t *rnd, struct stream_end *own, uint32_t *undon
 		assert_int_equal(0, err);
 		assert_int_equal(0, host_repair_park(&g.sock, &g.image));
 		if (test_random(rnd) % 4 == 0)
-			poll(&(struct pollfd){ .fd = nic_fd(net.nic), .events = POLLIN }, 1, 5); /* into the gap */
+			poll(&(struct pollfd){ .fd = nic_fd(net.nic), .events = POLLIN }, 1,
+			     5); /* into the gap */
 		grip_up(&g);
 	}
 	grip_end(&g);
@@ -687,10 +705,12 @@ static void random_freezes_lose_nothing(void **state)
 			end_send(&own, test_random(&rnd) % 40000 + 1);
 			end_receive(&own, test_random(&rnd) % 65536 + 1);
 		}
-		for (int reads = 0; reads < 32 && own.rcvd + MAX_UNREAD < atomic_load(&peer_sent); reads++)
+		for (int reads = 0; reads < 32 && own.rcvd + MAX_UNREAD < atomic_load(&peer_sent);
+		     reads++)
 			end_receive(&own, 65536);
 		if (run == runs - 100)
-			atomic_store(&peer_stop, true); /* its FIN arrives at a random moment, too */
+			atomic_store(&peer_stop,
+				     true); /* its FIN arrives at a random moment, too */
 		random_freeze(&rnd, &own, &undone);
 	}
 	shutdown(pair.a, SHUT_WR);
