@@ -127,7 +127,7 @@ static void plain_frame(struct host_adapter *adapter, NET_BUFFER *nb)
 	data = NdisGetDataBuffer(nb, len, block->data, 1, 0);
 	if (data && host_segment_parse(data, len, &flow))
 		conn = host_conn_of_flow(adapter, &flow);
-	if (conn)
+	if (conn && !conn->passing)
 		host_conn_catch(conn, data, len);
 	else if (data)
 		host_adapter_indicate(adapter, data, len);

@@ -86,6 +86,8 @@ static int check_options(struct host_conn *conn)
 	if (get_int(conn, SOL_SOCKET, SO_MARK))
 		return refuse(conn, HOST_NOT_FIREWALL, -ENOTSUP,
 			      "packets of this socket are marked for routing");
+	if (get_int(conn, IPPROTO_TCP, TCP_TIMESTAMP) & 1) /* the kernel's mark of the unit */
+		return refuse(conn, HOST_NOT_OPTION, -ENOTSUP, "timestamps count microseconds");
 	if (get_int(conn, SOL_SOCKET, SO_ZEROCOPY))
 		return refuse(conn, HOST_NOT_OPTION, -ENOTSUP, "uses zero-copy sends");
 	len = sizeof(peek);

@@ -199,6 +199,7 @@ struct host_conn {
 	bool at_target;
 	bool aborted;                    /* TcpIndicateAbort */
 	bool expected, steered, stopped; /* what is in force, in whichever move it was done */
+	bool passing; /* frames of a move are not kept any more: they go to the kernel */
 	bool moving;
 	bool in_done, remove;     /* removal asked for inside done() waits for its return */
 	unsigned int tries;       /* of the upload wanted */

@@ -246,6 +246,13 @@ static int steer(struct host_conn *conn)
 	return 0;
 }
 
+/* Older segments before younger ones, see flush() of the upload. */
+static void unsteer(struct host_conn *conn)
+{
+	unexpect(conn);
+	host_step_unsteer(conn);
+}
+
 static int conntrack(struct host_conn *conn)
 {
 	struct host *host = conn->adapter->host;
@@ -306,7 +313,7 @@ const struct host_stage host_offload_stages[] = {
 	{ "resolve", resolve, unresolve, HOST_FAIL_UNDO },
 	{ "prepare", prepare, unprepare, HOST_FAIL_UNDO },
 	{ "expect", host_step_expect, unexpect, HOST_FAIL_UNDO },
-	{ "steer", steer, host_step_unsteer, HOST_FAIL_UNDO },
+	{ "steer", steer, unsteer, HOST_FAIL_UNDO },
 	{ "conntrack", conntrack, NULL, HOST_FAIL_UNDO },
 	{ "mute", mute, host_step_unmute, HOST_FAIL_UNDO },
 	{ "ack", ack, NULL, HOST_FAIL_UNDO },

@@ -14,7 +14,8 @@
  *	release      out of repair mode; unsent bytes follow
  *	unmute       segments may come in
  *	replay       what repair mode cannot say: FIN, TIME_WAIT, RST
- *	unsteer      they do come in; what was kept meanwhile is indicated
+ *	flush        what was kept meanwhile is indicated
+ *	unsteer      new ones go to the kernel straight
  *	resume       the program runs on
  *
  * TIME_WAIT goes to the kernel like any other state: the socket says FIN again, the peer's FIN
@@ -330,14 +331,34 @@ static void tell_conntrack(struct host_conn *conn)
 			  strerror(-err));
 }
 
+static void flushed(struct loop_timer *timer)
+{
+	host_move_go_on((struct host_conn *)((char *)timer - offsetof(struct host_conn, again)), 0);
+}
+
+/*
+ * Older segments before younger ones: what was kept goes to the kernel while new frames still take the
+ * way through the target, one round long. The other way round timestamps make the kernel drop them.
+ */
+static int flush(struct host_conn *conn)
+{
+	struct loop *loop = conn->adapter->host->config.loop;
+
+	conn->passing = true;
+	host_step_unexpect(conn);
+	host_conn_caught_indicate(conn);
+	conn->again.fn = flushed;
+	loop_timer_set(loop, &conn->again, loop_now_us(loop));
+	return HOST_STAGE_LATER;
+}
+
 static int unsteer(struct host_conn *conn)
 {
 	host_step_unsteer(conn);
 	if (conn->steered)
 		return host_why(conn, -EIO, "its frames are still steered away");
+	conn->passing = false;
 	tell_conntrack(conn);
-	host_step_unexpect(conn);
-	host_conn_caught_indicate(conn);
 	return 0;
 }
 
@@ -360,6 +381,7 @@ const struct host_stage host_upload_stages[] = {
 	{ "release", release, NULL, HOST_FAIL_AGAIN },
 	{ "unmute", unmute, NULL, HOST_FAIL_AGAIN },
 	{ "replay", replay, NULL, HOST_FAIL_AGAIN },
+	{ "flush", flush, NULL, HOST_FAIL_AGAIN },
 	{ "unsteer", unsteer, NULL, HOST_FAIL_AGAIN },
 	{ "resume", resume, NULL, HOST_FAIL_AGAIN },
 	{ NULL, NULL, NULL, HOST_FAIL_UNDO },
