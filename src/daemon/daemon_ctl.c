@@ -178,12 +178,18 @@ static struct pending *pending_new(struct worker *w, struct daemon_conn *dc, str
 	return p;
 }
 
+/* Errors of a moment: the same request may succeed a little later. */
+static bool passes(int err)
+{
+	return err == -EAGAIN || err == -EBUSY || err == -ENOSPC || err == -ENOMEM;
+}
+
 static json_t *switch_result(const struct pending *p, struct host_conn *conn, int err, const char *why)
 {
 	const struct host_conn_info *i = host_conn_info(conn);
 
 	if (err)
-		return bad(why, err == -EAGAIN || err == -EBUSY);
+		return bad(why, passes(err));
 	return json_pack("{s:b, s:I, s:I, s:I}", "ok", 1, "total_us",
 			 (json_int_t)(p->down ? i->offload_us : i->upload_us), "stopped_us",
 			 (json_int_t)(p->down ? i->offload_stopped_us : i->upload_stopped_us), "frozen_us",
@@ -221,7 +227,7 @@ static json_t *op_switch(struct worker *w, struct daemon_client *client, json_in
 		return NULL;
 	dc->switching = false;
 	free(p);
-	return bad(host_conn_info(dc->conn)->reason, err == -EAGAIN || err == -EBUSY);
+	return bad(host_conn_info(dc->conn)->reason, passes(err));
 }
 
 static const char *tcp_state_name(uint8_t state)

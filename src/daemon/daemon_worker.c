@@ -31,6 +31,8 @@
 #define IM_MAX      8u
 #define CLOSE_ROUNDS_MAX 1000u
 #define EXEC_POLL_US 500u
+#define CHUNKS       (1u << 18) /* 1 GiB of data in the target, all connections together */
+#define CATCH_FRAMES 8192u
 
 static int read_interface(const char *ifname, uint8_t mac[6], uint32_t *mtu_bytes)
 {
@@ -80,7 +82,11 @@ static int open_wire(struct worker *w)
 
 static int open_target(struct worker *w)
 {
-	struct tgt_adapter_config config = { .name = TARGET_NAME, .nic = w->nic, .now_us = loop_tick(w->loop) };
+	/* Chunks that are never used cost address space only. */
+	struct tgt_adapter_config config = { .name = TARGET_NAME,
+					     .nic = w->nic,
+					     .limits = { .chunks = CHUNKS, .flow_catch_frames = CATCH_FRAMES },
+					     .now_us = loop_tick(w->loop) };
 	struct nrt_adapter_params params = { .name = TARGET_NAME, .add_device_context = &config };
 	int err = tgt_driver_register(&w->target_driver);
 

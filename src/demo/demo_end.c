@@ -269,15 +269,16 @@ static void maybe_close(struct ends *ends, struct end *e)
 		end_finish(ends, e, 0);
 }
 
-static void end_serve(struct ends *ends, struct end *e, uint32_t events)
+/* Sends in ticks only: what a rate allows between two events would be a flood of tiny segments. */
+static void end_serve(struct ends *ends, struct end *e, bool readable)
 {
 	int err = 0;
 
 	if (e->fd < 0)
 		return;
-	if (events)
+	if (readable)
 		err = end_receive(ends, e);
-	if (!err && e->flow)
+	else if (e->flow)
 		err = end_send(e, clock_monotonic_us());
 	if (err)
 		end_finish(ends, e, -err);
@@ -329,7 +330,7 @@ static void on_tick(struct ends *ends)
 		return;
 	ends->ticks++;
 	for (uint32_t i = 0; i < ends->count; i++) {
-		end_serve(ends, ends->items[i], 0);
+		end_serve(ends, ends->items[i], false);
 		if (ends->ticks % TCP_INFO_TICKS == 0)
 			read_tcp_info(ends->items[i]);
 	}
@@ -346,7 +347,7 @@ static void serve_events(struct ends *ends)
 		else if (events[i].data.ptr == &ends->listen_fd)
 			accept_all(ends);
 		else
-			end_serve(ends, events[i].data.ptr, events[i].events);
+			end_serve(ends, events[i].data.ptr, true);
 	}
 }
 

@@ -125,7 +125,7 @@ static int run_python(void *arg)
 		"        await writer.drain()\n"
 		"    writer.close()\n"
 		"async def main():\n"
-		"    server = await asyncio.start_server(echo, '::', 7008)\n"
+		"    server = await asyncio.start_server(echo, None, 7008)\n"
 		"    sys.stdout.write('r'); sys.stdout.flush()\n"
 		"    await server.serve_forever()\n"
 		"asyncio.run(main())\n";
@@ -409,7 +409,7 @@ static void copy_text(char *out, size_t size, json_t *answer)
 /* The account shows the first connection's state, as it went down and while the target ran it. */
 static void show_state(struct story *s, struct teller *t)
 {
-	if (s->account->tree[0] || t->phase != DEMO_CHIMNEY_1)
+	if (t != &s->tellers[0] || t->phase != DEMO_CHIMNEY_1)
 		return;
 	copy_text(s->account->tree, sizeof(s->account->tree),
 		  demo_ctl_call(s->ctl_fd, "tree", json_pack("{s:I}", "id", t->id)));

@@ -131,21 +131,29 @@ static int open_pid_dir(pid_t pid)
 	return open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
+/* A descendant of a holder has its session, as a rule, and is not older. */
+static bool may_descend(const struct exec_stat *st, const struct exec_proc *holder)
+{
+	struct exec_stat of;
+
+	return peek_stat(holder->dir_fd, &of) == 0 && of.session == st->session &&
+	       st->start_ticks >= of.start_ticks;
+}
+
 /*
  * A table that we may not read matters only where a holder could have handed the file on by fork:
- * to a child, or to a process of its session.
+ * to a child, or further down. The shells above it, often another user's, do not count.
  */
 static int closed_relative(const struct exec_holders *h, pid_t pid, int proc_dir, char *why,
 			   size_t why_len)
 {
-	struct exec_stat st, mine;
+	struct exec_stat st;
 	size_t i;
 
 	if (peek_stat(proc_dir, &st) < 0 || st.state == 'Z')
 		return 0;
 	for (i = 0; i < h->n; i++)
-		if (st.ppid == h->v[i].proc->pid ||
-		    (peek_stat(h->v[i].proc->dir_fd, &mine) == 0 && mine.session == st.session))
+		if (st.ppid == h->v[i].proc->pid || may_descend(&st, h->v[i].proc))
 			return exec_say(why, why_len, -EACCES,
 					"process %d, related to %d, may hold the socket and cannot "
 					"be read",

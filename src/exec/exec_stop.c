@@ -39,6 +39,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define BURY_LIMIT_US 1e6
 #define SPIN_US 300.0		/* a stop usually comes within this; then sleep between looks */
 #define STOP_EVENT(status) ((status) >> 8)
 
@@ -111,14 +112,28 @@ int exec_task_wait(struct exec_proc *p, struct exec_task *t, int *sig, double de
 	return 0;
 }
 
-static struct exec_task *task_find(struct exec_proc *p, pid_t tid)
+/*
+ * A thread that was killed while we had it stopped: as long as nobody waits for it here, its own
+ * parent cannot see its end. Killed threads end by themselves, so this does not take long.
+ */
+static void task_bury(struct exec_proc *p, struct exec_task *t)
+{
+	double start = exec_now_us();
+
+	while (!task_ended(p, t) && exec_now_us() - start < BURY_LIMIT_US)
+		wait_a_little(start);
+	t->state = EXEC_TASK_GONE;
+}
+
+/* Threads that have ended stay on the list for the length of a stop: a zombie is listed, too. */
+static bool task_known(const struct exec_proc *p, pid_t tid)
 {
 	size_t i;
 
 	for (i = 0; i < p->ntasks; i++)
-		if (p->tasks[i].tid == tid && p->tasks[i].state != EXEC_TASK_GONE)
-			return &p->tasks[i];
-	return NULL;
+		if (p->tasks[i].tid == tid)
+			return true;
+	return false;
 }
 
 static int task_add(struct exec_proc *p, pid_t tid)
@@ -159,7 +174,7 @@ int exec_tasks_list(struct exec_proc *p, size_t *added)
 	}
 	while (rc == 0 && (de = readdir(dir))) {
 		tid = atoi(de->d_name);
-		if (tid <= 0 || task_find(p, tid))
+		if (tid <= 0 || task_known(p, tid))
 			continue;
 		rc = task_add(p, tid);
 		if (rc == 0)
@@ -304,10 +319,20 @@ static int task_settle(struct exec_proc *p, struct exec_task *t, double deadline
 			return 0;
 		}
 		if (ptrace(PTRACE_CONT, t->tid, NULL, (void *)(long)(sig & 0x7f)) < 0) {
-			t->state = EXEC_TASK_GONE;
+			task_bury(p, t);
 			return -ESRCH;
 		}
 	}
+}
+
+static bool any_stopped(const struct exec_proc *p)
+{
+	size_t i;
+
+	for (i = 0; i < p->ntasks; i++)
+		if (p->tasks[i].state == EXEC_TASK_STOPPED)
+			return true;
+	return false;
 }
 
 int exec_proc_wait_stopped(struct exec_proc *p, double deadline_us, char *why, size_t why_len)
@@ -328,6 +353,8 @@ int exec_proc_wait_stopped(struct exec_proc *p, double deadline_us, char *why, s
 		if (rc == 0 && added)
 			rc = exec_proc_seize(p, why, why_len);
 	} while (rc == 0 && added);
+	if (rc == 0 && !any_stopped(p))
+		return exec_say(why, why_len, -ESRCH, "process %d has ended", p->pid);
 	return rc;
 }
 
@@ -363,7 +390,8 @@ static void task_resume(struct exec_proc *p, struct exec_task *t)
 		exec_regs_set(t->tid, &t->regs);
 	if (t->masked)
 		ptrace(PTRACE_SETSIGMASK, t->tid, (void *)sizeof(t->sigmask), &t->sigmask);
-	ptrace(PTRACE_DETACH, t->tid, NULL, (void *)(long)t->forward_sig);
+	if (ptrace(PTRACE_DETACH, t->tid, NULL, (void *)(long)t->forward_sig) < 0)
+		task_bury(p, t);
 }
 
 void exec_proc_resume(struct exec_proc *p)
