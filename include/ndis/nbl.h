@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * nbl.h - how NDIS describes data: MDL (a piece of memory), NET_BUFFER (data that spans MDLs), NET_BUFFER_LIST (a
- * request or an indication).
+ * nbl.h - how NDIS describes data: MDL (a piece of memory), NET_BUFFER (data that spans MDLs),
+ * NET_BUFFER_LIST (a request or an indication).
  *
  *     NET_BUFFER_LIST -> NET_BUFFER -> MDL -> MDL -> MDL
  *                                       |  DataOffset  |
  *
- * The data of a NET_BUFFER starts DataOffset bytes into its MDL chain; CurrentMdl and CurrentMdlOffset name the same
- * place. Drivers never take sizeof(NET_BUFFER_LIST) for the allocated size: the runtime may add members of its own.
+ * The data of a NET_BUFFER starts DataOffset bytes into its MDL chain; CurrentMdl and
+ * CurrentMdlOffset name the same place. Drivers never take sizeof(NET_BUFFER_LIST) for the
+ * allocated size: the runtime may add members of its own.
  */
 #ifndef NDIS_NBL_H
 #define NDIS_NBL_H
@@ -15,7 +16,7 @@
 #include "ntddndis.h"
 #include "wintypes.h"
 
-/* ---- MDL -------------------------------------------------------------------------------------------------------- */
+/* ---- MDL ------------------------------------------------------------------------------------- */
 
 typedef struct _MDL {
 	struct _MDL *Next;
@@ -38,30 +39,57 @@ typedef struct _MDL {
 
 #define MmGetMdlByteCount(mdl)                         ((mdl)->ByteCount)
 #define MmGetMdlByteOffset(mdl)                        ((mdl)->ByteOffset)
-#define MmGetMdlVirtualAddress(mdl)                    ((PVOID)((PUCHAR)(mdl)->StartVa + (mdl)->ByteOffset))
+#define MmGetMdlVirtualAddress(mdl)                    \
+	((PVOID)((PUCHAR)(mdl)->StartVa + (mdl)->ByteOffset))
 #define MmGetSystemAddressForMdlSafe(mdl, priority)    ((void)(priority), (mdl)->MappedSystemVa)
 #define NDIS_MDL_LINKAGE(mdl)                          ((mdl)->Next)
 #define LowPagePriority    0
 #define NormalPagePriority 16
 #define HighPagePriority   32
 
-/* ---- NET_BUFFER ------------------------------------------------------------------------------------------------- */
+/* ---- NET_BUFFER ------------------------------------------------------------------------------ */
 
 typedef struct _NET_BUFFER NET_BUFFER, *PNET_BUFFER;
 typedef struct _NET_BUFFER_LIST NET_BUFFER_LIST, *PNET_BUFFER_LIST;
 typedef struct _NET_BUFFER_LIST_CONTEXT NET_BUFFER_LIST_CONTEXT, *PNET_BUFFER_LIST_CONTEXT;
 
-struct _NET_BUFFER {
-	NDIS_ALIGN16 PNET_BUFFER Next;
+typedef union _NET_BUFFER_DATA_LENGTH {
+	ULONG DataLength;
+	SIZE_T stDataLength;
+} NET_BUFFER_DATA_LENGTH, *PNET_BUFFER_DATA_LENGTH;
+
+typedef struct _NET_BUFFER_DATA {
+	PNET_BUFFER Next;
 	PMDL CurrentMdl;
 	ULONG CurrentMdlOffset;
-	union {
-		ULONG DataLength; /* bytes of data */
-		SIZE_T stDataLength;
-	};
+	NET_BUFFER_DATA_LENGTH NbDataLength;
 	PMDL MdlChain;
-	ULONG DataOffset; /* bytes in front of the data, from the start of MdlChain */
-	NDIS_ALIGN16 USHORT ChecksumBias; /* what precedes it is a 16-aligned header of its own on Windows */
+	ULONG DataOffset;
+} NET_BUFFER_DATA, *PNET_BUFFER_DATA;
+
+typedef union _NET_BUFFER_HEADER {
+	NET_BUFFER_DATA NetBufferData;
+	SLIST_HEADER Link;
+} NET_BUFFER_HEADER, *PNET_BUFFER_HEADER;
+
+/* Three names of one head: its members, the header as a whole, and the link of an SLIST. */
+struct _NET_BUFFER {
+	union {
+		struct {
+			PNET_BUFFER Next;
+			PMDL CurrentMdl;
+			ULONG CurrentMdlOffset;
+			union {
+				ULONG DataLength; /* bytes of data */
+				SIZE_T stDataLength;
+			};
+			PMDL MdlChain;
+			ULONG DataOffset; /* bytes in MdlChain in front of the data */
+		};
+		SLIST_HEADER Link;
+		NET_BUFFER_HEADER NetBufferHeader;
+	};
+	USHORT ChecksumBias;
 	USHORT Reserved;
 	NDIS_HANDLE NdisPoolHandle;
 	NDIS_ALIGN16 PVOID NdisReserved[2];
@@ -83,12 +111,16 @@ struct _NET_BUFFER {
 #define NET_BUFFER_PROTOCOL_RESERVED(nb)  ((nb)->ProtocolReserved)
 #define NET_BUFFER_MINIPORT_RESERVED(nb)  ((nb)->MiniportReserved)
 
-/* ---- NET_BUFFER_LIST -------------------------------------------------------------------------------------------- */
+/* ---- NET_BUFFER_LIST ------------------------------------------------------------------------- */
 
-/* Index into NetBufferListInfo[]. Two names of one index: the second is what chimney offload keeps there. */
+/*
+ * Index into NetBufferListInfo[]. Two names of one index: the second is what chimney offload keeps
+ * there.
+ */
 typedef enum _NDIS_NET_BUFFER_LIST_INFO {
 	TcpIpChecksumNetBufferListInfo = 0,
-	TcpOffloadBytesTransferred = TcpIpChecksumNetBufferListInfo, /* bytes moved, at completion */
+	/* Bytes moved, at completion. */
+	TcpOffloadBytesTransferred = TcpIpChecksumNetBufferListInfo,
 	IPsecOffloadV1NetBufferListInfo = 1,
 	TcpLargeSendNetBufferListInfo = 2,
 	TcpReceiveNoPush = TcpLargeSendNetBufferListInfo, /* BOOLEAN: a nonpush receive request */
@@ -132,9 +164,26 @@ typedef enum _NDIS_NET_BUFFER_LIST_INFO {
 #endif
 } NDIS_NET_BUFFER_LIST_INFO, *PNDIS_NET_BUFFER_LIST_INFO;
 
-struct _NET_BUFFER_LIST {
-	NDIS_ALIGN16 PNET_BUFFER_LIST Next;
+typedef struct _NET_BUFFER_LIST_DATA {
+	PNET_BUFFER_LIST Next;
 	PNET_BUFFER FirstNetBuffer;
+} NET_BUFFER_LIST_DATA, *PNET_BUFFER_LIST_DATA;
+
+typedef union _NET_BUFFER_LIST_HEADER {
+	NET_BUFFER_LIST_DATA NetBufferListData;
+	SLIST_HEADER Link;
+} NET_BUFFER_LIST_HEADER, *PNET_BUFFER_LIST_HEADER;
+
+/* The head has three names here, too. */
+struct _NET_BUFFER_LIST {
+	union {
+		struct {
+			PNET_BUFFER_LIST Next;
+			PNET_BUFFER FirstNetBuffer;
+		};
+		SLIST_HEADER Link;
+		NET_BUFFER_LIST_HEADER NetBufferListHeader;
+	};
 	PNET_BUFFER_LIST_CONTEXT Context;
 	PNET_BUFFER_LIST ParentNetBufferList;
 	NDIS_HANDLE NdisPoolHandle;
@@ -174,10 +223,11 @@ struct _NET_BUFFER_LIST_CONTEXT {
 	NDIS_ALIGN16 UCHAR ContextData[];
 };
 
-#define NET_BUFFER_LIST_CONTEXT_DATA_START(nbl) ((nbl)->Context->ContextData + (nbl)->Context->Offset)
+#define NET_BUFFER_LIST_CONTEXT_DATA_START(nbl)                                                    \
+	((nbl)->Context->ContextData + (nbl)->Context->Offset)
 #define NET_BUFFER_LIST_CONTEXT_DATA_SIZE(nbl)  ((nbl)->Context->Size)
 
-/* ---- Pools and allocation (page: the function of the same name) --------------------------------------------------- */
+/* ---- Pools and allocation (page: the function of the same name) ------------------------------ */
 
 typedef struct _NET_BUFFER_LIST_POOL_PARAMETERS {
 	NDIS_OBJECT_HEADER Header; /* NDIS_OBJECT_TYPE_DEFAULT */
@@ -202,24 +252,31 @@ typedef VOID (*NET_BUFFER_FREE_MDL_HANDLER)(PMDL Mdl);
 typedef PMDL (*NET_BUFFER_ALLOCATE_MDL_HANDLER)(PULONG BufferSize);
 
 /*
- * Pools. NdisHandle is the driver's or adapter's handle, or NULL. Context: any level up to DISPATCH_LEVEL. The pool
- * is the caller's until NdisFreeNetBufferListPool(), which may be called when every list came back. NULL: no memory.
+ * Pools. NdisHandle is the driver's or adapter's handle, or NULL. Context: any level up to
+ * DISPATCH_LEVEL. The pool is the caller's until NdisFreeNetBufferListPool(), which may be called
+ * when every list came back. NULL: no memory.
  */
-NDIS_HANDLE NdisAllocateNetBufferListPool(NDIS_HANDLE NdisHandle, PNET_BUFFER_LIST_POOL_PARAMETERS Parameters);
+NDIS_HANDLE NdisAllocateNetBufferListPool(NDIS_HANDLE NdisHandle,
+					  PNET_BUFFER_LIST_POOL_PARAMETERS Parameters);
 VOID NdisFreeNetBufferListPool(NDIS_HANDLE PoolHandle);
 
 /*
- * Lists. The caller owns the result until NdisFreeNetBufferList(); NULL when the pool is used up or memory is short.
- * ContextSize: bytes wanted in NET_BUFFER_LIST_CONTEXT, ContextBackFill: reserved in front of them for other drivers.
- * The second form comes with one NET_BUFFER that describes DataLength bytes, DataOffset bytes into MdlChain (borrowed).
+ * Lists. The caller owns the result until NdisFreeNetBufferList(); NULL when the pool is used up or
+ * memory is short. ContextSize: bytes wanted in NET_BUFFER_LIST_CONTEXT, ContextBackFill: reserved
+ * in front of them for other drivers. The second form comes with one NET_BUFFER that describes
+ * DataLength bytes, DataOffset bytes into MdlChain (borrowed).
  */
-PNET_BUFFER_LIST NdisAllocateNetBufferList(NDIS_HANDLE PoolHandle, USHORT ContextSize, USHORT ContextBackFill);
+PNET_BUFFER_LIST NdisAllocateNetBufferList(NDIS_HANDLE PoolHandle, USHORT ContextSize,
+					   USHORT ContextBackFill);
 PNET_BUFFER_LIST NdisAllocateNetBufferAndNetBufferList(NDIS_HANDLE PoolHandle, USHORT ContextSize,
-						       USHORT ContextBackFill, PMDL MdlChain, ULONG DataOffset,
-						       SIZE_T DataLength);
+						       USHORT ContextBackFill, PMDL MdlChain,
+						       ULONG DataOffset, SIZE_T DataLength);
 VOID NdisFreeNetBufferList(PNET_BUFFER_LIST NetBufferList);
 
-/* More context space for a list in hand, newest first; freed in the reverse order, before the list moves on. */
+/*
+ * More context space for a list in hand, newest first; freed in the reverse order, before the list
+ * moves on.
+ */
 NDIS_STATUS NdisAllocateNetBufferListContext(PNET_BUFFER_LIST NetBufferList, USHORT ContextSize,
 					     USHORT ContextBackFill, ULONG PoolTag);
 VOID NdisFreeNetBufferListContext(PNET_BUFFER_LIST NetBufferList, USHORT ContextSize);
@@ -229,22 +286,24 @@ PMDL NdisAllocateMdl(NDIS_HANDLE NdisHandle, PVOID VirtualAddress, UINT Length);
 VOID NdisFreeMdl(PMDL Mdl);
 
 /*
- * NdisAdvanceNetBufferDataStart() - the data starts DataOffsetDelta bytes later; FreeMdl frees MDLs that hold no data
- * any more, by FreeMdlHandler or NdisFreeMdl(). NdisRetreatNetBufferDataStart() - the data starts earlier, in MDLs
- * that are there or in a new one with DataBackFill bytes of room to spare, from AllocateMdlHandler or the runtime.
- * Returns NDIS_STATUS_SUCCESS or NDIS_STATUS_RESOURCES.
+ * NdisAdvanceNetBufferDataStart() - the data starts DataOffsetDelta bytes later; FreeMdl frees MDLs
+ * that hold no data any more, by FreeMdlHandler or NdisFreeMdl(). NdisRetreatNetBufferDataStart() -
+ * the data starts earlier, in MDLs that are there or in a new one with DataBackFill bytes of room
+ * to spare, from AllocateMdlHandler or the runtime. Returns NDIS_STATUS_SUCCESS or
+ * NDIS_STATUS_RESOURCES.
  */
 VOID NdisAdvanceNetBufferDataStart(PNET_BUFFER NetBuffer, ULONG DataOffsetDelta, BOOLEAN FreeMdl,
 				   NET_BUFFER_FREE_MDL_HANDLER FreeMdlHandler);
-NDIS_STATUS NdisRetreatNetBufferDataStart(PNET_BUFFER NetBuffer, ULONG DataOffsetDelta, ULONG DataBackFill,
+NDIS_STATUS NdisRetreatNetBufferDataStart(PNET_BUFFER NetBuffer, ULONG DataOffsetDelta,
+					  ULONG DataBackFill,
 					  NET_BUFFER_ALLOCATE_MDL_HANDLER AllocateMdlHandler);
 
 /*
- * NdisGetDataBuffer() - BytesNeeded contiguous bytes of data: a pointer into the MDL if they lie together, else a copy
- * in Storage (NULL: no copy wanted, then NULL comes back).
+ * NdisGetDataBuffer() - BytesNeeded contiguous bytes of data: a pointer into the MDL if they lie
+ * together, else a copy in Storage (NULL: no copy wanted, then NULL comes back).
  */
-PVOID NdisGetDataBuffer(PNET_BUFFER NetBuffer, ULONG BytesNeeded, PVOID Storage, ULONG AlignMultiple,
-			ULONG AlignOffset);
+PVOID NdisGetDataBuffer(PNET_BUFFER NetBuffer, ULONG BytesNeeded, PVOID Storage,
+			ULONG AlignMultiple, ULONG AlignOffset);
 
 #ifdef __cplusplus
 }

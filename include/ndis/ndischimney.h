@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * ndischimney.h - the TCP chimney: how a host stack hands established connections to an offload target and works with
- * them there.
+ * ndischimney.h - the TCP chimney: how a host stack hands established connections to an offload
+ * target and works with them there.
  *
- * State goes down and comes up as trees of block lists: neighbor -> path -> TCP. Down calls carry protocol block lists
- * (host's and intermediate drivers' view), up calls and MiniportXxx handlers miniport block lists; the two lay over
- * each other exactly, and NDIS turns one into the other in place.
+ * State goes down and comes up as trees of block lists: neighbor -> path -> TCP. Down calls carry
+ * protocol block lists (host's and intermediate drivers' view), up calls and MiniportXxx handlers
+ * miniport block lists; the two lay over each other exactly, and NDIS turns one into the other in
+ * place.
  *
- *     host stack   NdisInitiateOffload ----> [NDIS] ----> MiniportInitiateOffload        offload target
+ *     host stack   NdisInitiateOffload ----> [NDIS] ----> MiniportInitiateOffload    offload target
  *                  ProtocolInitiateOffloadComplete <---- [NDIS] <---- NdisMInitiateOffloadComplete
  *
- * Every operation ends in its completion call, exactly once. Contexts, ownership and decisions on contradictions of
- * the published pages stand with each function; "Context" is the IRQL (see ndis.h).
+ * Every operation ends in its completion call, exactly once. Contexts, ownership and decisions on
+ * contradictions of the published pages stand with each function; "Context" is the IRQL (see
+ * ndis.h).
  */
 #ifndef NDIS_NDISCHIMNEY_H
 #define NDIS_NDISCHIMNEY_H
@@ -22,11 +24,12 @@
 extern "C" {
 #endif
 
-/* ---- Handles ------------------------------------------------------------------------------------------------------- */
+/* ---- Handles --------------------------------------------------------------------------------- */
 
 /*
- * One a connection, path or neighbor, in the memory of whoever offloads it (host, or intermediate driver), alive as
- * long as the object is offloaded. The driver below leaves its own reference in MiniportOffloadContext.
+ * One a connection, path or neighbor, in the memory of whoever offloads it (host, or intermediate
+ * driver), alive as long as the object is offloaded. The driver below leaves its own reference in
+ * MiniportOffloadContext.
  */
 typedef struct _NDIS_OFFLOAD_HANDLE {
 	PVOID NdisReserved[1];
@@ -38,7 +41,7 @@ typedef struct _NDIS_OFFLOAD_HANDLE_PRIVATE {
 	PVOID ProtocolBindingContext;
 } NDIS_OFFLOAD_HANDLE_PRIVATE, *PNDIS_OFFLOAD_HANDLE_PRIVATE;
 
-/* ---- Block lists --------------------------------------------------------------------------------------------------- */
+/* ---- Block lists ----------------------------------------------------------------------------- */
 
 /* Header.Type of a block list: which state follows it. */
 typedef enum {
@@ -64,7 +67,8 @@ typedef enum {
 } OFFLOAD_STATE_TYPE, *POFFLOAD_STATE_TYPE;
 
 typedef struct _NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST {
-	NDIS_OBJECT_HEADER Header; /* Type: OFFLOAD_STATE_TYPE; Revision 1; Size of this structure alone */
+	/* Type: OFFLOAD_STATE_TYPE; Revision 1; Size of this structure alone. */
+	NDIS_OBJECT_HEADER Header;
 	struct _NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *NextBlock;          /* same layer */
 	struct _NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *DependentBlockList; /* next layer */
 	NDIS_STATUS Status; /* of this block alone */
@@ -85,7 +89,8 @@ typedef struct _NDIS_MINIPORT_OFFLOAD_BLOCK_LIST {
 	struct _NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *DependentBlockList;
 	NDIS_STATUS Status;
 	PVOID NdisReserved[2];
-	PVOID *MiniportOffloadContext; /* NULL: placeholder; to NULL: new offload; to non-NULL: the object named by it */
+	/* NULL: placeholder; to NULL: new offload; to something else: the object named by it. */
+	PVOID *MiniportOffloadContext;
 	NDIS_HANDLE NdisOffloadHandle; /* for indications about this object */
 	PVOID ProtocolReserved[2];
 	PVOID MiniportReserved[2];
@@ -96,7 +101,7 @@ typedef struct _NDIS_MINIPORT_OFFLOAD_BLOCK_LIST {
 	PNET_BUFFER_LIST NetBufferListChain;
 } NDIS_MINIPORT_OFFLOAD_BLOCK_LIST, *PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST;
 
-/* ---- State --------------------------------------------------------------------------------------------------------- */
+/* ---- State ----------------------------------------------------------------------------------- */
 
 typedef struct _OFFLOAD_STATE_HEADER {
 	ULONG Length; /* bytes of the whole state structure */
@@ -122,7 +127,8 @@ typedef struct _NEIGHBOR_OFFLOAD_STATE_DELEGATED {
 
 typedef struct _PATH_OFFLOAD_STATE_CONST {
 	OFFLOAD_STATE_HEADER Header;
-	const UCHAR *SourceAddress; /* 4 or 16 bytes, network order; valid while the operation runs */
+	/* 4 or 16 bytes, network order; valid while the operation runs. */
+	const UCHAR *SourceAddress;
 	const UCHAR *DestinationAddress;
 } PATH_OFFLOAD_STATE_CONST, *PPATH_OFFLOAD_STATE_CONST;
 
@@ -189,7 +195,10 @@ typedef enum {
 	TcpConnectionMaxState
 } TCP_OFFLOAD_CONNECTION_STATE, *PTCP_OFFLOAD_CONNECTION_STATE;
 
-/* TimeoutDelta: ticks until the timer fires, 0: at once, 0xFFFFFFFF: it does not run. Windows are bytes, unscaled. */
+/*
+ * TimeoutDelta: ticks until the timer fires, 0: at once, 0xFFFFFFFF: it does not run. Windows are
+ * bytes, unscaled.
+ */
 typedef struct _TCP_OFFLOAD_STATE_DELEGATED {
 	OFFLOAD_STATE_HEADER Header;
 	TCP_OFFLOAD_CONNECTION_STATE State;
@@ -237,23 +246,26 @@ typedef struct _TCP_OFFLOAD_STATE_DELEGATED {
 } TCP_OFFLOAD_STATE_DELEGATED, *PTCP_OFFLOAD_STATE_DELEGATED;
 
 /*
- * Walking the state behind a block list. These helpers are ours: the pages only say that state follows "immediately";
- * here every structure starts at the next multiple of 8. NdisOffloadFirstState() takes either kind of block list.
+ * Walking the state behind a block list. These helpers are ours: the pages only say that state
+ * follows "immediately"; here every structure starts at the next multiple of 8.
+ * NdisOffloadFirstState() takes either kind of block list.
  */
 #define NDIS_OFFLOAD_STATE_ALIGN(bytes) (((size_t)(bytes) + 7u) & ~(size_t)7u)
 
 static inline POFFLOAD_STATE_HEADER NdisOffloadFirstState(const void *BlockList)
 {
 	return (POFFLOAD_STATE_HEADER)(uintptr_t)((const UCHAR *)BlockList +
-						  NDIS_OFFLOAD_STATE_ALIGN(sizeof(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST)));
+						  NDIS_OFFLOAD_STATE_ALIGN(sizeof(
+							  NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST)));
 }
 
 static inline POFFLOAD_STATE_HEADER NdisOffloadNextState(const OFFLOAD_STATE_HEADER *Header)
 {
-	return (POFFLOAD_STATE_HEADER)(uintptr_t)((const UCHAR *)Header + NDIS_OFFLOAD_STATE_ALIGN(Header->Length));
+	return (POFFLOAD_STATE_HEADER)(uintptr_t)((const UCHAR *)Header +
+						  NDIS_OFFLOAD_STATE_ALIGN(Header->Length));
 }
 
-/* ---- Events, reasons, flags ---------------------------------------------------------------------------------------- */
+/* ---- Events, reasons, flags ------------------------------------------------------------------ */
 
 typedef enum {
 	NdisTcpChimneyOffload = 1,
@@ -269,7 +281,7 @@ typedef enum {
 } INDICATE_OFFLOAD_EVENT, *PINDICATE_OFFLOAD_EVENT;
 
 typedef enum {
-	TcpIndicateSendBacklogChange = 1, /* information: bytes that the host ideally keeps outstanding */
+	TcpIndicateSendBacklogChange = 1, /* information: bytes ideally kept outstanding */
 	TcpIndicateDisconnect,            /* the peer's FIN, after all data before it was consumed */
 	TcpIndicateRetrieve,              /* information: TCP_UPLOAD_REASON */
 	TcpIndicateAbort                  /* the peer's RST, or state lost */
@@ -294,12 +306,12 @@ typedef enum {
 #define TCP_DISCONNECT_GRACEFUL_CLOSE 0x00000001u
 #define TCP_DISCONNECT_ABORTIVE_CLOSE 0x00000002u
 
-/* ---- Parameters of connection offload: OID_TCP_CONNECTION_OFFLOAD_PARAMETERS ----------------------------------------- */
+/* ---- Parameters of connection offload: OID_TCP_CONNECTION_OFFLOAD_PARAMETERS ----------------- */
 
 typedef struct _NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS {
 	NDIS_OBJECT_HEADER Header; /* NDIS_OBJECT_TYPE_DEFAULT */
 	NDIS_OFFLOAD_ENCAPSULATION Encapsulation;
-	ULONG TicksPerSecond; /* 10, 100 or 1000 (default): the unit of every tick-valued variable */
+	ULONG TicksPerSecond; /* 10, 100 or 1000 (default): unit of every tick-valued variable */
 	UCHAR TcpAckFrequency;
 	UCHAR TcpDelayedAckTicks;
 	UCHAR TcpMaximumRetransmissions;
@@ -333,71 +345,92 @@ typedef struct _NDIS_TCP_CONNECTION_OFFLOAD_ENCAPSULATION {
 	} V4, V6;
 } NDIS_TCP_CONNECTION_OFFLOAD_ENCAPSULATION, *PNDIS_TCP_CONNECTION_OFFLOAD_ENCAPSULATION;
 
-/* ---- Called by host stack and intermediate drivers ------------------------------------------------------------------- */
+/* ---- Called by host stack and intermediate drivers ------------------------------------------- */
 
 /*
- * The five state operations. Context: the worker that owns the adapter. The tree and what it points to belong to NDIS
- * and the drivers below until the completion handler is called with the same pointer; every block's Status is set then.
- * Pages: NF:ndischimney.NdisInitiateOffload and so on.
+ * The five state operations. Context: the worker that owns the adapter. The tree and what it points
+ * to belong to NDIS and the drivers below until the completion handler is called with the same
+ * pointer; every block's Status is set then. Pages: NF:ndischimney.NdisInitiateOffload and so on.
  */
-VOID NdisInitiateOffload(NDIS_HANDLE NdisBindingHandle, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList);
-VOID NdisTerminateOffload(NDIS_HANDLE NdisBindingHandle, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList);
-VOID NdisUpdateOffload(NDIS_HANDLE NdisBindingHandle, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList);
-VOID NdisInvalidateOffload(NDIS_HANDLE NdisBindingHandle, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList);
-VOID NdisQueryOffloadState(NDIS_HANDLE NdisBindingHandle, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList);
+VOID NdisInitiateOffload(NDIS_HANDLE NdisBindingHandle,
+			 PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList);
+VOID NdisTerminateOffload(NDIS_HANDLE NdisBindingHandle,
+			  PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList);
+VOID NdisUpdateOffload(NDIS_HANDLE NdisBindingHandle,
+		       PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList);
+VOID NdisInvalidateOffload(NDIS_HANDLE NdisBindingHandle,
+			   PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList);
+VOID NdisQueryOffloadState(NDIS_HANDLE NdisBindingHandle,
+			   PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList);
 
 /*
- * I/O on an offloaded connection. Each returns NDIS_STATUS_PENDING and nothing else; the lists belong to the driver
- * below until the completion handler gives them back. Calls on one connection never overlap.
+ * I/O on an offloaded connection. Each returns NDIS_STATUS_PENDING and nothing else; the lists
+ * belong to the driver below until the completion handler gives them back. Calls on one connection
+ * never overlap.
  *   Send:       data in list order; completed when the peer has acknowledged it.
- *   Receive:    posts buffers, one NET_BUFFER a list; TcpReceiveNoPush TRUE: complete only when full.
+ *   Receive:    posts buffers, one NET_BUFFER a list; TcpReceiveNoPush TRUE: complete only when
+ *               full.
  *   Forward:    one TCP segment a list, TCP header first, no IP header.
- *   Disconnect: TCP_DISCONNECT_GRACEFUL_CLOSE sends the data in the list, then FIN; ABORTIVE_CLOSE sends RST.
+ *   Disconnect: TCP_DISCONNECT_GRACEFUL_CLOSE sends the data in the list, then FIN; ABORTIVE_CLOSE
+ *               sends RST.
  */
-NDIS_STATUS NdisOffloadTcpSend(PNDIS_OFFLOAD_HANDLE NdisOffloadHandle, PNET_BUFFER_LIST NetBufferList);
-NDIS_STATUS NdisOffloadTcpReceive(PNDIS_OFFLOAD_HANDLE NdisOffloadHandle, PNET_BUFFER_LIST NetBufferList);
-NDIS_STATUS NdisOffloadTcpForward(PNDIS_OFFLOAD_HANDLE NdisOffloadHandle, PNET_BUFFER_LIST NetBufferList);
-NDIS_STATUS NdisOffloadTcpDisconnect(PNDIS_OFFLOAD_HANDLE NdisOffloadHandle, PNET_BUFFER_LIST NetBufferList,
-				     ULONG Flags);
+NDIS_STATUS NdisOffloadTcpSend(PNDIS_OFFLOAD_HANDLE NdisOffloadHandle,
+			       PNET_BUFFER_LIST NetBufferList);
+NDIS_STATUS NdisOffloadTcpReceive(PNDIS_OFFLOAD_HANDLE NdisOffloadHandle,
+				  PNET_BUFFER_LIST NetBufferList);
+NDIS_STATUS NdisOffloadTcpForward(PNDIS_OFFLOAD_HANDLE NdisOffloadHandle,
+				  PNET_BUFFER_LIST NetBufferList);
+NDIS_STATUS NdisOffloadTcpDisconnect(PNDIS_OFFLOAD_HANDLE NdisOffloadHandle,
+				     PNET_BUFFER_LIST NetBufferList, ULONG Flags);
 
 /* Gives indicated lists back, of several connections if need be. Synchronous, cannot fail. */
 VOID NdisOffloadTcpReceiveReturn(NDIS_HANDLE NdisBindingHandle, PNET_BUFFER_LIST NetBufferList);
 
-/* ---- Handlers of host stack and intermediate drivers ----------------------------------------------------------------- */
+/* ---- Handlers of host stack and intermediate drivers ----------------------------------------- */
 
-typedef VOID (*INITIATE_OFFLOAD_COMPLETE_HANDLER)(NDIS_HANDLE ProtocolBindingContext,
-						  PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList);
-typedef VOID (*TERMINATE_OFFLOAD_COMPLETE_HANDLER)(NDIS_HANDLE ProtocolBindingContext,
-						   PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList);
+typedef VOID (*INITIATE_OFFLOAD_COMPLETE_HANDLER)(
+	NDIS_HANDLE ProtocolBindingContext, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList);
+typedef VOID (*TERMINATE_OFFLOAD_COMPLETE_HANDLER)(
+	NDIS_HANDLE ProtocolBindingContext, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList);
 typedef VOID (*UPDATE_OFFLOAD_COMPLETE_HANDLER)(NDIS_HANDLE ProtocolBindingContext,
 						PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList);
-typedef VOID (*INVALIDATE_OFFLOAD_COMPLETE_HANDLER)(NDIS_HANDLE ProtocolBindingContext,
-						    PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList);
+typedef VOID (*INVALIDATE_OFFLOAD_COMPLETE_HANDLER)(
+	NDIS_HANDLE ProtocolBindingContext, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList);
 typedef VOID (*QUERY_OFFLOAD_COMPLETE_HANDLER)(NDIS_HANDLE ProtocolBindingContext,
 					       PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList);
-/* NeighborReachabilityQuery: the block's cached state is answered in place, before the handler returns. */
+/*
+ * NeighborReachabilityQuery: the block's cached state is answered in place, before the handler
+ * returns.
+ */
 typedef VOID (*INDICATE_OFFLOAD_EVENT_HANDLER)(NDIS_HANDLE ProtocolBindingContext,
 					       PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST OffloadBlockList,
 					       ULONG IndicationCode);
 
-typedef VOID (*TCP_OFFLOAD_SEND_COMPLETE_HANDLER)(NDIS_HANDLE ProtocolBindingContext, PNET_BUFFER_LIST NetBufferList);
-typedef VOID (*TCP_OFFLOAD_RECV_COMPLETE_HANDLER)(NDIS_HANDLE ProtocolBindingContext, PNET_BUFFER_LIST NetBufferList);
+typedef VOID (*TCP_OFFLOAD_SEND_COMPLETE_HANDLER)(NDIS_HANDLE ProtocolBindingContext,
+						  PNET_BUFFER_LIST NetBufferList);
+typedef VOID (*TCP_OFFLOAD_RECV_COMPLETE_HANDLER)(NDIS_HANDLE ProtocolBindingContext,
+						  PNET_BUFFER_LIST NetBufferList);
 typedef VOID (*TCP_OFFLOAD_DISCONNECT_COMPLETE_HANDLER)(NDIS_HANDLE ProtocolBindingContext,
 							PNET_BUFFER_LIST NetBufferList);
 typedef VOID (*TCP_OFFLOAD_FORWARD_COMPLETE_HANDLER)(NDIS_HANDLE ProtocolBindingContext,
 						     PNET_BUFFER_LIST NetBufferList);
 /* OffloadContext is the driver's own PNDIS_OFFLOAD_HANDLE. */
-typedef VOID (*TCP_OFFLOAD_EVENT_HANDLER)(PVOID OffloadContext, ULONG EventType, ULONG EventSpecificInformation);
+typedef VOID (*TCP_OFFLOAD_EVENT_HANDLER)(PVOID OffloadContext, ULONG EventType,
+					  ULONG EventSpecificInformation);
 /*
- * Status is NDIS_STATUS_SUCCESS. Returns NDIS_STATUS_SUCCESS (all taken; the list is given back later),
- * NDIS_STATUS_OFFLOAD_DATA_NOT_ACCEPTED (*BytesConsumed 0) or NDIS_STATUS_OFFLOAD_DATA_PARTIALLY_ACCEPTED; in the
- * last two cases the target owns the list again at once.
+ * Status is NDIS_STATUS_SUCCESS. Returns NDIS_STATUS_SUCCESS (all taken; the list is given back
+ * later), NDIS_STATUS_OFFLOAD_DATA_NOT_ACCEPTED (*BytesConsumed 0) or
+ * NDIS_STATUS_OFFLOAD_DATA_PARTIALLY_ACCEPTED; in the last two cases the target owns the list again
+ * at once.
  */
-typedef NDIS_STATUS (*TCP_OFFLOAD_RECEIVE_INDICATE_HANDLER)(PVOID OffloadContext, PNET_BUFFER_LIST NetBufferList,
-							    NDIS_STATUS Status, PULONG BytesConsumed);
+typedef NDIS_STATUS (*TCP_OFFLOAD_RECEIVE_INDICATE_HANDLER)(PVOID OffloadContext,
+							    PNET_BUFFER_LIST NetBufferList,
+							    NDIS_STATUS Status,
+							    PULONG BytesConsumed);
 
 typedef struct _NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS {
-	NDIS_OBJECT_HEADER Header; /* NDIS_OBJECT_TYPE_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS */
+	/* NDIS_OBJECT_TYPE_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS */
+	NDIS_OBJECT_HEADER Header;
 	ULONG Flags;               /* reserved */
 	INITIATE_OFFLOAD_COMPLETE_HANDLER InitiateOffloadCompleteHandler;
 	TERMINATE_OFFLOAD_COMPLETE_HANDLER TerminateOffloadCompleteHandler;
@@ -405,11 +438,13 @@ typedef struct _NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS {
 	INVALIDATE_OFFLOAD_COMPLETE_HANDLER InvalidateOffloadCompleteHandler;
 	QUERY_OFFLOAD_COMPLETE_HANDLER QueryOffloadCompleteHandler;
 	INDICATE_OFFLOAD_EVENT_HANDLER IndicateOffloadEventHandler;
-} NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS, *PNDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS;
+} NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS,
+	*PNDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS;
 
 #define NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS_REVISION_1 1
-#define NDIS_SIZEOF_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS_REVISION_1 \
-	NDIS_SIZEOF_THROUGH(NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS, IndicateOffloadEventHandler)
+#define NDIS_SIZEOF_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS_REVISION_1                      \
+	NDIS_SIZEOF_THROUGH(NDIS_CLIENT_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS,                   \
+			    IndicateOffloadEventHandler)
 
 typedef struct _NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS {
 	NDIS_OBJECT_HEADER Header; /* NDIS_OBJECT_TYPE_CLIENT_CHIMNEY_OFFLOAD_CHARACTERISTICS */
@@ -421,16 +456,19 @@ typedef struct _NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS {
 	TCP_OFFLOAD_FORWARD_COMPLETE_HANDLER TcpOffloadForwardCompleteHandler;
 	TCP_OFFLOAD_EVENT_HANDLER TcpOffloadEventHandler;
 	TCP_OFFLOAD_RECEIVE_INDICATE_HANDLER TcpOffloadReceiveIndicateHandler;
-} NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS, *PNDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS;
+} NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS,
+	*PNDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS;
 
 #define NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS_REVISION_1 1
-#define NDIS_SIZEOF_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS_REVISION_1 \
-	NDIS_SIZEOF_THROUGH(NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS, TcpOffloadReceiveIndicateHandler)
+#define NDIS_SIZEOF_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS_REVISION_1                          \
+	NDIS_SIZEOF_THROUGH(NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS,                       \
+			    TcpOffloadReceiveIndicateHandler)
 
-/* ---- Handlers of offload targets and of the miniport edge of intermediate drivers ------------------------------------- */
+/* ---- Handlers of offload targets and of the miniport edge of intermediate drivers ------------ */
 
 /*
- * State operations: keep the pointer, return, and end with the NdisMXxxComplete() function, passing the same pointer.
+ * State operations: keep the pointer, return, and end with the NdisMXxxComplete() function, passing
+ * the same pointer.
  * Context: any level.
  */
 typedef VOID (*W_INITIATE_OFFLOAD_HANDLER)(NDIS_HANDLE MiniportAdapterContext,
@@ -444,29 +482,38 @@ typedef VOID (*W_INVALIDATE_OFFLOAD_HANDLER)(NDIS_HANDLE MiniportAdapterContext,
 typedef VOID (*W_QUERY_OFFLOAD_HANDLER)(NDIS_HANDLE MiniportAdapterContext,
 					PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList);
 
-/* I/O: MiniportOffloadContext is the value that the driver left when the object was offloaded. NDIS_STATUS_PENDING. */
-typedef NDIS_STATUS (*W_TCP_OFFLOAD_SEND_HANDLER)(NDIS_HANDLE MiniportAdapterContext, PVOID MiniportOffloadContext,
+/*
+ * I/O: MiniportOffloadContext is the value that the driver left when the object was offloaded.
+ * NDIS_STATUS_PENDING.
+ */
+typedef NDIS_STATUS (*W_TCP_OFFLOAD_SEND_HANDLER)(NDIS_HANDLE MiniportAdapterContext,
+						  PVOID MiniportOffloadContext,
 						  PNET_BUFFER_LIST NetBufferList);
-typedef NDIS_STATUS (*W_TCP_OFFLOAD_RECEIVE_HANDLER)(NDIS_HANDLE MiniportAdapterContext, PVOID MiniportOffloadContext,
+typedef NDIS_STATUS (*W_TCP_OFFLOAD_RECEIVE_HANDLER)(NDIS_HANDLE MiniportAdapterContext,
+						     PVOID MiniportOffloadContext,
 						     PNET_BUFFER_LIST NetBufferList);
-typedef NDIS_STATUS (*W_TCP_OFFLOAD_FORWARD_HANDLER)(NDIS_HANDLE MiniportAdapterContext, PVOID MiniportOffloadContext,
+typedef NDIS_STATUS (*W_TCP_OFFLOAD_FORWARD_HANDLER)(NDIS_HANDLE MiniportAdapterContext,
+						     PVOID MiniportOffloadContext,
 						     PNET_BUFFER_LIST NetBufferList);
 typedef NDIS_STATUS (*W_TCP_OFFLOAD_DISCONNECT_HANDLER)(NDIS_HANDLE MiniportAdapterContext,
-							PVOID MiniportOffloadContext, PNET_BUFFER_LIST NetBufferList,
+							PVOID MiniportOffloadContext,
+							PNET_BUFFER_LIST NetBufferList,
 							ULONG Flags);
 /* Synchronous: NDIS_STATUS_SUCCESS and nothing else. */
 typedef NDIS_STATUS (*W_TCP_OFFLOAD_RECEIVE_RETURN_HANDLER)(NDIS_HANDLE MiniportAdapterContext,
 							    PNET_BUFFER_LIST NetBufferList);
 
 typedef struct _NDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS {
-	NDIS_OBJECT_HEADER Header; /* NDIS_OBJECT_TYPE_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS */
+	/* NDIS_OBJECT_TYPE_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS */
+	NDIS_OBJECT_HEADER Header;
 	ULONG Flags;               /* reserved */
 	W_INITIATE_OFFLOAD_HANDLER InitiateOffloadHandler;
 	W_TERMINATE_OFFLOAD_HANDLER TerminateOffloadHandler;
 	W_UPDATE_OFFLOAD_HANDLER UpdateOffloadHandler;
 	W_INVALIDATE_OFFLOAD_HANDLER InvalidateOffloadHandler;
 	W_QUERY_OFFLOAD_HANDLER QueryOffloadHandler;
-} NDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS, *PNDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS;
+} NDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS,
+	*PNDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS;
 
 typedef struct _NDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS {
 	NDIS_OBJECT_HEADER Header; /* NDIS_OBJECT_TYPE_PROVIDER_CHIMNEY_OFFLOAD_CHARACTERISTICS */
@@ -477,32 +524,44 @@ typedef struct _NDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS {
 	W_TCP_OFFLOAD_DISCONNECT_HANDLER TcpOffloadDisconnectHandler;
 	W_TCP_OFFLOAD_FORWARD_HANDLER TcpOffloadForwardHandler;
 	W_TCP_OFFLOAD_RECEIVE_RETURN_HANDLER TcpOffloadReceiveReturnHandler;
-} NDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS, *PNDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS;
+} NDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS,
+	*PNDIS_PROVIDER_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS;
 
-/* ---- Called by offload targets --------------------------------------------------------------------------------------- */
+/* ---- Called by offload targets --------------------------------------------------------------- */
 
 /*
- * NdisMiniportHandle is the adapter's handle from MiniportInitializeEx (the pages also say the driver's; NDIS has to
- * tell the adapters of one driver apart). Context: any level; DISPATCH_LEVEL for the event.
+ * NdisMiniportHandle is the adapter's handle from MiniportInitializeEx (the pages also say the
+ * driver's; NDIS has to tell the adapters of one driver apart). Context: any level; DISPATCH_LEVEL
+ * for the event.
  */
-VOID NdisMInitiateOffloadComplete(NDIS_HANDLE NdisMiniportHandle, PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList);
-VOID NdisMTerminateOffloadComplete(NDIS_HANDLE NdisMiniportHandle, PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList);
-VOID NdisMUpdateOffloadComplete(NDIS_HANDLE NdisMiniportHandle, PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList);
-VOID NdisMInvalidateOffloadComplete(NDIS_HANDLE NdisMiniportHandle, PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList);
-VOID NdisMQueryOffloadStateComplete(NDIS_HANDLE NdisMiniportHandle, PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList);
-VOID NdisMOffloadEventIndicate(NDIS_HANDLE NdisMiniportHandle, PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList,
+VOID NdisMInitiateOffloadComplete(NDIS_HANDLE NdisMiniportHandle,
+				  PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList);
+VOID NdisMTerminateOffloadComplete(NDIS_HANDLE NdisMiniportHandle,
+				   PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList);
+VOID NdisMUpdateOffloadComplete(NDIS_HANDLE NdisMiniportHandle,
+				PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList);
+VOID NdisMInvalidateOffloadComplete(NDIS_HANDLE NdisMiniportHandle,
+				    PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList);
+VOID NdisMQueryOffloadStateComplete(NDIS_HANDLE NdisMiniportHandle,
+				    PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList);
+VOID NdisMOffloadEventIndicate(NDIS_HANDLE NdisMiniportHandle,
+			       PNDIS_MINIPORT_OFFLOAD_BLOCK_LIST OffloadBlockList,
 			       ULONG IndicationCode);
 
-/* What NdisMGetOffloadHandlers() gives. NdisOffloadHandle is that of the connection's block list. */
+/* What NdisMGetOffloadHandlers() gives. NdisOffloadHandle: that of the connection's block list. */
 typedef VOID (*NDIS_TCP_OFFLOAD_EVENT_INDICATE)(NDIS_HANDLE NdisOffloadHandle, ULONG EventType,
 						ULONG EventSpecificInformation);
 typedef NDIS_STATUS (*NDIS_TCP_OFFLOAD_RECEIVE_INDICATE)(NDIS_HANDLE NdisOffloadHandle,
-							 PNET_BUFFER_LIST NetBufferList, NDIS_STATUS Status,
-							 PULONG BytesConsumed);
-typedef VOID (*NDIS_TCP_OFFLOAD_SEND_COMPLETE)(NDIS_HANDLE NdisMiniportHandle, PNET_BUFFER_LIST NetBufferList);
-typedef VOID (*NDIS_TCP_OFFLOAD_RECEIVE_COMPLETE)(NDIS_HANDLE NdisMiniportHandle, PNET_BUFFER_LIST NetBufferList);
-typedef VOID (*NDIS_TCP_OFFLOAD_DISCONNECT_COMPLETE)(NDIS_HANDLE NdisMiniportHandle, PNET_BUFFER_LIST NetBufferList);
-typedef VOID (*NDIS_TCP_OFFLOAD_FORWARD_COMPLETE)(NDIS_HANDLE NdisMiniportHandle, PNET_BUFFER_LIST NetBufferList);
+							 PNET_BUFFER_LIST NetBufferList,
+							 NDIS_STATUS Status, PULONG BytesConsumed);
+typedef VOID (*NDIS_TCP_OFFLOAD_SEND_COMPLETE)(NDIS_HANDLE NdisMiniportHandle,
+					       PNET_BUFFER_LIST NetBufferList);
+typedef VOID (*NDIS_TCP_OFFLOAD_RECEIVE_COMPLETE)(NDIS_HANDLE NdisMiniportHandle,
+						  PNET_BUFFER_LIST NetBufferList);
+typedef VOID (*NDIS_TCP_OFFLOAD_DISCONNECT_COMPLETE)(NDIS_HANDLE NdisMiniportHandle,
+						     PNET_BUFFER_LIST NetBufferList);
+typedef VOID (*NDIS_TCP_OFFLOAD_FORWARD_COMPLETE)(NDIS_HANDLE NdisMiniportHandle,
+						  PNET_BUFFER_LIST NetBufferList);
 
 /* Only a header: cast to the table of the chimney type after looking at Type, Revision and Size. */
 typedef struct _NDIS_OFFLOAD_EVENT_HANDLERS {
@@ -537,10 +596,12 @@ typedef struct _NDIS_TCP_OFFLOAD_CLIENT_HANDLERS {
 } NDIS_TCP_OFFLOAD_CLIENT_HANDLERS, *PNDIS_TCP_OFFLOAD_CLIENT_HANDLERS;
 
 /*
- * NdisMGetOffloadHandlers() - from MiniportInitializeEx, once per chimney type. The table belongs to NDIS: copy the
- * entry points. Returns NDIS_STATUS_SUCCESS, or NDIS_STATUS_NOT_SUPPORTED for any type but NdisTcpChimneyOffload.
+ * NdisMGetOffloadHandlers() - from MiniportInitializeEx, once per chimney type. The table belongs
+ * to NDIS: copy the entry points. Returns NDIS_STATUS_SUCCESS, or NDIS_STATUS_NOT_SUPPORTED for any
+ * type but NdisTcpChimneyOffload.
  */
-NDIS_STATUS NdisMGetOffloadHandlers(NDIS_HANDLE NdisMiniportHandle, NDIS_CHIMNEY_OFFLOAD_TYPE ChimneyType,
+NDIS_STATUS NdisMGetOffloadHandlers(NDIS_HANDLE NdisMiniportHandle,
+				    NDIS_CHIMNEY_OFFLOAD_TYPE ChimneyType,
 				    PNDIS_OFFLOAD_EVENT_HANDLERS *OffloadHandlers);
 
 #ifdef __cplusplus

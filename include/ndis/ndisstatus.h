@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * ndisstatus.h - status values: results of calls, statuses of blocks and of NET_BUFFER_LISTs, and status indications.
+ * ndisstatus.h - status values: results of calls, statuses of blocks and of NET_BUFFER_LISTs, and
+ * status indications.
  *
- * NDIS_STATUS is a signed number; values from 0x80000000 up are negative. NDIS_STATUS_PENDING is a promise, not an
- * error: compare by name, never by truth value.
+ * NDIS_STATUS is a signed number; values from 0x80000000 up are negative. NDIS_STATUS_PENDING is a
+ * promise, not an error: compare by name, never by truth value.
  */
 #ifndef NDIS_NDISSTATUS_H
 #define NDIS_NDISSTATUS_H
@@ -50,8 +51,9 @@
 #define NDIS_STATUS_OFFLOAD_STATE_INVALID                              ((NDIS_STATUS)0x40020005)
 
 /*
- * The published pages let a target refuse a path whose MTU it cannot serve with this status, but no published header
- * gives it a number. This one is ours, outside the range that the published values use.
+ * The published pages let a target refuse a path whose MTU it cannot serve with this status, but no
+ * published header gives it a number. This one is ours, outside the range that the published values
+ * use.
  */
 #define NDIS_STATUS_OFFLOAD_PATH_MTU                                   ((NDIS_STATUS)0xC0231FFE)
 

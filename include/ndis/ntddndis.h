@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * ntddndis.h - what drivers and administrators share: object headers, OIDs, offload capabilities and parameters.
+ * ntddndis.h - what drivers and administrators share: object headers, OIDs, offload capabilities
+ * and parameters.
  *
- * Every versioned structure starts with an NDIS_OBJECT_HEADER: Type says what it is, Revision which members it has,
- * Size how many bytes the writer filled. A reader looks at Size, never at sizeof.
+ * Every versioned structure starts with an NDIS_OBJECT_HEADER: Type says what it is, Revision which
+ * members it has, Size how many bytes the writer filled. A reader looks at Size, never at sizeof.
  */
 #ifndef NDIS_NTDDNDIS_H
 #define NDIS_NTDDNDIS_H
@@ -127,11 +128,13 @@ typedef struct _NDIS_OFFLOAD_ENCAPSULATION {
 } NDIS_OFFLOAD_ENCAPSULATION, *PNDIS_OFFLOAD_ENCAPSULATION;
 
 #define NDIS_OFFLOAD_ENCAPSULATION_REVISION_1        1
-#define NDIS_SIZEOF_OFFLOAD_ENCAPSULATION_REVISION_1 NDIS_SIZEOF_THROUGH(NDIS_OFFLOAD_ENCAPSULATION, IPv6)
+#define NDIS_SIZEOF_OFFLOAD_ENCAPSULATION_REVISION_1                                               \
+	NDIS_SIZEOF_THROUGH(NDIS_OFFLOAD_ENCAPSULATION, IPv6)
 
 /*
- * What a miniport can do for TCP connections: its hardware, or what is switched on at present. A miniport that wants
- * chimney offload names IEEE_802_3, IEEE_LLC_SNAP_ROUTED or both in Encapsulation.
+ * What a miniport can do for TCP connections: its hardware, or what is switched on at present. A
+ * miniport that wants chimney offload names IEEE_802_3, IEEE_LLC_SNAP_ROUTED or both in
+ * Encapsulation.
  */
 typedef struct _NDIS_TCP_CONNECTION_OFFLOAD {
 	NDIS_OBJECT_HEADER Header; /* NDIS_OBJECT_TYPE_DEFAULT */
@@ -147,8 +150,10 @@ typedef struct _NDIS_TCP_CONNECTION_OFFLOAD {
 
 #define NDIS_TCP_CONNECTION_OFFLOAD_REVISION_1        1
 #define NDIS_TCP_CONNECTION_OFFLOAD_REVISION_2        2
-#define NDIS_SIZEOF_TCP_CONNECTION_OFFLOAD_REVISION_1 NDIS_SIZEOF_THROUGH(NDIS_TCP_CONNECTION_OFFLOAD, Flags)
-#define NDIS_SIZEOF_TCP_CONNECTION_OFFLOAD_REVISION_2 NDIS_SIZEOF_THROUGH(NDIS_TCP_CONNECTION_OFFLOAD, Flags)
+#define NDIS_SIZEOF_TCP_CONNECTION_OFFLOAD_REVISION_1                                              \
+	NDIS_SIZEOF_THROUGH(NDIS_TCP_CONNECTION_OFFLOAD, Flags)
+#define NDIS_SIZEOF_TCP_CONNECTION_OFFLOAD_REVISION_2                                              \
+	NDIS_SIZEOF_THROUGH(NDIS_TCP_CONNECTION_OFFLOAD, Flags)
 
 /* What the administrator switches on or off. Zero changes nothing. */
 typedef struct _NDIS_OFFLOAD_PARAMETERS {
@@ -180,17 +185,20 @@ typedef struct _NDIS_OFFLOAD_PARAMETERS {
 #define NDIS_OFFLOAD_PARAMETERS_REVISION_1        1
 #define NDIS_OFFLOAD_PARAMETERS_REVISION_2        2
 #define NDIS_OFFLOAD_PARAMETERS_REVISION_3        3
-#define NDIS_SIZEOF_OFFLOAD_PARAMETERS_REVISION_1 NDIS_SIZEOF_THROUGH(NDIS_OFFLOAD_PARAMETERS, Flags)
+#define NDIS_SIZEOF_OFFLOAD_PARAMETERS_REVISION_1                                                  \
+	NDIS_SIZEOF_THROUGH(NDIS_OFFLOAD_PARAMETERS, Flags)
 #if NDIS_SUPPORTED_VERSION >= NDIS_VERSION_610
-#define NDIS_SIZEOF_OFFLOAD_PARAMETERS_REVISION_2 NDIS_SIZEOF_THROUGH(NDIS_OFFLOAD_PARAMETERS, IPsecV2IPv4)
+#define NDIS_SIZEOF_OFFLOAD_PARAMETERS_REVISION_2                                                  \
+	NDIS_SIZEOF_THROUGH(NDIS_OFFLOAD_PARAMETERS, IPsecV2IPv4)
 #endif
 #if NDIS_SUPPORTED_VERSION >= NDIS_VERSION_630
-#define NDIS_SIZEOF_OFFLOAD_PARAMETERS_REVISION_3 NDIS_SIZEOF_THROUGH(NDIS_OFFLOAD_PARAMETERS, EncapsulationTypes)
+#define NDIS_SIZEOF_OFFLOAD_PARAMETERS_REVISION_3                                                  \
+	NDIS_SIZEOF_THROUGH(NDIS_OFFLOAD_PARAMETERS, EncapsulationTypes)
 #endif
 
 /*
- * Task offload capabilities. Connection offload does not use them; the structure is there for its size and because
- * adapters pass it around. The parts are opaque here.
+ * Task offload capabilities. Connection offload does not use them; the structure is there for its
+ * size and because adapters pass it around. The parts are opaque here.
  */
 typedef struct _NDIS_OFFLOAD {
 	NDIS_OBJECT_HEADER Header; /* NDIS_OBJECT_TYPE_OFFLOAD */
@@ -252,7 +260,10 @@ typedef struct _NDIS_RECEIVE_SCALE_PARAMETERS {
 #endif
 } NDIS_RECEIVE_SCALE_PARAMETERS, *PNDIS_RECEIVE_SCALE_PARAMETERS;
 
-/* The older way of asking for capabilities, with OID_TCP_TASK_OFFLOAD. It has no published member for connections. */
+/*
+ * The older way of asking for capabilities, with OID_TCP_TASK_OFFLOAD. It has no published member
+ * for connections.
+ */
 typedef enum _NDIS_TASK {
 	TcpIpChecksumNdisTask = 0,
 	IpSecNdisTask,

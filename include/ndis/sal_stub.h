@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * sal_stub.h - annotation words that drivers carry in their prototypes. They mean nothing to the compiler here; they
- * stay in driver sources as documentation.
+ * sal_stub.h - annotation words that drivers carry in their prototypes. They mean nothing to the
+ * compiler here; they stay in driver sources as documentation.
  */
 #ifndef NDIS_SAL_STUB_H
 #define NDIS_SAL_STUB_H

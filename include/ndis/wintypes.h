@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * wintypes.h - the base types that NDIS structures are made of, with the sizes that they have on 64-bit Windows.
+ * wintypes.h - the base types that NDIS structures are made of, with the sizes that they have on
+ * 64-bit Windows.
  *
  * LONG and ULONG have 32 bits there, unlike long on Linux.
  */
@@ -69,6 +70,12 @@ typedef struct _UNICODE_STRING {
 	PWSTR Buffer;
 } UNICODE_STRING, *PUNICODE_STRING;
 
+/* Head of an interlocked list, 16 bytes at a multiple of 16. Its content is the system's own. */
+typedef union _SLIST_HEADER {
+	NDIS_ALIGN16 ULONGLONG Alignment;
+	ULONGLONG Words[2];
+} SLIST_HEADER, *PSLIST_HEADER;
+
 typedef struct _GUID {
 	ULONG Data1;
 	USHORT Data2;
@@ -88,7 +95,10 @@ typedef UNICODE_STRING NDIS_STRING, *PNDIS_STRING;
 
 #define NDIS_DEFAULT_PORT_NUMBER ((NDIS_PORT_NUMBER)0)
 
-/* Versions, as major << 16 | minor. Code may be compiled for an older one by defining NDIS_SUPPORTED_VERSION. */
+/*
+ * Versions, as major << 16 | minor. Code may be compiled for an older one by defining
+ * NDIS_SUPPORTED_VERSION.
+ */
 #define NDIS_VERSION_600 0x00060000u
 #define NDIS_VERSION_610 0x00060001u
 #define NDIS_VERSION_620 0x00060014u
@@ -98,7 +108,8 @@ typedef UNICODE_STRING NDIS_STRING, *PNDIS_STRING;
 #endif
 
 #ifndef CONTAINING_RECORD
-#define CONTAINING_RECORD(address, type, field) ((type *)(void *)((char *)(address) - offsetof(type, field)))
+#define CONTAINING_RECORD(address, type, field)                                                    \
+	((type *)(void *)((char *)(address)-offsetof(type, field)))
 #endif
 
 #endif
