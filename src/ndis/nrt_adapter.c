@@ -31,7 +31,8 @@
 	(NDIS_ENCAPSULATION_IEEE_802_3 | NDIS_ENCAPSULATION_IEEE_LLC_SNAP_ROUTED)
 
 static struct nrt_adapter *adapters; /* under the lock */
-static unsigned int destructions; /* adapters that are being destroyed; written under the lock */
+/* Adapters that are being destroyed; written under the lock. */
+static unsigned int destructions;
 
 struct nrt_adapter *nrt_adapter_from(NDIS_HANDLE handle)
 {

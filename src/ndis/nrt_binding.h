@@ -40,8 +40,8 @@ static inline void nrt_open_returned(struct nrt_open *open, size_t count)
 
 /*
  * A walk over the bindings of an adapter that calls drivers. Any of the bindings, the one in hand
- * included, may be closed meanwhile: the one in hand must not be looked at after a call. Walks nest;
- * while one is on the stack the adapter stays.
+ * included, may be closed meanwhile: the one in hand must not be looked at after a call. Walks
+ * nest; while one is on the stack the adapter stays.
  *
  *     nrt_open_walk_begin(&walk, adapter);
  *     while ((open = nrt_open_walk_next(&walk)))

@@ -32,8 +32,8 @@
  * handles of its own, so a stack of any depth works on one tree.
  *
  * On an initiate NDIS also marks the handles of new objects (NdisReserved[0]) with the binding
- * through which they are offloaded: an event or a send that has nothing but the handle finds its way
- * by it, and the objects of a binding can be counted. The mark goes with the object.
+ * through which they are offloaded: an event or a send that has nothing but the handle finds its
+ * way by it, and the objects of a binding can be counted. The mark goes with the object.
  *
  * The root's SourceHandle tells which binding an operation came from (nrt_offload.c); an
  * intermediate driver saves and restores it.

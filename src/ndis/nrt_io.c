@@ -56,7 +56,7 @@ static void event(NDIS_HANDLE offload_handle, ULONG type, ULONG information)
 	open->up.TcpOffloadEventHandler(offload_handle, type, information);
 }
 
-/* The lists are the protocol's from the call on; all of them are the miniport's again on refusal. */
+/* The lists are the protocol's from the call on; on refusal they are the miniport's again. */
 static NDIS_STATUS receive_indicate(NDIS_HANDLE offload_handle, PNET_BUFFER_LIST nbl,
 				    NDIS_STATUS status, PULONG bytes_consumed)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * nrt_io.h - data through the chimney. The hot path: every function is a few loads and one indirect
- * call; nothing is locked or allocated, and the NET_BUFFER_LIST pointer passes unchanged. Chains are
- * walked only to count indicated lists, which a halt waits for; debug builds walk them all, for the
- * ledger (nrt_ledger.h).
+ * call; nothing is locked or allocated, and the NET_BUFFER_LIST pointer passes unchanged. Chains
+ * are walked only to count indicated lists, which a halt waits for; debug builds walk them all, for
+ * the ledger (nrt_ledger.h).
  *
  * Down: the handle of the driver above names the binding (NdisReserved[0]) and the object
  *       (MiniportOffloadContext).

@@ -44,7 +44,7 @@ static_assert(sizeof(calls) / sizeof(calls[0]) == NRT_LEDGER_CALLS, "one row per
 
 static uint64_t handovers; /* of all lists; the clock of the ledger */
 
-/* ---- Parties ----------------------------------------------------------------------------------- */
+/* ---- Parties --------------------------------------------------------------------------------- */
 
 static struct nrt_driver *party_of(struct nrt_driver *driver)
 {
@@ -78,7 +78,7 @@ struct nrt_driver *nrt_ledger_party(NDIS_HANDLE handle)
 	}
 }
 
-/* ---- One list ---------------------------------------------------------------------------------- */
+/* ---- One list -------------------------------------------------------------------------------- */
 
 static struct nrt_driver *holder(const NET_BUFFER_LIST *nbl)
 {
@@ -108,8 +108,7 @@ static void accuse(const NET_BUFFER_LIST *nbl, const struct nrt_driver *who, con
 
 	snprintf(message, sizeof(message),
 		 "list %p is not %s's to %s: %s has it since hand-over %llu of %llu, by %s",
-		 (const void *)nbl, who->label, what,
-		 holder_name(nbl),
+		 (const void *)nbl, who->label, what, holder_name(nbl),
 		 (unsigned long long)(entry >> CALL_BITS), (unsigned long long)handovers,
 		 calls[entry & ((1u << CALL_BITS) - 1)].name);
 	nrt_irql_bug(message, function);
@@ -140,7 +139,7 @@ static unsigned int hand(NET_BUFFER_LIST *chain, const struct nrt_driver *from,
 	return count;
 }
 
-/* ---- Requests and indications ------------------------------------------------------------------ */
+/* ---- Requests and indications ---------------------------------------------------------------- */
 
 void nrt_ledger_down(struct nrt_open *open, NET_BUFFER_LIST *chain, enum nrt_ledger_call call)
 {
@@ -154,7 +153,7 @@ void nrt_ledger_up(struct nrt_open *open, NET_BUFFER_LIST *chain, enum nrt_ledge
 	char message[MESSAGE_BYTES];
 
 	if (count > *lent) {
-		snprintf(message, sizeof(message), "%s gives %u lists back, but got only %u from %s",
+		snprintf(message, sizeof(message), "%s gives %u lists back, but got only %u of %s",
 			 below(open)->label, count, *lent, above(open)->label);
 		nrt_irql_bug(message, calls[call].name);
 	}

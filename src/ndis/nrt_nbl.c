@@ -38,7 +38,7 @@ struct pool {
 	uint32_t magic;
 	bool with_net_buffer;
 	struct nrt_driver *owner; /* who allocates from it; NULL: did not say */
-	uint32_t context_bytes; /* room of each element */
+	uint32_t context_bytes;   /* room of each element */
 	uint32_t data_bytes;
 	size_t outstanding;
 	struct element *free;

@@ -85,7 +85,7 @@ static void refuse(struct nrt_open *open, enum nrt_op op, union nrt_block *root)
 		complete_up(open, op, root);
 }
 
-/* ---- Objects and what goes with them ---------------------------------------------------------- */
+/* ---- Objects and what goes with them --------------------------------------------------------- */
 
 /* Send data belongs to connections; in other blocks the member means nothing. */
 static NET_BUFFER_LIST *send_chain(const union nrt_block *block)
@@ -153,7 +153,7 @@ static void settle_objects(struct nrt_open *open, enum nrt_op op, union nrt_bloc
 	}
 }
 
-/* ---- Calls and completions -------------------------------------------------------------------- */
+/* ---- Calls and completions ------------------------------------------------------------------- */
 
 void nrt_offload_call(struct nrt_open *open, enum nrt_op op, NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list)
 {

@@ -65,9 +65,9 @@ struct nrt_chimney {
 #define NRT_LABEL_SIZE 64 /* bytes, with the zero at the end */
 
 struct nrt_driver {
-	uint32_t magic; /* NRT_MAGIC_MINIPORT_DRIVER or NRT_MAGIC_PROTOCOL_DRIVER */
+	uint32_t magic;                /* NRT_MAGIC_MINIPORT_DRIVER or NRT_MAGIC_PROTOCOL_DRIVER */
 	char label[NRT_LABEL_SIZE];    /* for messages: name of the protocol, or of an adapter */
-	struct nrt_driver *other_edge; /* of a miniport edge: the protocol edge of the same driver */
+	struct nrt_driver *other_edge; /* of a miniport edge: the protocol edge of its driver */
 	struct nrt_driver *next;
 	NDIS_HANDLE context; /* MiniportDriverContext or ProtocolDriverContext */
 	unsigned int users;  /* adapters or opens */
@@ -92,8 +92,8 @@ struct nrt_adapter {
 	struct nrt_open *offload_open; /* the one that may use the chimney; NULL: not claimed */
 	bool offload_enabled;          /* that binding uses it, and has not switched it off again */
 	bool destroying;
-	unsigned int busy;    /* wiring calls on the stack that still use the adapter */
-	unsigned int orphans; /* objects of bindings that closed without terminating them */
+	unsigned int busy;           /* wiring calls on the stack that still use the adapter */
+	unsigned int orphans;        /* objects of bindings that closed without terminating them */
 	struct nrt_open_walk *walks; /* on the stack, innermost first: the adapter must not go */
 	struct nrt_driver *driver;
 	struct nrt_adapter *next;
@@ -132,7 +132,7 @@ struct nrt_open {
 	unsigned int live;        /* objects in the miniport: initiate under way .. terminated */
 	unsigned int indicated;   /* lists that the protocol has, and will return */
 	unsigned int lent[NRT_LEDGER_KINDS]; /* debug builds: lists that the miniport has */
-	void *miniport_context;   /* MiniportAdapterContext, first argument of every call down */
+	void *miniport_context; /* MiniportAdapterContext, first argument of every call down */
 	NDIS_HANDLE protocol_context; /* ProtocolBindingContext, first argument of every call up */
 	nrt_provider_tcp down;        /* copies: one load from the binding to the function */
 	nrt_client_tcp up;

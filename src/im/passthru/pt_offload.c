@@ -134,8 +134,7 @@ static bool track_chains(struct pt_virtual *virtual, union pt_block *row)
 	for (; block; block = (union pt_block *)block->miniport.NextBlock) {
 		if (is_new(block) && !pt_track(virtual, block->miniport.NetBufferListChain))
 			break;
-		if (!track_chains(virtual,
-				  (union pt_block *)block->miniport.DependentBlockList)) {
+		if (!track_chains(virtual, (union pt_block *)block->miniport.DependentBlockList)) {
 			if (is_new(block))
 				pt_untrack_chain(block->miniport.NetBufferListChain);
 			break;

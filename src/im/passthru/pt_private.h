@@ -46,7 +46,7 @@ struct pt_below {
 	bool in_unbind; /* the unbind handler is on the stack */
 	struct pt_virtual *virtuals;
 	struct pt_walk *walks;    /* over them, on the stack, innermost first */
-	struct pt_entry *orphans; /* whose virtual miniport is gone: kept for indications from below */
+	struct pt_entry *orphans; /* their virtual miniport is gone; indications may still come */
 	struct pt_below *next;
 	char *name;
 	/*

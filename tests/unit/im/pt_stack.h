@@ -15,7 +15,7 @@ extern struct fake_stack stack;
 extern unsigned int depth; /* drivers in between */
 extern NDIS_HANDLE pool;   /* for lists of the tests */
 
-/* build() - tgt0, pass-through drivers pt0 and so on above it, the protocol on top; the log empty. */
+/* build() - tgt0, pass-through drivers pt0 and so on, the protocol on top; the log empty. */
 void build(unsigned int drivers);
 
 /* tear_down() - terminates what stack.tree has offloaded, then takes everything apart. */

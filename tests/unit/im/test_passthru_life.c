@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Lives of the pass-through driver's bindings and virtual miniports, and what it passes on about them. */
+/* Lives of the pass-through driver's bindings and virtual miniports, and what it says of them. */
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -250,7 +250,7 @@ static void test_destroy_from_below(void **state)
 	NdisFreeNetBufferListPool(pool);
 }
 
-/* ---- Going with something left ---------------------------------------------------------------- */
+/* ---- Going with something left --------------------------------------------------------------- */
 
 /* RCV-44 through any number of drivers: while the protocol has a list, nothing below it halts. */
 static void test_halt_waits_for_lists(void **state)
@@ -273,8 +273,8 @@ static void test_halt_waits_for_lists(void **state)
 		fake_stack_terminate(&stack, &stack.tree, stack.binding);
 		assert_int_equal(nrt_adapter_destroy(stack.nrt), -EINPROGRESS);
 		assert_int_equal(nrt_pump(), 1 + i);
-		REQ("RCV-44", !stack.adapter->halted &&
-				      !fake_log_count(&stack.log, FAKE_MP_RECEIVE_RETURN));
+		REQ("RCV-44",
+		    !stack.adapter->halted && !fake_log_count(&stack.log, FAKE_MP_RECEIVE_RETURN));
 		NdisOffloadTcpReceiveReturn(stack.binding->closing, list);
 		assert_ptr_equal(fake_log_only(&stack.log, FAKE_MP_RECEIVE_RETURN)->pointer, list);
 		while (nrt_pump() && turns < 10)

@@ -198,7 +198,7 @@ static void test_receive_nobody(void **state)
 	assert_int_equal(nrt_adapter_destroy(lonely), 0);
 }
 
-/* ---- Bindings that close meanwhile ------------------------------------------------------------ */
+/* ---- Bindings that close meanwhile ----------------------------------------------------------- */
 
 static struct fake_protocol third;
 
@@ -317,18 +317,12 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_everybody_hears),
-		TEST(test_resume),
-		TEST(test_hardware_change),
-		TEST(test_resume_malformed),
-		TEST(test_one_destination),
-		TEST(test_send),
-		TEST(test_receive),
-		TEST(test_receive_lent),
-		TEST(test_receive_nobody),
-		TEST(test_close_others_inside),
-		TEST(test_close_all_inside),
-		TEST(test_destroy_inside),
+		TEST(test_everybody_hears),  TEST(test_resume),
+		TEST(test_hardware_change),  TEST(test_resume_malformed),
+		TEST(test_one_destination),  TEST(test_send),
+		TEST(test_receive),          TEST(test_receive_lent),
+		TEST(test_receive_nobody),   TEST(test_close_others_inside),
+		TEST(test_close_all_inside), TEST(test_destroy_inside),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

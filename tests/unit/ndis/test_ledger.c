@@ -58,7 +58,7 @@ static NDIS_STATUS indicate(NET_BUFFER_LIST *nbl)
 		&consumed);
 }
 
-/* ---- Children that break a rule --------------------------------------------------------------- */
+/* ---- Children that break a rule -------------------------------------------------------------- */
 
 static size_t read_all(int fd, char *to, size_t size)
 {
@@ -146,7 +146,7 @@ static void complete_by_the_wrong_function(void)
 	NdisOffloadTcpSend(connection(), &list);
 	fake_adapter_complete_io(stack.adapter, FAKE_RECEIVE, &list);
 }
-DIES(complete_by_the_wrong_function, "NdisTcpOffloadReceiveComplete()", "got only 0 from FAKE")
+DIES(complete_by_the_wrong_function, "NdisTcpOffloadReceiveComplete()", "got only 0 of FAKE")
 
 static void complete_send_data_of_a_failed_initiate(void)
 {
@@ -213,7 +213,7 @@ static void free_what_the_miniport_has(void)
 DIES(free_what_the_miniport_has, "NdisFreeNetBufferList()", "not FAKE's to free",
      "the driver of tgt0 has it", "by NdisOffloadTcpSend()")
 
-/* ---- What is allowed --------------------------------------------------------------------------- */
+/* ---- What is allowed ------------------------------------------------------------------------- */
 
 /* A list goes round and round; a refusal leaves it with the miniport, which may try again. */
 static void test_round_trips(void **state)

@@ -243,8 +243,8 @@ static void test_takeover_waits_for_objects(void **state)
 	fake_stack_offload(&stack);
 	/* A second connection through linkers, under a placeholder, and one that is refused. */
 	fake_tree_init(&more);
-	neighbor = fake_block_refer(&more, NULL, NeighborOffloadState,
-				    fake_stack_handle(&stack, 0));
+	neighbor =
+		fake_block_refer(&more, NULL, NeighborOffloadState, fake_stack_handle(&stack, 0));
 	path = fake_block_add(&more, neighbor, Ip4OffloadState, FAKE_PLACEHOLDER);
 	fake_block_add(&more, path, TcpOffloadState, FAKE_NEW);
 	NdisInitiateOffload(stack.binding->handle, &neighbor->list);
