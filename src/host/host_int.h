@@ -178,6 +178,7 @@ struct host_move {
 	uint64_t start_us, stop_us, resume_us, freeze_us, thaw_us;
 	unsigned int attempts;
 	bool quiet; /* packets of the kernel's socket are dropped for a moment */
+	bool delivering; /* the program waits for what it had not read */
 };
 
 struct host_conn {
@@ -354,6 +355,7 @@ void host_step_resume(struct host_conn *conn);
 int host_step_initiate(struct host_conn *conn);
 int host_step_exchange_down(struct host_conn *conn);
 int host_step_park(struct host_conn *conn);
+int host_step_deliver(struct host_conn *conn);
 int host_step_carry(struct host_conn *conn);
 void host_step_unsteer(struct host_conn *conn);
 void host_step_unmute(struct host_conn *conn);

@@ -15,7 +15,8 @@
  *	initiate     NdisInitiateOffload, until its completion           -+      | stopped
  *	exchange     the program's descriptor becomes the stream end             |
  *	park         the socket holds the address, silent                        |
- *	carry        bytes flow; the program runs on                            -+
+ *	deliver      bytes flow; what it had not read is there again               |
+ *	carry        the program runs on                                        -+
  *
  * Up to the completion of initiate a failure walks back and nothing has happened. After it the
  * connection is the target's, so a failure takes it up again (host_move.c).
@@ -130,6 +131,19 @@ int host_step_park(struct host_conn *conn)
 	return host_repair_park(&conn->sock, &conn->image);
 }
 
+/*
+ * A program that was told of data, by poll or epoll, may read without looking again: what it had not read has to be
+ * there when it runs on.
+ */
+int host_step_deliver(struct host_conn *conn)
+{
+	host_xfer_start(conn);
+	if (!conn->xfer.posted)
+		return 0; /* there was nothing, or it has no room for more */
+	conn->move.delivering = true;
+	return HOST_STAGE_LATER;
+}
+
 int host_step_carry(struct host_conn *conn)
 {
 	if (conn->xfer.program_end >= 0)
@@ -139,7 +153,6 @@ int host_step_carry(struct host_conn *conn)
 	host_conn_hold(conn, HOST_HELD_SOCKET, conn->sock.fd);
 	host_step_unexpect(conn);
 	host_conn_caught_forward(conn);
-	host_xfer_start(conn);
 	host_step_resume(conn);
 	return 0;
 }
@@ -323,6 +336,7 @@ const struct host_stage host_offload_stages[] = {
 	{ "initiate", host_step_initiate, NULL, HOST_FAIL_UNDO },
 	{ "exchange", host_step_exchange_down, NULL, HOST_FAIL_UP },
 	{ "park", host_step_park, NULL, HOST_FAIL_UP },
+	{ "deliver", host_step_deliver, NULL, HOST_FAIL_AGAIN },
 	{ "carry", host_step_carry, NULL, HOST_FAIL_AGAIN },
 	{ NULL, NULL, NULL, HOST_FAIL_UNDO },
 };

@@ -395,6 +395,7 @@ const struct host_stage host_back_stages[] = {
 	{ "exchange", host_step_exchange_down, NULL, HOST_FAIL_SWING },
 	{ "park", host_step_park, NULL, HOST_FAIL_SWING },
 	{ "initiate", host_step_initiate, NULL, HOST_FAIL_SWING },
+	{ "deliver", host_step_deliver, NULL, HOST_FAIL_AGAIN },
 	{ "carry", host_step_carry, NULL, HOST_FAIL_AGAIN },
 	{ NULL, NULL, NULL, HOST_FAIL_UNDO },
 };

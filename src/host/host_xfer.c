@@ -413,6 +413,10 @@ void host_xfer_received(struct host_adapter *adapter, NET_BUFFER_LIST *chain)
 		request_free(adapter, r);
 		if (conn->xfer.running)
 			watch_what_is_due(conn);
+		if (conn->move.delivering) {
+			conn->move.delivering = false;
+			host_move_go_on(conn, 0); /* conn may be gone */
+		}
 		chain = next;
 	}
 }

@@ -150,16 +150,23 @@ static int wait_worker(void)
 int keeper_run(int (*worker)(void *arg, struct keeper *keeper), void *arg)
 {
 	struct sigaction sa = { .sa_handler = pass_on };
+	sigset_t ours, before;
 	int pair[2], status;
 
+	/* Signals wait until there is a worker to pass them on to. */
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGTERM);
+	sigaddset(&ours, SIGINT);
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return -errno;
+	sigprocmask(SIG_BLOCK, &ours, &before);
 	worker_pid = fork();
 	if (worker_pid < 0)
 		return -errno;
 	if (worker_pid == 0) {
 		struct keeper keeper = { .fd = pair[1] };
 
+		sigprocmask(SIG_SETMASK, &before, NULL);
 		close(pair[0]);
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
 		_exit(worker(arg, &keeper));
@@ -168,6 +175,7 @@ int keeper_run(int (*worker)(void *arg, struct keeper *keeper), void *arg)
 	prctl(PR_SET_NAME, "chimney-keeper");
 	sigaction(SIGTERM, &sa, NULL);
 	sigaction(SIGINT, &sa, NULL);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	while (serve(pair[0]))
 		;
 	close(pair[0]);

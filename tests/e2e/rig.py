@@ -43,12 +43,15 @@ def enter():
     """Re-execute inside fresh namespaces; returns once we are there."""
     if os.environ.get("RIG_INSIDE"):
         return
-    flags = ["-n", "-m"] if os.geteuid() == 0 else ["-U", "-r", "-n", "-m"]
+    # A pid namespace of its own, so that whatever the test leaves behind ends with it.
+    flags = ["-n", "-m", "-p", "--fork", "--kill-child", "--mount-proc"]
+    if os.geteuid() != 0:
+        flags = ["-U", "-r"] + flags
     probe = subprocess.run(["unshare"] + flags + ["true"], stderr=subprocess.PIPE, text=True)
     if probe.returncode:
         skip("no namespaces here: " + probe.stderr.strip())
     os.environ["RIG_INSIDE"] = "1"
-    os.execvp("unshare", ["unshare"] + flags + ["--kill-child", "--fork", sys.executable] + sys.argv)
+    os.execvp("unshare", ["unshare"] + flags + [sys.executable] + sys.argv)
 
 
 class Rig:
@@ -121,6 +124,11 @@ class Rig:
             if os.path.exists(path):
                 os.unlink(path)
         return status
+
+
+def links():
+    """Interfaces of the host's namespace: name -> statistics."""
+    return {link["ifname"]: link["stats64"] for link in json.loads(sh("ip", "-j", "-s", "link", "show"))}
 
 
 class ResetCounter:

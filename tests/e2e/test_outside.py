@@ -143,9 +143,9 @@ class Scene:
 
 
 def tap_counters():
-    name = [n for n in os.listdir("/sys/class/net") if n.startswith("chimney")][0]
-    stat = "/sys/class/net/%s/statistics/" % name
-    return [int(open(stat + n, encoding="ascii").read()) for n in ("rx_bytes", "tx_bytes")]
+    """Bytes that the kernel saw coming out of the TAP's descriptor and going in: the engine's transmits and receives."""
+    stats = [v for name, v in rig.links().items() if name.startswith("chimney")][0]
+    return stats["rx"]["bytes"], stats["tx"]["bytes"]
 
 
 def case_counters():
@@ -153,16 +153,16 @@ def case_counters():
     s = Scene()
     s.flow()
     before = s.r.ctl("stats")
-    assert before["tap_bytes_in"] == 0, before
+    assert before["segments_in"] == 0, before
     s.all("offload")
     s.flow()
     s.all("upload")
     s.flow()
     stats = s.r.ctl("stats")
-    rx, tx = tap_counters()
-    # The device counts the virtio header as well in one direction; a bare frame never has fewer bytes.
-    assert abs(rx - stats["tap_bytes_out"]) <= 12 * 10**6 and rx > 4 << 20, (rx, stats)
-    assert tx > 4 << 20 and stats["tap_bytes_in"] > 4 << 20, (tx, stats)
+    sent, received = tap_counters()
+    print("kernel: %d sent, %d received; engine: %s" % (sent, received, stats))
+    assert sent > 4 << 20 and abs(sent - stats["tap_bytes_out"]) < sent // 50, (sent, stats)
+    assert received > 4 << 20 and abs(received - stats["tap_bytes_in"]) < received // 50, (received, stats)
     assert stats["resets_sent"] == 0, stats
     s.finish()
 
@@ -229,7 +229,6 @@ def case_daemon_ends():
     s = Scene()
     s.all("offload")
     s.flow()
-    assert s.r.close.__self__ is s.r
     s.r.daemon.terminate()
     assert s.r.daemon.wait(20) == 0
     s.flow()
@@ -238,7 +237,7 @@ def case_daemon_ends():
     s.server.kill()
     s.server.wait()
     s.r.close()
-    assert not [n for n in os.listdir("/sys/class/net") if n.startswith("chimney")], "the TAP is still there"
+    assert not [n for n in rig.links() if n.startswith("chimney")], "the TAP is still there"
     assert sh("nft", "list", "tables").strip() == "", "a table is still there"
 
 
