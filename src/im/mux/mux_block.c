@@ -10,8 +10,7 @@
 
 #include "ndis/nrt_alloc.h"
 
-#define STATE_BYTES 256u
-#define MAC_BYTES   6u
+#define MAC_BYTES 6u
 
 /*
  * Nobody knows how long ago a neighbor was last confirmed when it is offloaded to a further member:
@@ -22,12 +21,14 @@
 _Static_assert(NDIS_OFFLOAD_STATE_ALIGN(sizeof(NEIGHBOR_OFFLOAD_STATE_CONST)) +
 			       NDIS_OFFLOAD_STATE_ALIGN(sizeof(NEIGHBOR_OFFLOAD_STATE_CACHED)) +
 			       NDIS_OFFLOAD_STATE_ALIGN(sizeof(NEIGHBOR_OFFLOAD_STATE_DELEGATED)) <=
-		       STATE_BYTES,
+		       MUX_STATE_BYTES,
 	       "room for the largest state of a block that is made here");
 
-static union im_block *block_new(const struct mux_piece *piece)
+static union im_block *block_new(const struct mux_call *call, const struct mux_piece *piece,
+				 const struct mux_member *member)
 {
-	union im_block *twin = nrt_zalloc(NDIS_OFFLOAD_STATE_ALIGN(sizeof(*twin)) + STATE_BYTES);
+	union im_block *twin =
+		call->reserve ? mux_one_twin(call->team, member) : nrt_zalloc(MUX_TWIN_BYTES);
 
 	if (!twin)
 		return NULL;
@@ -114,7 +115,7 @@ static void write_update(union im_block *twin, const struct mux_piece *piece)
 	twin->miniport.Header.Type = (UCHAR)(first + (cached ? (int)IM_CACHED : (int)IM_CONST));
 	if (cached)
 		memcpy(NdisOffloadFirstState(twin), cached,
-		       cached->Length < STATE_BYTES ? cached->Length : STATE_BYTES);
+		       cached->Length < MUX_STATE_BYTES ? cached->Length : MUX_STATE_BYTES);
 }
 
 /* Room for the delegated variables that a terminate or query brings back. */
@@ -136,7 +137,7 @@ static void write_room(union im_block *twin, const struct mux_entry *entry)
 union im_block *mux_twin(const struct mux_call *call, const struct mux_piece *piece,
 			 const struct mux_member *member)
 {
-	union im_block *twin = block_new(piece);
+	union im_block *twin = block_new(call, piece, member);
 	const struct mux_leg *leg = mux_piece_leg(piece, member);
 
 	if (!twin || !piece->entry)
@@ -162,7 +163,7 @@ union im_block *mux_twin(const struct mux_call *call, const struct mux_piece *pi
 union im_block *mux_twin_before(const struct mux_call *call, const struct mux_piece *piece,
 				const struct mux_member *member)
 {
-	union im_block *twin = block_new(piece);
+	union im_block *twin = block_new(call, piece, member);
 
 	if (!twin)
 		return NULL;

@@ -155,6 +155,7 @@ static void team_free(struct mux_team *team)
 		*link = team->next;
 	unbind_members(team);
 	mux_forward_destroy(team);
+	mux_one_destroy(team);
 	mux_table_destroy(team);
 	nrt_free(team->name);
 	nrt_free(team);
@@ -302,6 +303,8 @@ int mux_insert(const char *name, const char *const *members, size_t count, enum 
 		err = mux_table_create(team);
 	if (!err)
 		err = mux_forward_create(team);
+	if (!err)
+		err = mux_one_create(team);
 	if (!err) {
 		mux_team_begin(team);
 		err = im_make_instance(mux_driver.miniport_handle, name, team);

@@ -15,6 +15,8 @@
  */
 #include "im/mux/mux_private.h"
 
+#include <assert.h>
+
 #include "ndis/nrt_nblq.h"
 
 #define MARK_BITS 4u
@@ -33,6 +35,7 @@ unsigned int mux_unmark(NET_BUFFER_LIST *nbl)
 {
 	uintptr_t word = (uintptr_t)NET_BUFFER_LIST_INFO(nbl, IMReserved);
 
+	assert(word & MARK_MASK); /* else it did not come up through a team */
 	NET_BUFFER_LIST_INFO(nbl, IMReserved) = (PVOID)(word >> MARK_BITS);
 	return (unsigned int)(word & MARK_MASK) - 1;
 }

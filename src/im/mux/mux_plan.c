@@ -296,7 +296,7 @@ void mux_plan_free(struct mux_call *call, bool drop)
 	struct mux_piece *piece;
 	unsigned int n, i;
 
-	if (!call)
+	if (!call || call->reserve)
 		return;
 	for (n = call->count; n-- > 0;) {
 		piece = &call->pieces[n];
@@ -311,19 +311,14 @@ void mux_plan_free(struct mux_call *call, bool drop)
 	nrt_free(call);
 }
 
-enum mux_plan mux_plan(struct mux_team *team, enum im_op op, union im_block *root,
-		       struct mux_call **out)
+static enum mux_plan plan(struct mux_team *team, enum im_op op, union im_block *root,
+			  struct mux_call *call, struct mux_call **out)
 {
-	unsigned int room = 2 * count_row(root); /* a missing neighbor for every block at most */
-	struct mux_call *call = nrt_zalloc(sizeof(*call) + room * sizeof(call->pieces[0]));
 	enum mux_plan result = MUX_PLAN_NO_MEMORY;
 
-	if (!call)
-		return result;
 	call->team = team;
 	call->op = op;
 	call->root = root;
-	call->room = room;
 	if (plan_row(call, root, -1)) {
 		plan_members(call);
 		if (must_wait(call))
@@ -335,4 +330,19 @@ enum mux_plan mux_plan(struct mux_team *team, enum im_op op, union im_block *roo
 	if (result != MUX_PLAN_READY)
 		mux_plan_free(call, true);
 	return result;
+}
+
+enum mux_plan mux_plan(struct mux_team *team, enum im_op op, union im_block *root,
+		       struct mux_call **out)
+{
+	unsigned int room = 2 * count_row(root); /* a missing neighbor for every block at most */
+	struct mux_call *call = nrt_zalloc(sizeof(*call) + room * sizeof(call->pieces[0]));
+
+	return call ? plan(team, op, root, call, out) : MUX_PLAN_NO_MEMORY;
+}
+
+enum mux_plan mux_plan_reserve(struct mux_team *team, enum im_op op, union im_block *block,
+			       struct mux_call **out)
+{
+	return plan(team, op, block, mux_one_call(team), out);
 }

@@ -72,6 +72,7 @@ struct mux_team {
 	struct mux_entry **conns;               /* offloaded connections by addresses and ports */
 	uint32_t conn_mask;                     /* buckets less one */
 	struct mux_entry *entries;              /* all */
+	struct mux_one *one;                    /* for terminates without memory */
 	union im_block *waiting, *waiting_last; /* trees that cannot be split yet (mux_tree.c) */
 	uint64_t failovers, forwarded, forwards_returned, forwards_unheld;
 };
@@ -98,6 +99,7 @@ struct mux_entry {
 	unsigned int updating;    /* updates of the object that are under way */
 	struct mux_entry *parent; /* path of a connection, neighbor of a path */
 	struct mux_entry *next, **link; /* of the team */
+	struct mux_entry *grave;        /* next one that ends with the same operation (mux_one.c) */
 	union {
 		struct {
 			NEIGHBOR_OFFLOAD_STATE_CONST constant;
@@ -181,6 +183,8 @@ static inline struct mux_leg *mux_leg_of(NDIS_OFFLOAD_HANDLE *handle)
 
 void mux_state_call(struct mux_team *team, enum im_op op, union im_block *root);
 void mux_part_completed(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list);
+int mux_one_create(struct mux_team *team);
+void mux_one_destroy(struct mux_team *team);
 
 /* ---- mux_offload.c, mux_io.c: the handlers of both edges ---- */
 extern const NDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS mux_provider_generic;

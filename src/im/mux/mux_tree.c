@@ -39,6 +39,8 @@
  */
 #include "im/mux/mux_tree.h"
 
+#include "ndis/nrt_nblq.h"
+
 static struct mux_member *member_of(const struct mux_call *call, unsigned int i)
 {
 	return call->team->members[i];
@@ -124,6 +126,15 @@ static void build_piece(struct mux_call *call, struct mux_piece *piece)
 			call->team, member_of(call, (unsigned int)piece->home), piece->block);
 }
 
+/* Send data that travels with the state: lists of the host that are below as long as the object is,
+ * unless they complete before. */
+static unsigned int travelling(const struct mux_piece *piece)
+{
+	if (piece->entry->layer != IM_TCP)
+		return 0;
+	return (unsigned int)nrt_nbl_count(piece->block->miniport.NetBufferListChain);
+}
+
 /* What the team notes of an object while the operation is under way. */
 static void note_piece(const struct mux_call *call, const struct mux_piece *piece, bool begin)
 {
@@ -131,6 +142,8 @@ static void note_piece(const struct mux_call *call, const struct mux_piece *piec
 		return;
 	if (call->op == IM_TERMINATE && piece->entry->layer == IM_TCP)
 		piece->entry->state.tcp.ending = begin;
+	if (call->op == IM_INITIATE && piece->is_new && begin)
+		call->team->outstanding += travelling(piece);
 	if (call->op == IM_UPDATE)
 		piece->entry->updating += begin ? 1 : -1u;
 }
@@ -310,6 +323,7 @@ static void settle_made(const struct mux_call *call, struct mux_piece *piece)
 	if (!piece->is_new)
 		return;
 	if (!offloaded_anywhere(piece)) {
+		call->team->outstanding -= travelling(piece);
 		piece->bury = true;
 		return;
 	}
@@ -349,6 +363,7 @@ static void settle_terminated(const struct mux_call *call, struct mux_piece *pie
 		return;
 	if (entry->layer == IM_TCP)
 		mux_conn_remove(entry);
+	call->team->outstanding -= travelling(piece);
 	piece->bury = true;
 }
 
@@ -414,12 +429,6 @@ static void merge(struct mux_call *call)
 
 /* ---- The operation ---- */
 
-static void fail_call(struct mux_team *team, enum im_op op, union im_block *root)
-{
-	im_fail_row(root, op, NDIS_STATUS_RESOURCES);
-	im_complete_up(team->miniport, op, root);
-}
-
 /* A tree that has to wait is linked through MiniportReserved, which is ours as long as it is
  * here. */
 static void wait_for_others(struct mux_team *team, enum im_op op, union im_block *root)
@@ -433,10 +442,21 @@ static void wait_for_others(struct mux_team *team, enum im_op op, union im_block
 	team->waiting_last = root;
 }
 
+static void no_memory(struct mux_team *team, enum im_op op, union im_block *root)
+{
+	if (op != IM_TERMINATE && op != IM_INVALIDATE) {
+		im_fail_row(root, op, NDIS_STATUS_RESOURCES);
+		im_complete_up(team->miniport, op, root);
+	} else if (!mux_one_begin(team, op, root)) {
+		wait_for_others(team, op, root);
+	}
+}
+
 static void retry_waiting(struct mux_team *team)
 {
 	union im_block *root = team->waiting, *next;
 
+	mux_one_run(team);
 	team->waiting = NULL;
 	for (; root; root = next) {
 		next = root->miniport.MiniportReserved[0];
@@ -454,16 +474,26 @@ static void bury(const struct mux_call *call)
 			mux_entry_put(call->pieces[n].entry);
 }
 
+void mux_operation_over(struct mux_team *team)
+{
+	mux_lists_done(team, 0); /* lists may have left with the state */
+	retry_waiting(team);
+	mux_team_reconsider(team);
+}
+
 static void finish(struct mux_call *call)
 {
 	struct mux_team *team = call->team;
 
 	merge(call);
+	if (call->reserve) {
+		mux_one_done(call);
+		return;
+	}
 	im_complete_up(team->miniport, call->op, call->root);
 	bury(call);
 	mux_plan_free(call, false);
-	retry_waiting(team);
-	mux_team_reconsider(team);
+	mux_operation_over(team);
 }
 
 static void go_on(struct mux_call *call)
@@ -484,22 +514,27 @@ static void part_done(struct mux_call *call)
 	go_on(call);
 }
 
+void mux_start(struct mux_call *call)
+{
+	if (start_before(call))
+		parts_down(call, IM_INITIATE);
+	else
+		go_on(call);
+}
+
 void mux_state_call(struct mux_team *team, enum im_op op, union im_block *root)
 {
 	struct mux_call *call = NULL;
 
 	switch (mux_plan(team, op, root, &call)) {
 	case MUX_PLAN_NO_MEMORY:
-		fail_call(team, op, root);
-		return;
+		no_memory(team, op, root);
+		break;
 	case MUX_PLAN_WAIT:
 		wait_for_others(team, op, root);
-		return;
+		break;
 	case MUX_PLAN_READY:
+		mux_start(call);
 		break;
 	}
-	if (start_before(call))
-		parts_down(call, IM_INITIATE);
-	else
-		go_on(call);
 }

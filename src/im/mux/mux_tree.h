@@ -45,12 +45,13 @@ struct mux_part {
 
 struct mux_call {
 	struct mux_team *team;
+	bool reserve; /* of the team: room for one piece (mux_one.c) */
 	enum im_op op;
 	union im_block *root;
 	bool before;       /* the initiates that must come first are under way */
 	unsigned int left; /* parts that are not completed, and one while they are being started */
 	struct mux_part parts[MUX_MEMBERS_MAX];
-	unsigned int count, room;
+	unsigned int count;
 	struct mux_piece pieces[];
 };
 
@@ -78,10 +79,36 @@ enum mux_plan { MUX_PLAN_READY, MUX_PLAN_WAIT, MUX_PLAN_NO_MEMORY };
  */
 enum mux_plan mux_plan(struct mux_team *team, enum im_op op, union im_block *root,
 		       struct mux_call **out);
+/* mux_plan_reserve() - the same for a single block, with the memory that the team has in
+ * reserve. */
+enum mux_plan mux_plan_reserve(struct mux_team *team, enum im_op op, union im_block *block,
+			       struct mux_call **out);
 /* mux_plan_free() - the call with its further blocks; drop: new entries as well. */
 void mux_plan_free(struct mux_call *call, bool drop);
 
+/* ---- mux_tree.c ---- */
+
+/* mux_start() - carry out what was planned. */
+void mux_start(struct mux_call *call);
+/* mux_operation_over() - an operation was passed back: what waited for that. */
+void mux_operation_over(struct mux_team *team);
+
+/* ---- mux_one.c ---- */
+
+/* mux_one_begin() - work off a tree one by one. False: another one is being worked off. */
+bool mux_one_begin(struct mux_team *team, enum im_op op, union im_block *root);
+/* mux_one_run() - go on with it, should it have had to wait. */
+void mux_one_run(struct mux_team *team);
+/* mux_one_done() - the call made of the reserve is over. */
+void mux_one_done(struct mux_call *call);
+struct mux_call *mux_one_call(struct mux_team *team);
+union im_block *mux_one_twin(const struct mux_team *team, const struct mux_member *member);
+
 /* ---- mux_block.c ---- */
+
+/* A block that is made here, and the state behind it. */
+#define MUX_STATE_BYTES 256u
+#define MUX_TWIN_BYTES  (NDIS_OFFLOAD_STATE_ALIGN(sizeof(union im_block)) + MUX_STATE_BYTES)
 
 /* mux_twin() - a further block of the piece for a member. NULL: no memory. */
 union im_block *mux_twin(const struct mux_call *call, const struct mux_piece *piece,

@@ -36,6 +36,11 @@ static void unnote_until(NET_BUFFER_LIST *chain, const NET_BUFFER_LIST *end)
 	}
 }
 
+void vlan_unnote_chain(NET_BUFFER_LIST *chain)
+{
+	unnote_until(chain, NULL);
+}
+
 bool vlan_note(struct vlan_adapter *adapter, NET_BUFFER_LIST *chain)
 {
 	NET_BUFFER_LIST *nbl;

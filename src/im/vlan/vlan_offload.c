@@ -246,7 +246,76 @@ static void put_back(struct vlan_call *call)
 	}
 }
 
+/* ---- Send data that travels with the state ---- */
+
+/*
+ * The chain of an initiate becomes send requests of the driver below, which complete one by one:
+ * each list gets its note. What is not accepted, or comes back with a terminate, leaves us with the
+ * block.
+ */
+static void unnote_row(union im_block *row, const union im_block *end)
+{
+	for (; row && row != end; row = im_next(row)) {
+		if (is_new_block(row))
+			vlan_unnote_chain(row->miniport.NetBufferListChain);
+		unnote_row(im_dependents(row), NULL);
+	}
+}
+
+/* Returns: false when memory is short; then no list has a note. */
+static bool note_row(struct vlan_adapter *adapter, union im_block *row)
+{
+	union im_block *block;
+
+	for (block = row; block; block = im_next(block)) {
+		if (is_new_block(block) && !vlan_note(adapter, block->miniport.NetBufferListChain))
+			break;
+		if (note_row(adapter, im_dependents(block)))
+			continue;
+		if (is_new_block(block))
+			vlan_unnote_chain(block->miniport.NetBufferListChain);
+		break;
+	}
+	if (block)
+		unnote_row(row, block);
+	return !block;
+}
+
 /* ---- Down ---- */
+
+/* A call entry that comes with one of the objects of the tree and is free; NULL: there is none. */
+static struct vlan_call *find_spare(const union im_block *row, enum im_op op)
+{
+	struct vlan_call *call;
+	struct vlan_entry *entry;
+	PVOID *slot;
+
+	for (; row; row = im_next(row)) {
+		slot = row->miniport.MiniportOffloadContext;
+		if (slot && *slot) {
+			entry = *slot;
+			call = op == IM_TERMINATE ? &entry->terminate : &entry->invalidate;
+			if (!call->busy)
+				return call;
+		}
+		call = find_spare(im_dependents(row), op);
+		if (call)
+			return call;
+	}
+	return NULL;
+}
+
+static struct vlan_call *call_new(enum im_op op, const union im_block *root)
+{
+	struct vlan_call *call = NULL;
+
+	if (op == IM_TERMINATE || op == IM_INVALIDATE)
+		call = find_spare(root, op);
+	if (!call)
+		return nrt_zalloc(sizeof(*call));
+	*call = (struct vlan_call){ .spare = true, .busy = true };
+	return call;
+}
 
 static void block_down(union im_block *block, struct vlan_call *call)
 {
@@ -265,14 +334,16 @@ static void block_down(union im_block *block, struct vlan_call *call)
 static void call_free(struct vlan_call *call)
 {
 	free_entries(call->fresh);
-	free_entries(call->dead);
-	nrt_free(call);
+	if (call->spare)
+		call->busy = false;
+	else
+		nrt_free(call);
 }
 
 static struct vlan_call *call_begin(struct vlan_adapter *adapter, enum im_op op,
 				    union im_block *root)
 {
-	struct vlan_call *call = nrt_zalloc(sizeof(*call));
+	struct vlan_call *call = call_new(op, root);
 
 	if (!call)
 		return NULL;
@@ -284,6 +355,11 @@ static struct vlan_call *call_begin(struct vlan_adapter *adapter, enum im_op op,
 		return NULL;
 	}
 	cut_refused(call);
+	if (op == IM_INITIATE && !note_row(adapter, call->down)) {
+		put_back(call);
+		call_free(call);
+		return NULL;
+	}
 	if (!call->down)
 		return call;
 	call->im_reserved[0] = call->down->miniport.ImReserved[0];
@@ -296,12 +372,17 @@ static struct vlan_call *call_begin(struct vlan_adapter *adapter, enum im_op op,
 
 static void finish(struct vlan_call *call)
 {
-	struct vlan_lower *lower = call->adapter->lower;
+	struct vlan_adapter *adapter = call->adapter;
+	struct vlan_entry *dead = call->dead;
+	union im_block *root = call->root;
+	enum im_op op = call->op;
 
 	put_back(call);
-	im_complete_up(call->adapter->miniport, call->op, call->root);
-	call_free(call);
-	vlan_emptied(lower);
+	call_free(call); /* the driver above may try the same again from its completion handler */
+	im_complete_up(adapter->miniport, op, root);
+	free_entries(dead);
+	vlan_list_done(adapter); /* lists may have left with the state */
+	vlan_emptied(adapter->lower);
 }
 
 static void call_down(struct vlan_adapter *adapter, enum im_op op,
@@ -360,9 +441,15 @@ const NDIS_PROVIDER_CHIMNEY_OFFLOAD_GENERIC_CHARACTERISTICS vlan_provider_generi
 
 /* ---- Up ---- */
 
-static void settle_entry(struct vlan_call *call, struct vlan_entry *entry, NDIS_STATUS status)
+static void settle_entry(struct vlan_call *call, struct vlan_entry *entry,
+			 const union im_block *block)
 {
+	NDIS_STATUS status = block->miniport.Status;
 	bool known = *entry->slot == entry;
+
+	if ((call->op == IM_INITIATE && !known && !im_offloaded(status)) ||
+	    (call->op == IM_TERMINATE && status == NDIS_STATUS_SUCCESS))
+		vlan_unnote_chain(block->miniport.NetBufferListChain);
 
 	if (!known && call->op == IM_INITIATE && im_offloaded(status))
 		*entry->slot = entry;
@@ -382,7 +469,7 @@ static void block_up(union im_block *block, struct vlan_call *call)
 	block->miniport.NdisOffloadHandle = entry->upper;
 	block->miniport.MiniportOffloadContext = entry->slot;
 	restore_theirs(call, entry, *entry->slot != entry, block);
-	settle_entry(call, entry, block->miniport.Status);
+	settle_entry(call, entry, block);
 }
 
 static void completed(NDIS_HANDLE context, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST list)

@@ -26,6 +26,7 @@
 
 #define VLAN_TAG 0x6e616c56u /* "Vlan" */
 
+struct vlan_entry;
 struct vlan_lower;
 
 struct vlan_adapter {
@@ -57,6 +58,20 @@ struct vlan_lower {
 	uint64_t unmatched;
 };
 
+/* IM call entry. */
+struct vlan_call {
+	enum im_op op;
+	bool spare, busy; /* part of an offload entry; in use */
+	struct vlan_adapter *adapter;
+	union im_block *root; /* as it came */
+	union im_block *down; /* root of what went down: the first block that is not refused */
+	PVOID im_reserved[2]; /* of down, as they came */
+	PVOID source_handle;
+	union im_block *refused;  /* the block cut out last; linked through MiniportReserved */
+	struct vlan_entry *fresh; /* entries made for this call that no block has yet */
+	struct vlan_entry *dead;  /* entries to free when the completion has been passed on */
+};
+
 /* IM offload entry. */
 struct vlan_entry {
 	NDIS_OFFLOAD_HANDLE handle; /* ours; the context of the driver below is in here */
@@ -69,19 +84,8 @@ struct vlan_entry {
 	uint16_t vlan_id;
 	uint8_t priority;
 	uint8_t new_priority; /* of an update that is under way */
-};
-
-/* IM call entry. */
-struct vlan_call {
-	enum im_op op;
-	struct vlan_adapter *adapter;
-	union im_block *root; /* as it came */
-	union im_block *down; /* the root of what went down: the first block that is not refused */
-	PVOID im_reserved[2]; /* of down, as they came */
-	PVOID source_handle;
-	union im_block *refused;  /* the block cut out last; linked through MiniportReserved */
-	struct vlan_entry *fresh; /* entries made for this call that no block has yet */
-	struct vlan_entry *dead;  /* entries to free when the completion has been passed on */
+	/* A host that is short of memory uploads: that must not need memory here. */
+	struct vlan_call terminate, invalidate;
 };
 
 /* What a list carries on its way down. */
@@ -109,8 +113,9 @@ extern const NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS vlan_client_tcp;
 
 /* vlan_note() - put the note into every list of a chain. False: no memory, then no list has one. */
 bool vlan_note(struct vlan_adapter *adapter, NET_BUFFER_LIST *chain);
-/* vlan_unnote() - take it out of one list. */
+/* vlan_unnote() - take it out of one list. vlan_unnote_chain() - out of all of a chain. */
 struct vlan_note vlan_unnote(NET_BUFFER_LIST *nbl);
+void vlan_unnote_chain(NET_BUFFER_LIST *chain);
 
 /*
  * vlan_each_run() - take the notes out of a completed chain and cut it into runs of lists that came

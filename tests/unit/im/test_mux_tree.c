@@ -672,16 +672,88 @@ static void test_memory_runs_out(void **state)
 				 0);
 	}
 	assert_true(n >= 7); /* a call, six entries, two copies */
-	/* Ending it without memory fails, and can be tried again. */
+	/* Ending it needs no memory: a host that is short of it uploads. */
+	remember(&tree);
+	fake_log_clear(&rig.stack.log);
 	root->list.Header.Type = NeighborOffloadDelegatedState;
 	nrt_fail_alloc_after(0);
 	NdisTerminateOffload(rig.binding, &root->list);
 	nrt_fail_alloc_after(-1);
 	for (i = 0; i < tree.count; i++)
-		assert_int_equal(tree.blocks[i].list.Status, NDIS_STATUS_FAILURE);
-	rig_terminate(&tree);
+		assert_int_equal(tree.blocks[i].list.Status, NDIS_STATUS_SUCCESS);
+	assert_int_equal(rig_count(FAKE_PR_TERMINATE_COMPLETE), 1);
+	assert_int_equal(rig_count(FAKE_MP_TERMINATE), 8); /* object by object */
+	assert_true(unchanged(&tree));
 	assert_int_equal(rig_info()->members[0].objects + rig_info()->members[1].objects, 0);
 	rig_stop();
+}
+
+/* The same with completions that come later, a second tree that finds no memory either, and one
+ * object that will not end. */
+static void test_terminate_one_by_one(void **state)
+{
+	static struct fake_tree third;
+	struct fake_block *root;
+
+	(void)state;
+	start(2);
+	fake_tree_init(&third);
+	root = mixed_tree(&tree);
+	NdisInitiateOffload(rig.binding, &root->list);
+	rig_complete(FAKE_INITIATE);
+	rig_connect(&third, 5);
+	fake_log_clear(&rig.stack.log);
+	root->list.Header.Type = third.blocks[0].list.Header.Type = NeighborOffloadDelegatedState;
+	nrt_fail_alloc_after(0);
+	NdisTerminateOffload(rig.binding, &root->list);
+	nrt_fail_alloc_after(0);
+	NdisTerminateOffload(rig.binding, &third.blocks[0].list);
+	nrt_fail_alloc_after(-1);
+	assert_int_equal(rig_count(FAKE_MP_TERMINATE), 1);
+	assert_true(rig.at[0]->open[FAKE_TERMINATE] == (void *)&tree.blocks[2].list);
+	fake_adapter_complete(rig.at[0], FAKE_TERMINATE);
+	assert_true(rig.at[1]->open[FAKE_TERMINATE] == (void *)&tree.blocks[3].list);
+	rig.stack.mp.verdict = refuse_at_1;
+	rig.stack.mp.verdict_ctx = &rig;
+	fake_adapter_complete(rig.at[1], FAKE_TERMINATE);
+	rig.stack.mp.verdict = NULL;
+	while (rig_count(FAKE_PR_TERMINATE_COMPLETE) < 2)
+		rig_complete(FAKE_TERMINATE);
+	assert_int_equal(tree.blocks[2].list.Status, NDIS_STATUS_SUCCESS);
+	assert_int_equal(tree.blocks[3].list.Status, NDIS_STATUS_FAILURE);
+	assert_int_equal(third.blocks[0].list.Status, NDIS_STATUS_SUCCESS);
+	assert_int_equal(rig_info()->members[0].connections + rig_info()->members[1].connections,
+			 1);
+	rig_stop();
+}
+
+/* Received data that comes with the state of an upload goes back to the member that it is from. */
+static void test_buffered_data(void **state)
+{
+	NDIS_HANDLE pool = im_pool();
+	NET_BUFFER_LIST *nbl = NdisAllocateNetBufferAndNetBufferList(pool, 0, 0, NULL, 0, 0);
+	TCP_OFFLOAD_STATE_DELEGATED *delegated;
+	struct fake_block *tcp;
+
+	(void)state;
+	start(2);
+	tcp = rig_connect(&tree, ports[1][0]);
+	tcp->list.Header.Type = TcpOffloadDelegatedState;
+	tree.blocks[0].list.Header.Type = NeighborOffloadDelegatedState;
+	tree.blocks[1].list.Header.Type = Ip4OffloadDelegatedState;
+	memset(tcp->state, 0, sizeof(tcp->state));
+	delegated = (void *)tcp->state;
+	delegated->Header.Length = sizeof(*delegated);
+	NdisTerminateOffload(rig.binding, &tree.blocks[0].list);
+	delegated->BufferedData = nbl;
+	fake_log_clear(&rig.stack.log);
+	fake_adapter_complete(rig.at[1], FAKE_TERMINATE);
+	NdisOffloadTcpReceiveReturn(rig.binding, nbl);
+	assert_ptr_equal(fake_log_only(&rig.stack.log, FAKE_MP_RECEIVE_RETURN)->context, rig.at[1]);
+	assert_null(NET_BUFFER_LIST_INFO(nbl, IMReserved));
+	rig_stop();
+	NdisFreeNetBufferList(nbl);
+	NdisFreeNetBufferListPool(pool);
 }
 
 /* Random forests: what is offloaded is what was asked for, in order at each member, and all of
@@ -760,6 +832,8 @@ int main(void)
 		cmocka_unit_test(test_relink_fails),
 		cmocka_unit_test(test_invalidate_and_event),
 		cmocka_unit_test(test_memory_runs_out),
+		cmocka_unit_test(test_terminate_one_by_one),
+		cmocka_unit_test(test_buffered_data),
 		cmocka_unit_test(test_random_forests),
 	};
 
