@@ -26,7 +26,7 @@ struct sim_host {
 	NDIS_HANDLE target_driver;
 	NDIS_HANDLE protocol;
 	NDIS_HANDLE pool;
-	struct nrt_adapter *adapters[SIM_PLACES];
+	struct nrt_adapter *adapters[SIM_PLACES + SIM_TEAM_MAX];
 	bool bound[SIM_PLACES];
 	/* ends that want to be served, in the order of asking */
 	struct sim_sock *wake, **wake_tail;
@@ -377,7 +377,7 @@ int sim_host_add_adapter(struct sim_host *host, struct sim_binding *binding,
 
 	own.name = binding->adapter_name;
 	own.now_us = sim_world_now(binding->world);
-	err = nrt_adapter_create(host->target_driver, &params, &host->adapters[binding->place]);
+	err = nrt_adapter_create(host->target_driver, &params, &host->adapters[binding->machine]);
 	if (err)
 		return err;
 	binding->adapter = tgt_adapter_find(binding->adapter_name);
@@ -668,35 +668,43 @@ static void drain(struct sim_host *host)
 	world->failed |= failed;
 }
 
-int sim_host_destroy(struct sim_host *host)
+/* Whether the target has given everything back. */
+static bool is_empty(const struct sim_binding *binding)
 {
 	struct tgt_adapter_usage usage;
+
+	if (!binding->adapter)
+		return true;
+	tgt_adapter_usage(binding->adapter, &usage);
+	if (!usage.connections && !usage.paths && !usage.neighbors && !usage.indicated_nbls &&
+	    !usage.chunks_used && !usage.caught_frames)
+		return true;
+	sim_note(binding->world,
+		 "%s keeps %u connections %u paths %u neighbors %u lists %u chunks %u frames",
+		 binding->adapter_name, usage.connections, usage.paths, usage.neighbors,
+		 usage.indicated_nbls, usage.chunks_used, usage.caught_frames);
+	return false;
+}
+
+int sim_host_destroy(struct sim_host *host)
+{
+	unsigned int i;
 	int place, err = 0;
 
 	drain(host);
+	for (i = 0; sim_machine(host->world, i); i++) {
+		if (!is_empty(sim_machine(host->world, i)))
+			err = -EBUSY;
+	}
 	for (place = 0; place < SIM_PLACES; place++) {
-		struct sim_binding *binding = &host->world->bindings[place];
-
-		if (binding->adapter) {
-			tgt_adapter_usage(binding->adapter, &usage);
-			if (usage.connections || usage.paths || usage.neighbors ||
-			    usage.indicated_nbls || usage.chunks_used || usage.caught_frames) {
-				sim_note(host->world,
-					 "%s keeps %u connections %u paths %u neighbors %u lists "
-					 "%u chunks %u frames",
-					 sim_place_name(binding->place), usage.connections,
-					 usage.paths, usage.neighbors, usage.indicated_nbls,
-					 usage.chunks_used, usage.caught_frames);
-				err = -EBUSY;
-			}
-		}
-		if (host->bound[place] && nrt_unbind(host->protocol, binding->bind_name) != 0)
+		if (host->bound[place] &&
+		    nrt_unbind(host->protocol, host->world->bindings[place].bind_name) != 0)
 			err = -EBUSY;
 	}
 	if (sim_im_remove(host->world) != 0)
 		err = -EBUSY;
-	for (place = 0; place < SIM_PLACES; place++) {
-		if (host->adapters[place] && nrt_adapter_destroy(host->adapters[place]) != 0)
+	for (i = 0; i < SIM_PLACES + SIM_TEAM_MAX; i++) {
+		if (host->adapters[i] && nrt_adapter_destroy(host->adapters[i]) != 0)
 			err = -EBUSY;
 	}
 	if (err) {

@@ -5,22 +5,74 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "im/mux/mux.h"
 #include "im/passthru/passthru.h"
+#include "im/vlan/vlan.h"
 
-int sim_im_insert(struct sim_world *world, struct sim_binding *binding, unsigned int count)
+/* A driver that another world of the process has registered already will do as well. */
+static int registered(int err, bool *by_us)
 {
+	*by_us = err == 0;
+	return err == -EALREADY ? 0 : err;
+}
+
+static int insert_team(struct sim_world *world)
+{
+	struct sim_binding *target = &world->bindings[SIM_TARGET];
+	const char *members[SIM_TEAM_MAX] = { target->adapter_name };
+	unsigned int i;
+	int err;
+
+	if (world->config.team == 0)
+		return 0;
+	err = registered(mux_driver_register(), &world->mux_registered);
+	if (err)
+		return err;
+	for (i = 0; i < world->spare_count; i++)
+		members[i + 1] = world->spares[i].adapter_name;
+	snprintf(target->bind_name, sizeof(target->bind_name), "sim%u-team", world->number);
+	err = mux_insert(target->bind_name, members, world->config.team, world->config.team_mode);
+	world->team_made = err == 0;
+	return err;
+}
+
+static void vlan_name(const struct sim_world *world, unsigned int place, char name[32])
+{
+	snprintf(name, 32, "sim%u-vlan%u", world->number, place);
+}
+
+static int insert_vlans(struct sim_world *world)
+{
+	struct sim_binding *binding;
+	char name[32];
+	int err;
+
+	if (!world->config.vlan)
+		return 0;
+	err = registered(vlan_driver_register(), &world->vlan_registered);
+	while (err == 0 && world->vlan_count < SIM_PLACES) {
+		binding = &world->bindings[world->vlan_count];
+		vlan_name(world, world->vlan_count, name);
+		err = vlan_insert(name, binding->bind_name, world->config.vlan_id,
+				  world->config.vlan_priority);
+		memcpy(binding->bind_name, name, sizeof(binding->bind_name));
+		world->vlan_count += err == 0;
+	}
+	return err;
+}
+
+static int insert_passthrus(struct sim_world *world)
+{
+	struct sim_binding *binding = &world->bindings[SIM_TARGET];
+	unsigned int count = world->config.passthru;
 	char below[sizeof(binding->bind_name)];
-	int err = 0;
+	int err;
 
 	if (count == 0)
 		return 0;
 	if (count > SIM_IM_MAX)
 		return -EINVAL;
-	err = passthru_driver_register();
-	if (err && err != -EALREADY)
-		return err;
-	world->im_registered = err == 0;
-	err = 0;
+	err = registered(passthru_driver_register(), &world->passthru_registered);
 	while (err == 0 && world->im_count < count) {
 		memcpy(below, binding->bind_name, sizeof(below));
 		snprintf(binding->bind_name, sizeof(binding->bind_name), "sim%u-pt%u",
@@ -30,6 +82,26 @@ int sim_im_insert(struct sim_world *world, struct sim_binding *binding, unsigned
 			world->im_count++;
 	}
 	return err;
+}
+
+int sim_im_insert(struct sim_world *world)
+{
+	int err = insert_team(world);
+
+	if (err == 0)
+		err = insert_vlans(world);
+	return err ? err : insert_passthrus(world);
+}
+
+static void deregister(struct sim_world *world)
+{
+	if (world->passthru_registered)
+		passthru_driver_deregister();
+	if (world->vlan_registered)
+		vlan_driver_deregister();
+	if (world->mux_registered)
+		mux_driver_deregister();
+	world->passthru_registered = world->vlan_registered = world->mux_registered = false;
 }
 
 /* From the top down: nothing must stand on what is taken out. */
@@ -43,8 +115,15 @@ int sim_im_remove(struct sim_world *world)
 		if (passthru_remove(name) != 0)
 			err = -EBUSY;
 	}
-	if (world->im_registered)
-		passthru_driver_deregister();
-	world->im_registered = false;
+	while (world->vlan_count > 0) {
+		vlan_name(world, --world->vlan_count, name);
+		if (vlan_remove(name) != 0)
+			err = -EBUSY;
+	}
+	snprintf(name, sizeof(name), "sim%u-team", world->number);
+	if (world->team_made && mux_remove(name) != 0)
+		err = -EBUSY;
+	world->team_made = false;
+	deregister(world);
 	return err;
 }

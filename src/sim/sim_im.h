@@ -6,10 +6,10 @@
 #include "sim/sim_world.h"
 
 /*
- * sim_im_insert() - put count pass-through drivers above the binding's adapter; binding->bind_name
- * is the top one.
+ * sim_im_insert() - put drivers above the adapters, as config says: a team above T and the spares,
+ * a VLAN above everything, pass-through drivers on top of T. bind_name of a place is its top one.
  */
-int sim_im_insert(struct sim_world *world, struct sim_binding *binding, unsigned int count);
+int sim_im_insert(struct sim_world *world);
 /* sim_im_remove() - take them out again. -EBUSY when one could not go. */
 int sim_im_remove(struct sim_world *world);
 

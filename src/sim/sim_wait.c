@@ -10,6 +10,20 @@
 #include "ndis/nrt_status.h"
 #include "sim/sim_sock.h"
 
+enum { TAG_BYTES = 4 };
+
+static void put16(uint8_t *at, uint32_t value)
+{
+	at[0] = (uint8_t)(value >> 8);
+	at[1] = (uint8_t)value;
+}
+
+static void put32(uint8_t *at, uint32_t value)
+{
+	put16(at, value >> 16);
+	put16(at + 2, value);
+}
+
 /* A frame that waits for its connection to be somewhere, or is being forwarded. */
 struct sim_held {
 	struct sim_sock *sock;
@@ -42,7 +56,7 @@ void sim_held_free(struct sim_sock *sock)
 
 void sim_hold_frame(struct sim_sock *sock, const struct nic_rx_frame *frame)
 {
-	struct sim_held *held = calloc(1, sizeof(*held) + frame->len);
+	struct sim_held *held = calloc(1, sizeof(*held) + frame->len + TAG_BYTES);
 
 	if (!held) {
 		sim_world_fail(sock->world, "no memory to hold a frame");
@@ -104,10 +118,22 @@ void sim_forward_complete(NET_BUFFER_LIST *chain)
 	}
 }
 
+/* A frame that came up without its tag gets it again before it goes back to the wire. */
+static void retag(const struct sim_world *world, struct sim_held *held)
+{
+	if (!world->config.vlan || (held->data[12] == 0x81 && held->data[13] == 0))
+		return;
+	memmove(held->data + 12 + TAG_BYTES, held->data + 12, held->frame.len - 12);
+	put16(held->data + 12, 0x8100);
+	put16(held->data + 14, world->config.vlan_id);
+	held->frame.len += TAG_BYTES;
+}
+
 static void inject(struct sim_held *held)
 {
 	struct sim_binding *binding = held->sock->at;
 
+	retag(binding->world, held);
 	if (nic_sim_inject(binding->nic, &held->frame) != 0)
 		sim_world_fail(binding->world, "no memory to inject a frame");
 	binding->world->counts.injected++;
@@ -163,16 +189,19 @@ void sim_sock_hold_or_pass(struct sim_sock *sock, struct sim_binding *from,
 
 /* The end of a connection. */
 
-static void put16(uint8_t *at, uint32_t value)
+/* EtherType, with a tag in front when everything is in a VLAN. Returns: bytes of the header. */
+static uint32_t build_l2(const struct sim_world *world, uint8_t *frame, enum sim_family family)
 {
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
+	const struct sim_config *config = &world->config;
+	uint32_t at = 12;
 
-static void put32(uint8_t *at, uint32_t value)
-{
-	put16(at, value >> 16);
-	put16(at + 2, value);
+	if (config->vlan) {
+		put16(frame + at, 0x8100);
+		put16(frame + at + 2, (uint32_t)config->vlan_priority << 13 | config->vlan_id);
+		at += 4;
+	}
+	put16(frame + at, family == SIM_V4 ? 0x0800 : 0x86dd);
+	return at + 2;
 }
 
 static uint32_t build_ip(const struct sim_sock *sock, uint8_t *frame, uint32_t tcp_bytes)
@@ -181,12 +210,12 @@ static uint32_t build_ip(const struct sim_sock *sock, uint8_t *frame, uint32_t t
 	const struct sim_binding *to =
 		&sock->world->bindings[from->place == SIM_PEER ? SIM_KERNEL : SIM_PEER];
 	enum sim_family family = sock->conn->family;
-	uint8_t *ip = frame + 14;
+	uint32_t l3 = build_l2(sock->world, frame, family);
+	uint8_t *ip = frame + l3;
 
 	memcpy(frame, nic_info(to->nic)->mac, 6);
 	memcpy(frame + 6, nic_info(from->nic)->mac, 6);
 	if (family == SIM_V4) {
-		put16(frame + 12, 0x0800);
 		ip[0] = 0x45;
 		put16(ip + 2, 20 + tcp_bytes);
 		put16(ip + 6, 0x4000);
@@ -194,16 +223,15 @@ static uint32_t build_ip(const struct sim_sock *sock, uint8_t *frame, uint32_t t
 		ip[9] = 6;
 		memcpy(ip + 12, from->address[family], 4);
 		memcpy(ip + 16, to->address[family], 4);
-		return 14 + 20;
+		return l3 + 20;
 	}
-	put16(frame + 12, 0x86dd);
 	ip[0] = 0x60;
 	put16(ip + 4, tcp_bytes);
 	ip[6] = 6;
 	ip[7] = 64;
 	memcpy(ip + 8, from->address[family], 16);
 	memcpy(ip + 24, to->address[family], 16);
-	return 14 + 40;
+	return l3 + 40;
 }
 
 static void send_bare(struct sim_sock *sock, uint8_t flags, tcp_seq seq,
@@ -213,7 +241,7 @@ static void send_bare(struct sim_sock *sock, uint8_t flags, tcp_seq seq,
 	const TCP_OFFLOAD_STATE_DELEGATED *delegated = &sock->state.delegated;
 	bool stamps = (constant->Flags & TCP_FLAG_TIMESTAMP_ENABLED) && !(flags & NIC_SIM_RST);
 	uint32_t tcp_bytes = stamps ? 32 : 20;
-	uint8_t frame[14 + 40 + 32] = { 0 };
+	uint8_t frame[18 + 40 + 32] = { 0 };
 	uint32_t l4 = build_ip(sock, frame, tcp_bytes);
 	uint8_t *tcp = frame + l4;
 	struct iovec iov = { .iov_base = frame, .iov_len = l4 + tcp_bytes };

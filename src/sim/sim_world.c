@@ -140,10 +140,23 @@ struct sim_conn *sim_world_conn_of(struct sim_world *world, const struct nic_sim
 	return conn;
 }
 
+struct sim_binding *sim_machine(struct sim_world *world, unsigned int index)
+{
+	if (index < SIM_PLACES)
+		return &world->bindings[index];
+	index -= SIM_PLACES;
+	return index < world->spare_count ? &world->spares[index] : NULL;
+}
+
+static struct sim_binding *team_member(struct sim_world *world, unsigned int member)
+{
+	return member ? &world->spares[member - 1] : &world->bindings[SIM_TARGET];
+}
+
 static struct nic_sim_node *route(void *ctx, const struct nic_sim_packet *packet)
 {
 	struct sim_world *world = ctx;
-	enum sim_place to = SIM_KERNEL;
+	struct sim_binding *to = &world->bindings[SIM_KERNEL];
 	struct nic_sim_view view;
 	struct sim_conn *conn;
 	enum sim_side side;
@@ -151,9 +164,26 @@ static struct nic_sim_node *route(void *ctx, const struct nic_sim_packet *packet
 	if (nic_sim_view(packet->data, packet->len, &view)) {
 		conn = sim_world_conn_of(world, &view, &side);
 		if (conn && conn->steered)
-			to = SIM_TARGET;
+			to = team_member(world, world->port ? world->port(world, conn) : 0);
 	}
-	return nic_sim_node(world->bindings[to].nic);
+	return to->cut ? NULL : nic_sim_node(to->nic);
+}
+
+static struct nic_sim_node *route_nowhere(void *ctx, const struct nic_sim_packet *packet)
+{
+	(void)ctx;
+	(void)packet;
+	return NULL;
+}
+
+void sim_world_cable(struct sim_world *world, unsigned int member, bool plugged)
+{
+	struct sim_binding *binding = team_member(world, member);
+
+	sim_note(world, "cable of %s: %s", binding->adapter_name, plugged ? "in" : "out");
+	binding->cut = !plugged;
+	nic_sim_connect(binding->nic, plugged ? &world->up.node : &world->nowhere.node);
+	tgt_adapter_link(binding->adapter, plugged);
 }
 
 static void capture(struct sim_world *world, const struct nic_sim_packet *packet)
@@ -218,13 +248,14 @@ static uint64_t adapter_due(const struct sim_binding *binding)
 	return rx_us < own_us ? rx_us : own_us;
 }
 
-static uint64_t next_deadline(const struct sim_world *world)
+static uint64_t next_deadline(struct sim_world *world)
 {
 	uint64_t next = nic_sim_net_next(&world->net);
-	int i;
+	const struct sim_binding *machine;
+	unsigned int i;
 
-	for (i = 0; i < SIM_PLACES; i++) {
-		uint64_t due = adapter_due(&world->bindings[i]);
+	for (i = 0; (machine = sim_machine(world, i)); i++) {
+		uint64_t due = adapter_due(machine);
 
 		if (due < next)
 			next = due;
@@ -240,17 +271,18 @@ static uint64_t next_deadline(const struct sim_world *world)
 static bool round_at(struct sim_world *world)
 {
 	uint64_t now_us = world->net.now_us;
+	const struct sim_binding *machine;
 	bool any = false;
-	int i;
+	unsigned int i;
 
 	if (nic_sim_net_next(&world->net) <= now_us) {
 		nic_sim_net_run(&world->net, now_us);
 		any = true;
 	}
-	for (i = 0; i < SIM_PLACES; i++) {
-		if (adapter_due(&world->bindings[i]) > now_us)
+	for (i = 0; (machine = sim_machine(world, i)); i++) {
+		if (adapter_due(machine) > now_us)
 			continue;
-		tgt_adapter_run(world->bindings[i].adapter, now_us);
+		tgt_adapter_run(machine->adapter, now_us);
 		any = true;
 	}
 	any |= timers_run(world);
@@ -260,24 +292,25 @@ static bool round_at(struct sim_world *world)
 
 static void check_targets(struct sim_world *world)
 {
+	const struct sim_binding *machine;
 	const char *broken;
-	int place;
+	unsigned int i;
 
-	for (place = 0; place < SIM_PLACES; place++) {
-		broken = tgt_hook_check(world->bindings[place].adapter);
+	for (i = 0; (machine = sim_machine(world, i)); i++) {
+		broken = tgt_hook_check(machine->adapter);
 		if (broken)
-			sim_world_fail(world, "invariant of %s: %s", place_names[place], broken);
+			sim_world_fail(world, "invariant of %s: %s", machine->adapter_name, broken);
 	}
 }
 
 static void advance_to(struct sim_world *world, uint64_t now_us)
 {
-	unsigned int rounds = 0;
-	int i;
+	const struct sim_binding *machine;
+	unsigned int rounds = 0, i;
 
 	nic_sim_net_run(&world->net, now_us);
-	for (i = 0; i < SIM_PLACES; i++)
-		tgt_adapter_set_now(world->bindings[i].adapter, world->net.now_us);
+	for (i = 0; (machine = sim_machine(world, i)); i++)
+		tgt_adapter_set_now(machine->adapter, world->net.now_us);
 	while (!world->failed && round_at(world)) {
 		if (++rounds > ROUNDS_MAX)
 			sim_world_fail(world, "no end of work at one point of time");
@@ -330,11 +363,19 @@ static int indicate(void *ctx, const struct nic_rx_frame *frame)
 	return indicate_from(ctx, frame);
 }
 
+/* The peer is 1, kernel and T are 2 (they are one host), the other targets are numbered on. */
+static uint8_t mac_number(const struct sim_binding *binding)
+{
+	if (binding->machine >= SIM_PLACES)
+		return (uint8_t)(3 + binding->machine - SIM_PLACES);
+	return binding->place == SIM_PEER ? 1 : 2;
+}
+
 static int make_nic(struct sim_world *world, struct sim_binding *binding)
 {
 	struct nic_sim_config config = {
 		.name = place_names[binding->place],
-		.mac = { 2, 0, 0, 0, 0, binding->place == SIM_PEER ? 1 : 2 },
+		.mac = { 2, 0, 0, 0, 0, mac_number(binding) },
 		.mtu_bytes = world->config.mtu_bytes,
 		.tso = world->config.tso,
 		.tx_csum = world->config.tso,
@@ -366,9 +407,9 @@ static uint32_t room_in(const struct sim_world *world, enum sim_place place)
 	return world->config.conns;
 }
 
-static int make_binding(struct sim_world *world, enum sim_place place)
+static int make_machine(struct sim_world *world, struct sim_binding *binding, enum sim_place place,
+			unsigned int index)
 {
-	struct sim_binding *binding = &world->bindings[place];
 	uint32_t conns = world->config.conns;
 	struct tgt_adapter_config config = {
 		.limits = {
@@ -391,11 +432,16 @@ static int make_binding(struct sim_world *world, enum sim_place place)
 
 	binding->world = world;
 	binding->place = place;
+	binding->machine = index;
 	binding->ops_tail = &binding->ops;
 	binding->path_mtu_bytes[SIM_V4] = binding->path_mtu_bytes[SIM_V6] = world->config.mtu_bytes;
 	make_addresses(binding);
-	snprintf(binding->adapter_name, sizeof(binding->adapter_name), "sim%u-%s", world->number,
-		 place_names[place]);
+	if (index < SIM_PLACES)
+		snprintf(binding->adapter_name, sizeof(binding->adapter_name), "sim%u-%s",
+			 world->number, place_names[place]);
+	else
+		snprintf(binding->adapter_name, sizeof(binding->adapter_name), "sim%u-%s%u",
+			 world->number, place_names[place], index - SIM_PLACES + 2);
 	snprintf(binding->bind_name, sizeof(binding->bind_name), "%s", binding->adapter_name);
 	err = make_nic(world, binding);
 	if (err)
@@ -404,16 +450,27 @@ static int make_binding(struct sim_world *world, enum sim_place place)
 	return sim_host_add_adapter(world->host, binding, &config);
 }
 
-static int make_bindings(struct sim_world *world)
+static int make_machines(struct sim_world *world)
 {
-	struct sim_binding *target = &world->bindings[SIM_TARGET];
-	int err = 0;
-	int place;
+	int place, err = 0;
 
 	for (place = 0; place < SIM_PLACES && err == 0; place++)
-		err = make_binding(world, place);
+		err = make_machine(world, &world->bindings[place], place, (unsigned int)place);
+	while (err == 0 && world->spare_count + 1 < world->config.team) {
+		err = make_machine(world, &world->spares[world->spare_count], SIM_TARGET,
+				   SIM_PLACES + world->spare_count);
+		world->spare_count++;
+	}
+	return err;
+}
+
+static int make_bindings(struct sim_world *world)
+{
+	int err = make_machines(world);
+	int place;
+
 	if (err == 0)
-		err = sim_im_insert(world, target, world->config.passthru);
+		err = sim_im_insert(world);
 	for (place = 0; place < SIM_PLACES && err == 0; place++)
 		err = sim_host_bind(world->host, &world->bindings[place]);
 	return err;
@@ -421,13 +478,17 @@ static int make_bindings(struct sim_world *world)
 
 static void make_wire(struct sim_world *world)
 {
+	const struct sim_binding *machine;
+	unsigned int i;
+
 	nic_sim_switch_init(&world->sw, &world->net, "switch", route, world);
 	nic_sim_link_init(&world->down, &world->net, "down", &world->sw.node, &world->config.down);
 	nic_sim_link_init(&world->up, &world->net, "up",
 			  nic_sim_node(world->bindings[SIM_PEER].nic), &world->config.up);
+	nic_sim_switch_init(&world->nowhere, &world->net, "nowhere", route_nowhere, world);
 	nic_sim_connect(world->bindings[SIM_PEER].nic, &world->down.node);
-	nic_sim_connect(world->bindings[SIM_KERNEL].nic, &world->up.node);
-	nic_sim_connect(world->bindings[SIM_TARGET].nic, &world->up.node);
+	for (i = SIM_KERNEL; (machine = sim_machine(world, i)); i++)
+		nic_sim_connect(machine->nic, &world->up.node);
 }
 
 int sim_world_create(struct sim_world **out, const struct sim_config *config)
@@ -435,7 +496,8 @@ int sim_world_create(struct sim_world **out, const struct sim_config *config)
 	struct sim_world *world;
 	int err;
 
-	if (config->conns == 0 || config->conns > SIM_CONNS_MAX)
+	if (config->conns == 0 || config->conns > SIM_CONNS_MAX ||
+	    config->team > SIM_TEAM_MAX)
 		return -EINVAL;
 	world = calloc(1, sizeof(*world));
 	if (!world)
@@ -466,7 +528,9 @@ int sim_world_create(struct sim_world **out, const struct sim_config *config)
 
 int sim_world_destroy(struct sim_world *world)
 {
-	int err = 0, place;
+	const struct sim_binding *machine;
+	unsigned int i;
+	int err = 0;
 
 	if (world->host)
 		err = sim_host_destroy(world->host);
@@ -474,9 +538,9 @@ int sim_world_destroy(struct sim_world *world)
 		return err; /* a driver may still call into what we would free */
 	nic_sim_link_clear(&world->up);
 	nic_sim_link_clear(&world->down);
-	for (place = 0; place < SIM_PLACES; place++) {
-		if (world->bindings[place].nic)
-			nic_close(world->bindings[place].nic);
+	for (i = 0; (machine = sim_machine(world, i)); i++) {
+		if (machine->nic)
+			nic_close(machine->nic);
 	}
 	if (pcap_writer_close(world->pcap) != 0 && err == 0)
 		err = -EIO;

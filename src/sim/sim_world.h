@@ -12,6 +12,9 @@
  * others to H. Above the adapters sits one protocol driver (sim_host.h), which owns the
  * connections' ends (sim_sock.h).
  *
+ * A team (config.team) puts further targets with nics of their own beside T, below the team driver;
+ * the switch then gives the frames of steered connections to whichever of them world->port says.
+ *
  * The clock jumps from one deadline to the next. Everything random comes from config.seed.
  */
 #ifndef SIM_SIM_WORLD_H
@@ -23,6 +26,7 @@
 #include <ndis/ndis.h>
 #include <ndis/ndischimney.h>
 
+#include "im/mux/mux.h"
 #include "nic/nic_sim.h"
 #include "sim/sim_trace.h"
 
@@ -36,6 +40,7 @@ struct tgt_adapter;
 #define SIM_IM_MAX      8
 #define SIM_PEER_PORT   20000 /* plus the number of the connection */
 #define SIM_HOST_PORT   443
+#define SIM_TEAM_MAX    4 /* targets below a team, T among them */
 #define SIM_TICKS_PER_S 1000 /* default of TicksPerSecond */
 
 enum sim_place { SIM_PEER, SIM_KERNEL, SIM_TARGET, SIM_PLACES };
@@ -51,6 +56,11 @@ struct sim_config {
 	bool tso, gro;
 	uint32_t rx_hold_us;       /* interrupt moderation of all nics */
 	unsigned int passthru;     /* intermediate drivers between the protocol driver and T */
+	unsigned int team; /* targets below a team driver in the place of T; 0: there is none */
+	enum mux_mode team_mode;
+	bool vlan; /* everything is in a VLAN, by drivers above every adapter */
+	uint16_t vlan_id;
+	uint8_t vlan_priority;
 	unsigned int conns;        /* room for this many connections in each adapter */
 	unsigned int target_conns; /* room in T if it is less; 0: conns */
 	bool plain_receive;        /* frames for the host's stack come through NDIS, not past it */
@@ -77,6 +87,8 @@ struct sim_object {
 struct sim_binding {
 	struct sim_world *world;
 	enum sim_place place;
+	unsigned int machine; /* see sim_machine() */
+	bool cut;             /* its cable is out */
 	struct nic *nic;
 	struct tgt_adapter *adapter;
 	char adapter_name[32]; /* the miniport */
@@ -123,15 +135,22 @@ struct sim_world {
 	struct sim_trace trace;
 	struct nic_sim_link up, down;
 	struct nic_sim_switch sw;
+	struct nic_sim_switch nowhere; /* end of a cable that is out */
 	struct sim_binding bindings[SIM_PLACES];
+	struct sim_binding spares[SIM_TEAM_MAX - 1]; /* targets beside T, below the team */
+	unsigned int spare_count;
+	/* To which target of the team (0: T) the switch gives a frame of a steered connection. */
+	unsigned int (*port)(struct sim_world *world, const struct sim_conn *conn);
 	struct sim_host *host;
 	struct sim_conn conns[SIM_CONNS_MAX];
 	unsigned int conn_count;
 	struct sim_timer *timers; /* in the order of at_us */
 	struct sim_counts counts;
 	struct pcap_writer *pcap;
-	unsigned int im_count; /* intermediate drivers above the target */
-	bool im_registered;    /* by this world */
+	unsigned int im_count; /* pass-through drivers above the target */
+	unsigned int vlan_count;
+	bool team_made;
+	bool passthru_registered, mux_registered, vlan_registered; /* by this world */
 	/* Looks at every frame on the wire after the trace: checks of tests. NULL: nobody. */
 	nic_sim_tap_fn *watch;
 	void *watch_ctx;
@@ -174,6 +193,15 @@ void sim_timer_cancel(struct sim_world *world, struct sim_timer *timer);
 void sim_world_fail(struct sim_world *world, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void sim_note(struct sim_world *world, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * sim_machine() - every adapter of the world: those of the places, then the spares. NULL behind the
+ * last one.
+ */
+struct sim_binding *sim_machine(struct sim_world *world, unsigned int index);
+
+/* sim_world_cable() - pull or plug the cable of a target of the team (0: T). It notices at once. */
+void sim_world_cable(struct sim_world *world, unsigned int member, bool plugged);
 
 /*
  * sim_world_conn_of() - the connection of a frame, NULL for anything else; *side is the end it is
