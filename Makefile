@@ -13,7 +13,7 @@ deps:
 
 $(BUILD)/build.ninja:
 	@tools/install-deps run
-	meson setup $(BUILD) --buildtype=release -Db_ndebug=if-release >$(BUILD).log 2>&1 || (cat $(BUILD).log; exit 1)
+	meson setup $(BUILD) --buildtype=debugoptimized -Db_ndebug=true >$(BUILD).log 2>&1 || (cat $(BUILD).log; exit 1)
 	@rm -f $(BUILD).log
 
 .PHONY: $(BUILD)/chimney

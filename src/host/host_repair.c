@@ -433,7 +433,7 @@ int host_repair_read(const struct host_socket *sock, struct host_block_pool *poo
 bool host_repair_moved(const struct host_socket *sock, const struct host_image *image)
 {
 	struct host_image now = { .fin_queued = image->fin_queued, .fin_acked = image->fin_acked };
-	uint32_t tx_bytes;
+	uint32_t tx_bytes = 0;
 
 	if (read_numbers(sock, &now, &tx_bytes) < 0)
 		return true;
