@@ -55,7 +55,7 @@ void demo_report_text(FILE *out, const struct demo_options *o, const struct demo
 	char bytes[32];
 
 	if (a->tree[0])
-		fprintf(out, "\nThe first connection as it went down (NdisInitiateOffload):\n%s", a->tree);
+		fprintf(out, "\nThe first connection to go down (NdisInitiateOffload):\n%s", a->tree);
 	if (a->query[0])
 		fprintf(out, "\nIts delegated state while the target ran it (NdisQueryOffloadState):\n%s", a->query);
 	fprintf(out, "\n  %-20s %10s %10s %8s   %15s %15s %10s\n", "phase", "bytes", "segments", "retrans",

@@ -406,10 +406,10 @@ static void copy_text(char *out, size_t size, json_t *answer)
 	json_decref(answer);
 }
 
-/* The account shows the first connection's state, as it went down and while the target ran it. */
+/* The account shows the state of the first that goes down, and what the target says of it while it runs it. */
 static void show_state(struct story *s, struct teller *t)
 {
-	if (t != &s->tellers[0] || t->phase != DEMO_CHIMNEY_1)
+	if (s->account->tree[0] || t->phase != DEMO_CHIMNEY_1)
 		return;
 	copy_text(s->account->tree, sizeof(s->account->tree),
 		  demo_ctl_call(s->ctl_fd, "tree", json_pack("{s:I}", "id", t->id)));

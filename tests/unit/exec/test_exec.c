@@ -428,6 +428,43 @@ static void test_tracer_dies(void **state)
 	}
 }
 
+/*
+ * The program is killed while a tracer that is not its parent has it stopped: the tracer sees the
+ * end of it, further stops say so at once, and the parent can reap it while the tracer lives on.
+ */
+static void test_killed_while_stopped(void **state)
+{
+	struct subject s;
+	int status, go[2];
+	pid_t tracer;
+	char byte;
+
+	(void)state;
+	subject_start(&s, "epoll");
+	subject_echo(&s, 0);
+	assert_int_equal(pipe(go), 0);
+	tracer = fork();
+	assert_true(tracer >= 0);
+	if (tracer == 0) {
+		close(go[1]);
+		subject_find(&s);
+		subject_stop(&s);
+		kill(s.pid, SIGKILL);
+		exec_resume(s.holders);
+		status = exec_stop(s.holders, s.why, sizeof(s.why));
+		if (status != -ESRCH && status != -EBADF)
+			_exit(1);
+		_exit(read(go[0], &byte, 1) != 0); /* lives until the parent has reaped */
+	}
+	close(go[0]);
+	assert_int_equal(waitpid(s.pid, &status, 0), s.pid);
+	assert_true(WIFSIGNALED(status));
+	close(go[1]);
+	assert_int_equal(waitpid(tracer, &status, 0), tracer);
+	assert_int_equal(status, 0);
+	close(s.tcp);
+}
+
 /* A program that gets signals all the time: its handlers run, and only they interrupt its calls. */
 static void test_signals(void **state)
 {
@@ -615,6 +652,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(test_writer),
 		cmocka_unit_test(test_limit),
 		cmocka_unit_test(test_tracer_dies),
+		cmocka_unit_test(test_killed_while_stopped),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_new_child),
 		cmocka_unit_test(test_new_number),
