@@ -44,7 +44,8 @@ static uint64_t round_up(uint64_t n, uint64_t unit)
 	return (n + unit - 1) / unit * unit;
 }
 
-static uint64_t plan(struct arena_header *h, const struct arena_pool_spec *specs, unsigned int count)
+static uint64_t plan(struct arena_header *h, const struct arena_pool_spec *specs,
+		     unsigned int count)
 {
 	uint64_t off = round_up(sizeof(*h), 4096);
 
@@ -88,9 +89,12 @@ static int map_arena(struct arena *a, uint64_t bytes)
 	return 0;
 }
 
-int arena_create(struct arena **out, const char *name, const struct arena_pool_spec *pools, unsigned int count)
+int arena_create(struct arena **out, const char *name, const struct arena_pool_spec *pools,
+		 unsigned int count)
 {
-	struct arena_header header = { .magic = ARENA_MAGIC, .version = ARENA_VERSION, .pool_count = count };
+	struct arena_header header = { .magic = ARENA_MAGIC,
+				       .version = ARENA_VERSION,
+				       .pool_count = count };
 	struct arena *a;
 	int err;
 
@@ -169,7 +173,8 @@ int arena_fd(const struct arena *arena)
 int arena_pool(const struct arena *arena, const char *name)
 {
 	for (unsigned int i = 0; i < arena->header->pool_count; i++)
-		if (!strncmp(arena->header->pools[i].name, name, sizeof(arena->header->pools[i].name)))
+		if (!strncmp(arena->header->pools[i].name, name,
+			     sizeof(arena->header->pools[i].name)))
 			return (int)i;
 	return -ENOENT;
 }

@@ -15,13 +15,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define ARENA_MAGIC   0x63686d6eu /* "chmn" */
-#define ARENA_VERSION 1u
-#define ARENA_NULL    0u
+#define ARENA_MAGIC     0x63686d6eu /* "chmn" */
+#define ARENA_VERSION   1u
+#define ARENA_NULL      0u
 #define ARENA_POOLS_MAX 8
 
 typedef uint32_t arena_ref; /* byte offset from the start of the arena / ARENA_ALIGN; 0 is none */
-#define ARENA_ALIGN 64u      /* unit of a reference: 4 G * 64 bytes = 256 GiB of arena */
+#define ARENA_ALIGN 64u     /* unit of a reference: 4 G * 64 bytes = 256 GiB of arena */
 
 struct arena;
 
@@ -36,7 +36,8 @@ struct arena_pool_spec {
  * Returns:   0; -EINVAL for too many pools or a size over the limit of references, -ENOMEM or the error
  *            of memfd_create(), ftruncate() or mmap().
  */
-int arena_create(struct arena **out, const char *name, const struct arena_pool_spec *pools, unsigned int count);
+int arena_create(struct arena **out, const char *name, const struct arena_pool_spec *pools,
+		 unsigned int count);
 
 /* arena_attach() - map the arena behind fd (borrowed) read-write; -EPROTO when magic or version differ. */
 int arena_attach(struct arena **out, int fd);

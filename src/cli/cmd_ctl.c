@@ -17,7 +17,8 @@ struct arguments {
 };
 
 static const struct argp_option options[] = {
-	{ "control", 'c', "PATH", 0, "control socket of the daemon (default /run/chimney.sock)", 0 },
+	{ "control", 'c', "PATH", 0, "control socket of the daemon (default /run/chimney.sock)",
+	  0 },
 	{ 0 },
 };
 
@@ -35,11 +36,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		else if (state->arg_num == 1)
 			a->number = arg;
 		else
-			argp_error(state, "'%s': one operation and at most one number are expected", arg);
+			argp_error(state, "'%s': one operation and at most one number are expected",
+				   arg);
 		break;
 	case ARGP_KEY_END:
 		if (!a->op)
-			argp_error(state, "which operation? attach PID, list, offload ID, upload ID, tree ID, query ID, "
+			argp_error(state, "which operation? attach PID, list, offload ID, upload "
+					  "ID, tree ID, query ID, "
 					  "stats, stop");
 		break;
 	default:
@@ -55,7 +58,9 @@ static int connect_daemon(const char *path)
 
 	strncpy(at.sun_path, path, sizeof(at.sun_path) - 1);
 	if (fd < 0 || connect(fd, (struct sockaddr *)&at, sizeof(at)) < 0) {
-		fprintf(stderr, "chimney ctl: no daemon at '%s' (%s); start one with: chimney daemon -i INTERFACE\n",
+		fprintf(stderr,
+			"chimney ctl: no daemon at '%s' (%s); start one with: chimney daemon -i "
+			"INTERFACE\n",
 			path, strerror(errno));
 		return -1;
 	}
@@ -98,7 +103,8 @@ int cmd_ctl(int argc, char **argv)
 		return 1;
 	request = json_pack("{s:s, s:i}", "op", a.op, "tag", 1);
 	if (a.number)
-		json_object_set_new(request, !strcmp(a.op, "attach") ? "pid" : "id", json_integer(atoll(a.number)));
+		json_object_set_new(request, !strcmp(a.op, "attach") ? "pid" : "id",
+				    json_integer(atoll(a.number)));
 	err = ipc_send(fd, request);
 	json_decref(request);
 	if (!err)

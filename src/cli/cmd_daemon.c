@@ -16,7 +16,8 @@ struct arguments {
 static const struct argp_option options[] = {
 	{ "interface", 'i', "NAME", 0, "interface whose connections may be offloaded (needed)", 0 },
 	{ "control", 'c', "PATH", 0, "control socket (default /run/chimney.sock)", 0 },
-	{ "policy", 'p', "FILE", 0, "rules: which connections may be offloaded (default: none)", 0 },
+	{ "policy", 'p', "FILE", 0, "rules: which connections may be offloaded (default: none)",
+	  0 },
 	{ "im", 'd', "LIST", 0, "intermediate drivers between host and target, top first", 0 },
 	{ 0 },
 };
@@ -56,7 +57,8 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case ARGP_KEY_END:
 		if (!a->config.ifname)
-			argp_error(state, "--interface is missing: which interface's connections shall be served?");
+			argp_error(state, "--interface is missing: which interface's connections "
+					  "shall be served?");
 		break;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -69,9 +71,11 @@ int cmd_daemon(int argc, char **argv)
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse,
-		.doc = "Serve the connections of this network namespace until SIGTERM; all are given back then.",
+		.doc = "Serve the connections of this network namespace until SIGTERM; all are "
+		       "given back then.",
 	};
-	struct arguments a = { .config = { .control_path = "/run/chimney.sock", .control_fd = -1 } };
+	struct arguments a = { .config = { .control_path = "/run/chimney.sock",
+					   .control_fd = -1 } };
 	int status;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &a);

@@ -12,20 +12,24 @@
 enum { OPT_SIM = 256, OPT_IM, OPT_NO_PYTHON };
 
 static const struct argp_option options[] = {
-	{ "connections", 'c', "N", 0, "connections besides that of the unmodified program (default 16, even)", 0 },
-	{ "bytes", 'b', "SIZE", 0, "bytes each way and connection, with k, M or G (default 4M)", 0 },
+	{ "connections", 'c', "N", 0,
+	  "connections besides that of the unmodified program (default 16, even)", 0 },
+	{ "bytes", 'b', "SIZE", 0, "bytes each way and connection, with k, M or G (default 4M)",
+	  0 },
 	{ "mtu", 'm', "N", 0, "MTU of the link, 1280 to 9000 (default: the kernel's choice)", 0 },
 	{ "seed", 's', "N", 0, "seed of the data (default 1)", 0 },
 	{ "pcap", 'p', "FILE", 0, "write what goes over the link to FILE", 0 },
-	{ "im", OPT_IM, "LIST", 0, "intermediate drivers between host and target, top first: passthru[,passthru...]", 0 },
+	{ "im", OPT_IM, "LIST", 0,
+	  "intermediate drivers between host and target, top first: passthru[,passthru...]", 0 },
 	{ "sim", OPT_SIM, NULL, 0, "tell the story on the simulated link, without the kernel", 0 },
 	{ "json", 'j', NULL, 0, "print one JSON object instead of the account for people", 0 },
-	{ "no-python", OPT_NO_PYTHON, NULL, 0, "leave out the connection of the unmodified python3 program", 0 },
+	{ "no-python", OPT_NO_PYTHON, NULL, 0,
+	  "leave out the connection of the unmodified python3 program", 0 },
 	{ 0 },
 };
 
-static uint64_t parse_number(struct argp_state *state, const char *name, const char *text, uint64_t min, uint64_t max,
-			     bool units)
+static uint64_t parse_number(struct argp_state *state, const char *name, const char *text,
+			     uint64_t min, uint64_t max, bool units)
 {
 	char *end;
 	uint64_t value;
@@ -39,8 +43,8 @@ static uint64_t parse_number(struct argp_state *state, const char *name, const c
 	else if (units && *end == 'G')
 		value <<= 30, end++;
 	if (errno || !isdigit((unsigned char)text[0]) || *end || value < min || value > max)
-		argp_error(state, "--%s '%s': a number from %" PRIu64 " to %" PRIu64 " is wanted%s", name, text, min, max,
-			   units ? ", with k, M or G if you like" : "");
+		argp_error(state, "--%s '%s': a number from %" PRIu64 " to %" PRIu64 " is wanted%s",
+			   name, text, min, max, units ? ", with k, M or G if you like" : "");
 	return value;
 }
 
@@ -52,7 +56,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'c':
 		o->connections = (uint32_t)parse_number(state, "connections", arg, 2, 1000, false);
 		if (o->connections % 2)
-			argp_error(state, "--connections %s: an even number is wanted (half of them close offloaded)", arg);
+			argp_error(state,
+				   "--connections %s: an even number is wanted (half of them close "
+				   "offloaded)",
+				   arg);
 		break;
 	case 'b':
 		o->bytes = parse_number(state, "bytes", arg, 65536, 16ull << 30, true);
@@ -92,7 +99,8 @@ int cmd_demo(int argc, char **argv)
 	static const struct argp argp = {
 		.options = options,
 		.parser = parse,
-		.doc = "Live kernel TCP connections go down the chimney and come back, twice each, while data flows.",
+		.doc = "Live kernel TCP connections go down the chimney and come back, twice each, "
+		       "while data flows.",
 	};
 	struct demo_options o = { .connections = 16, .bytes = 4 << 20, .seed = 1, .python = true };
 

@@ -10,9 +10,11 @@ static const struct {
 	int (*run)(int argc, char **argv);
 	const char *help;
 } commands[] = {
-	{ "demo", cmd_demo, "move live connections down the chimney and back, and check every byte" },
+	{ "demo", cmd_demo,
+	  "move live connections down the chimney and back, and check every byte" },
 	{ "daemon", cmd_daemon, "serve the connections of this network namespace" },
-	{ "ctl", cmd_ctl, "talk to a running daemon: attach, list, offload, upload, query, stats, stop" },
+	{ "ctl", cmd_ctl,
+	  "talk to a running daemon: attach, list, offload, upload, query, stats, stop" },
 };
 
 static int usage(FILE *out)

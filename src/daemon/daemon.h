@@ -8,8 +8,8 @@
 #define DAEMON_DAEMON_H
 
 struct daemon_config {
-	const char *ifname;       /* interface whose connections may be offloaded */
-	const char *im;           /* intermediate drivers from top to bottom, comma separated; NULL: none */
+	const char *ifname; /* interface whose connections may be offloaded */
+	const char *im; /* intermediate drivers from top to bottom, comma separated; NULL: none */
 	const char *policy;       /* text of the rules (host_select.h) */
 	const char *control_path; /* unix socket to listen on, or NULL */
 	int control_fd;           /* an already connected client, or -1 */

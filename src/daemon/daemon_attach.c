@@ -50,7 +50,8 @@ static int fetch_connection(int pidfd, int fd_in_pid, uint64_t *inode)
 	len = sizeof(info);
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 || fstat(fd, &st) < 0)
 		goto other;
-	if (info.tcpi_state == 0 || info.tcpi_state == 7 || info.tcpi_state == 10 || info.tcpi_state == 2)
+	if (info.tcpi_state == 0 || info.tcpi_state == 7 || info.tcpi_state == 10 ||
+	    info.tcpi_state == 2)
 		goto other; /* never connected, closed, listening, connecting */
 	*inode = st.st_ino;
 	return fd;
@@ -84,8 +85,8 @@ static uint64_t bytes_of(int fd)
 	return info.tcpi_bytes_acked + info.tcpi_bytes_received;
 }
 
-static int adopt(struct worker *w, pid_t pid, int fd_in_pid, int kernel_fd, uint64_t inode, char *why,
-		 size_t why_size)
+static int adopt(struct worker *w, pid_t pid, int fd_in_pid, int kernel_fd, uint64_t inode,
+		 char *why, size_t why_size)
 {
 	struct daemon_conn *dc = calloc(1, sizeof(*dc));
 	uint64_t bytes = bytes_of(kernel_fd);
@@ -95,8 +96,11 @@ static int adopt(struct worker *w, pid_t pid, int fd_in_pid, int kernel_fd, uint
 		close(kernel_fd);
 		return -ENOMEM;
 	}
-	*dc = (struct daemon_conn){ .worker = w, .pid = pid, .fd_in_pid = fd_in_pid, .inode = inode,
-				     .seen_us = loop_now_us(w->loop) };
+	*dc = (struct daemon_conn){ .worker = w,
+				    .pid = pid,
+				    .fd_in_pid = fd_in_pid,
+				    .inode = inode,
+				    .seen_us = loop_now_us(w->loop) };
 	err = exec_find(&dc->holders, pid, fd_in_pid, why, why_size);
 	if (err) {
 		close(kernel_fd);
@@ -156,7 +160,8 @@ int daemon_attach(struct worker *w, pid_t pid, char *why, size_t why_size)
 		}
 		err = adopt(w, pid, fd_in_pid, fd, inode, why, why_size);
 		if (err)
-			log_info("process %d, descriptor %d stays in the host: %s", (int)pid, fd_in_pid, why);
+			log_info("process %d, descriptor %d stays in the host: %s", (int)pid,
+				 fd_in_pid, why);
 		else
 			found++;
 	}
@@ -165,7 +170,8 @@ int daemon_attach(struct worker *w, pid_t pid, char *why, size_t why_size)
 	return found;
 }
 
-void daemon_conn_changed(void *worker, struct host_conn *conn, enum host_conn_state from, enum host_conn_state to)
+void daemon_conn_changed(void *worker, struct host_conn *conn, enum host_conn_state from,
+			 enum host_conn_state to)
 {
 	struct worker *w = worker;
 

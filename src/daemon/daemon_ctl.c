@@ -92,12 +92,13 @@ static json_t *describe(const struct daemon_conn *dc)
 {
 	const struct host_conn_info *info = host_conn_info(dc->conn);
 
-	return json_pack("{s:I, s:s, s:i, s:i, s:s, s:s, s:i, s:I, s:I}", "id", (json_int_t)dc->id, "family",
-			 info->flow.family == AF_INET6 ? "ipv6" : "ipv4", "local_port",
-			 (int)ntohs(info->flow.local_port_be), "remote_port", (int)ntohs(info->flow.remote_port_be),
-			 "state", host_conn_state_name(info->state), "reason", info->reason, "policy_rule",
-			 dc->verdict.rule, "bytes_out", (json_int_t)info->bytes_from_program, "bytes_in",
-			 (json_int_t)info->bytes_to_program);
+	return json_pack("{s:I, s:s, s:i, s:i, s:s, s:s, s:i, s:I, s:I}", "id", (json_int_t)dc->id,
+			 "family", info->flow.family == AF_INET6 ? "ipv6" : "ipv4", "local_port",
+			 (int)ntohs(info->flow.local_port_be), "remote_port",
+			 (int)ntohs(info->flow.remote_port_be), "state",
+			 host_conn_state_name(info->state), "reason", info->reason, "policy_rule",
+			 dc->verdict.rule, "bytes_out", (json_int_t)info->bytes_from_program,
+			 "bytes_in", (json_int_t)info->bytes_to_program);
 }
 
 static json_t *op_list(struct worker *w, const json_t *request)
@@ -115,7 +116,8 @@ static json_t *op_list(struct worker *w, const json_t *request)
 		json_array_append_new(list, describe(dc));
 		next = dc->id;
 	}
-	json_object_set_new(msg, "next", json_integer(json_array_size(list) == LIST_PAGE ? next : 0));
+	json_object_set_new(msg, "next",
+			    json_integer(json_array_size(list) == LIST_PAGE ? next : 0));
 	json_object_set_new(msg, "connections", list);
 	return msg;
 }
@@ -161,15 +163,16 @@ static json_t *op_stats(struct worker *w)
 	if (err)
 		return bad("the target does not report its statistics", false);
 	nic_stats(w->nic, &nic);
-	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "ok", 1, "segments_in", (json_int_t)tcp.InSegments,
-			 "segments_out", (json_int_t)tcp.OutSegments, "retransmits",
-			 (json_int_t)tcp.RetransmittedSegments, "resets_sent", (json_int_t)tcp.OutResets,
-			 "tap_bytes_in", (json_int_t)nic.rx_bytes, "tap_bytes_out", (json_int_t)nic.tx_bytes,
-			 "closed_offloaded", (json_int_t)w->closed_offloaded);
+	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "ok", 1, "segments_in",
+			 (json_int_t)tcp.InSegments, "segments_out", (json_int_t)tcp.OutSegments,
+			 "retransmits", (json_int_t)tcp.RetransmittedSegments, "resets_sent",
+			 (json_int_t)tcp.OutResets, "tap_bytes_in", (json_int_t)nic.rx_bytes,
+			 "tap_bytes_out", (json_int_t)nic.tx_bytes, "closed_offloaded",
+			 (json_int_t)w->closed_offloaded);
 }
 
-static struct pending *pending_new(struct worker *w, struct daemon_conn *dc, struct daemon_client *client,
-				   json_int_t tag)
+static struct pending *pending_new(struct worker *w, struct daemon_conn *dc,
+				   struct daemon_client *client, json_int_t tag)
 {
 	struct pending *p = calloc(1, sizeof(*p));
 
@@ -184,7 +187,8 @@ static bool passes(int err)
 	return err == -EAGAIN || err == -EBUSY || err == -ENOSPC || err == -ENOMEM;
 }
 
-static json_t *switch_result(const struct pending *p, struct host_conn *conn, int err, const char *why)
+static json_t *switch_result(const struct pending *p, struct host_conn *conn, int err,
+			     const char *why)
 {
 	const struct host_conn_info *i = host_conn_info(conn);
 
@@ -192,7 +196,8 @@ static json_t *switch_result(const struct pending *p, struct host_conn *conn, in
 		return bad(why, passes(err));
 	return json_pack("{s:b, s:I, s:I, s:I}", "ok", 1, "total_us",
 			 (json_int_t)(p->down ? i->offload_us : i->upload_us), "stopped_us",
-			 (json_int_t)(p->down ? i->offload_stopped_us : i->upload_stopped_us), "frozen_us",
+			 (json_int_t)(p->down ? i->offload_stopped_us : i->upload_stopped_us),
+			 "frozen_us",
 			 (json_int_t)(p->down ? i->offload_frozen_us : i->upload_frozen_us));
 }
 
@@ -207,8 +212,8 @@ static void switch_done(void *ctx, struct host_conn *conn, int err, const char *
 }
 
 /* NULL: the answer comes later. */
-static json_t *op_switch(struct worker *w, struct daemon_client *client, json_int_t tag, struct daemon_conn *dc,
-			 bool down)
+static json_t *op_switch(struct worker *w, struct daemon_client *client, json_int_t tag,
+			 struct daemon_conn *dc, bool down)
 {
 	struct pending *p;
 	int err;
@@ -222,7 +227,8 @@ static json_t *op_switch(struct worker *w, struct daemon_client *client, json_in
 		return bad("out of memory", true);
 	p->down = down;
 	dc->switching = true;
-	err = down ? host_conn_offload(dc->conn, switch_done, p) : host_conn_upload(dc->conn, UploadRequested, switch_done, p);
+	err = down ? host_conn_offload(dc->conn, switch_done, p)
+		   : host_conn_upload(dc->conn, UploadRequested, switch_done, p);
 	if (!err)
 		return NULL;
 	dc->switching = false;
@@ -233,11 +239,11 @@ static json_t *op_switch(struct worker *w, struct daemon_client *client, json_in
 static const char *tcp_state_name(uint8_t state)
 {
 	static const char *const names[TcpConnectionMaxState] = {
-		[TcpConnectionClosed] = "CLOSED",          [TcpConnectionListen] = "LISTEN",
-		[TcpConnectionSynSent] = "SYN_SENT",       [TcpConnectionSynRcvd] = "SYN_RCVD",
+		[TcpConnectionClosed] = "CLOSED",           [TcpConnectionListen] = "LISTEN",
+		[TcpConnectionSynSent] = "SYN_SENT",        [TcpConnectionSynRcvd] = "SYN_RCVD",
 		[TcpConnectionEstablished] = "ESTABLISHED", [TcpConnectionFinWait1] = "FIN_WAIT_1",
-		[TcpConnectionFinWait2] = "FIN_WAIT_2",    [TcpConnectionCloseWait] = "CLOSE_WAIT",
-		[TcpConnectionClosing] = "CLOSING",        [TcpConnectionLastAck] = "LAST_ACK",
+		[TcpConnectionFinWait2] = "FIN_WAIT_2",     [TcpConnectionCloseWait] = "CLOSE_WAIT",
+		[TcpConnectionClosing] = "CLOSING",         [TcpConnectionLastAck] = "LAST_ACK",
 		[TcpConnectionTimeWait] = "TIME_WAIT",
 	};
 
@@ -249,11 +255,12 @@ static json_t *print_query(const struct host_query_result *q)
 	char text[512];
 
 	snprintf(text, sizeof(text),
-		 "  state %s  rcv_nxt %" PRIu32 "  rcv_wnd %" PRIu32 "  snd_una %" PRIu32 "  snd_nxt %" PRIu32
-		 "  snd_max %" PRIu32 "\n  snd_wnd %" PRIu32 "  cwnd %" PRIu32 "  ssthresh %" PRIu32 "  srtt %" PRIu64
-		 " us  rttvar %" PRIu64 " us\n",
-		 tcp_state_name(q->tcp_state), q->rcv_nxt, q->rcv_wnd_bytes, q->snd_una, q->snd_nxt, q->snd_max,
-		 q->snd_wnd_bytes, q->cwnd_bytes, q->ssthresh_bytes, q->srtt_us, q->rttvar_us);
+		 "  state %s  rcv_nxt %" PRIu32 "  rcv_wnd %" PRIu32 "  snd_una %" PRIu32
+		 "  snd_nxt %" PRIu32 "  snd_max %" PRIu32 "\n  snd_wnd %" PRIu32 "  cwnd %" PRIu32
+		 "  ssthresh %" PRIu32 "  srtt %" PRIu64 " us  rttvar %" PRIu64 " us\n",
+		 tcp_state_name(q->tcp_state), q->rcv_nxt, q->rcv_wnd_bytes, q->snd_una, q->snd_nxt,
+		 q->snd_max, q->snd_wnd_bytes, q->cwnd_bytes, q->ssthresh_bytes, q->srtt_us,
+		 q->rttvar_us);
 	return json_pack("{s:b, s:s}", "ok", 1, "text", text);
 }
 
@@ -270,7 +277,8 @@ static void query_done(void *ctx, struct host_conn *conn, int err, const char *w
 	free(p);
 }
 
-static json_t *op_query(struct worker *w, struct daemon_client *client, json_int_t tag, struct daemon_conn *dc)
+static json_t *op_query(struct worker *w, struct daemon_client *client, json_int_t tag,
+			struct daemon_conn *dc)
 {
 	struct pending *p = pending_new(w, dc, client, tag);
 	int err;
@@ -300,8 +308,8 @@ static json_t *op_tree(struct daemon_conn *dc)
 	return msg;
 }
 
-static json_t *serve_conn(struct worker *w, struct daemon_client *client, const char *op, json_int_t tag,
-			  const json_t *request)
+static json_t *serve_conn(struct worker *w, struct daemon_client *client, const char *op,
+			  json_int_t tag, const json_t *request)
 {
 	json_t *id = json_object_get(request, "id");
 	struct daemon_conn *dc = daemon_conn_find(w, (uint32_t)json_integer_value(id));
@@ -315,7 +323,8 @@ static json_t *serve_conn(struct worker *w, struct daemon_client *client, const 
 	return !strcmp(op, "query") ? op_query(w, client, tag, dc) : op_tree(dc);
 }
 
-static json_t *serve(struct worker *w, struct daemon_client *client, const json_t *request, json_int_t tag)
+static json_t *serve(struct worker *w, struct daemon_client *client, const json_t *request,
+		     json_int_t tag)
 {
 	static const char *const conn_ops[] = { "offload", "upload", "query", "tree" };
 	const char *op = json_string_value(json_object_get(request, "op"));
@@ -335,7 +344,8 @@ static json_t *serve(struct worker *w, struct daemon_client *client, const json_
 	for (size_t i = 0; i < sizeof(conn_ops) / sizeof(conn_ops[0]); i++)
 		if (!strcmp(op, conn_ops[i]))
 			return serve_conn(w, client, op, tag, request);
-	return bad("unknown operation (attach, list, offload, upload, tree, query, stats, stop)", false);
+	return bad("unknown operation (attach, list, offload, upload, tree, query, stats, stop)",
+		   false);
 }
 
 static void client_gone(struct daemon_client *client)
@@ -356,7 +366,8 @@ static void client_gone(struct daemon_client *client)
 
 static void client_readable(struct loop_watch *watch, uint32_t events)
 {
-	struct daemon_client *client = (struct daemon_client *)watch; /* watch is the first member */
+	struct daemon_client *client =
+		(struct daemon_client *)watch; /* watch is the first member */
 	struct worker *w = client->worker;
 	json_t *request, *reply;
 	json_int_t tag;
@@ -415,7 +426,8 @@ static int listen_at(struct worker *w, const char *path)
 		err = -ENAMETOOLONG;
 	strncpy(at.sun_path, path, sizeof(at.sun_path) - 1);
 	unlink(path);
-	if (!err && (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, 16) < 0))
+	if (!err &&
+	    (fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, 16) < 0))
 		err = -errno;
 	umask(mask);
 	if (err) {

@@ -28,12 +28,12 @@ struct worker;
 struct daemon_conn {
 	uint32_t id;
 	struct worker *worker;
-	struct host_conn *conn;     /* NULL once it is over */
+	struct host_conn *conn; /* NULL once it is over */
 	struct exec_holders *holders;
 	pid_t pid;
 	int fd_in_pid;
-	uint64_t inode;             /* of the kernel socket */
-	uint64_t seen_us;           /* when we learned of it */
+	uint64_t inode;   /* of the kernel socket */
+	uint64_t seen_us; /* when we learned of it */
 	struct host_select_verdict verdict;
 	bool switching;
 	struct daemon_conn *next;
@@ -51,22 +51,22 @@ struct worker {
 	struct keeper *keeper;
 	struct loop *loop;
 	struct loop_hook hook, exec_hook;
-	uint64_t exec_due_us;           /* next look at threads that are late to stop */
+	uint64_t exec_due_us; /* next look at threads that are late to stop */
 	struct loop_watch signal_watch, nic_watch, listen_watch;
 	struct nic *nic;
 	struct steer *steer;
-	void *target_driver;            /* NDIS handles of the target: driver, adapter; and its engine */
+	void *target_driver; /* NDIS handles of the target: driver, adapter; and its engine */
 	struct nrt_adapter *target_nrt;
 	struct tgt_adapter *target;
-	unsigned int im_count;          /* intermediate drivers in the stack */
-	char top_name[32];              /* name of the adapter on top of the stack */
+	unsigned int im_count; /* intermediate drivers in the stack */
+	char top_name[32];     /* name of the adapter on top of the stack */
 	struct host *host;
 	struct host_adapter *adapter;
 	struct host_select *policy;
 	struct daemon_client *clients;
 	struct daemon_conn *conns;
 	uint32_t last_id;
-	uint32_t closed_offloaded;      /* connections that ended in the chimney */
+	uint32_t closed_offloaded; /* connections that ended in the chimney */
 	bool stopping;
 };
 
@@ -78,7 +78,8 @@ void worker_stop(struct worker *w);
 int daemon_attach(struct worker *w, pid_t pid, char *why, size_t why_size);
 struct daemon_conn *daemon_conn_find(struct worker *w, uint32_t id);
 void daemon_conns_free(struct worker *w);
-void daemon_conn_changed(void *worker, struct host_conn *conn, enum host_conn_state from, enum host_conn_state to);
+void daemon_conn_changed(void *worker, struct host_conn *conn, enum host_conn_state from,
+			 enum host_conn_state to);
 
 /* daemon_program.c: how the host driver reaches the program that holds a connection's descriptor. */
 extern const struct host_program_ops daemon_program_ops;

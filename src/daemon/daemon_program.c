@@ -25,7 +25,8 @@ static int program_exchange(void *ctx, int new_fd)
 	int err = exec_exchange(dc->holders, new_fd);
 
 	if (err)
-		log_warn("connection %u: exchange failed in step '%s'", dc->id, exec_failed_step(dc->holders));
+		log_warn("connection %u: exchange failed in step '%s'", dc->id,
+			 exec_failed_step(dc->holders));
 	return err;
 }
 

@@ -13,11 +13,15 @@ static void choose(struct demo_options *o)
 	char why[256] = "";
 
 	if (!o->sim && netns_probe(why, sizeof(why)) < 0) {
-		fprintf(stderr, "chimney demo: no namespaces here (%s): the story is told on the simulated link\n", why);
+		fprintf(stderr,
+			"chimney demo: no namespaces here (%s): the story is told on the simulated "
+			"link\n",
+			why);
 		o->sim = true;
 	}
 	if (o->python && !o->sim && access("/usr/bin/python3", X_OK) < 0) {
-		fprintf(stderr, "chimney demo: no /usr/bin/python3: the unmodified program is left out\n");
+		fprintf(stderr,
+			"chimney demo: no /usr/bin/python3: the unmodified program is left out\n");
 		o->python = false;
 	}
 	if (o->sim)
@@ -32,7 +36,8 @@ int demo_main(const struct demo_options *options)
 	int err;
 
 	choose(&o);
-	err = o.sim ? demo_sim_run(&o, &account, why, sizeof(why)) : demo_story_run(&o, &account, why, sizeof(why));
+	err = o.sim ? demo_sim_run(&o, &account, why, sizeof(why))
+		    : demo_story_run(&o, &account, why, sizeof(why));
 	if (err == -EINTR)
 		return 130;
 	if (err)

@@ -49,19 +49,19 @@ static int only_resets(int fd)
 {
 	enum { DROP = 11, KEEP = 12 }; /* jumps count from the next instruction */
 	struct sock_filter code[] = {
-		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),                                     /* 0 */
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 6 - 2),                    /* 1 */
-		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 23),                                     /* 2 */
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 0, DROP - 4),              /* 3 */
-		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 47),                                     /* 4 */
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, RST_FLAG, KEEP - 6, DROP - 6),         /* 5 */
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, 0, DROP - 7),               /* 6 */
-		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 20),                                     /* 7 */
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 0, DROP - 9),              /* 8 */
-		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 67),                                     /* 9 */
-		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, RST_FLAG, KEEP - 11, DROP - 11),       /* 10 */
-		BPF_STMT(BPF_RET | BPF_K, 0),                                               /* 11 */
-		BPF_STMT(BPF_RET | BPF_K, 128),                                             /* 12 */
+		BPF_STMT(BPF_LD | BPF_H | BPF_ABS, 12),                               /* 0 */
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 0, 6 - 2),              /* 1 */
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 23),                               /* 2 */
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 0, DROP - 4),        /* 3 */
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 47),                               /* 4 */
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, RST_FLAG, KEEP - 6, DROP - 6),   /* 5 */
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, 0, DROP - 7),         /* 6 */
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 20),                               /* 7 */
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, IPPROTO_TCP, 0, DROP - 9),        /* 8 */
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 67),                               /* 9 */
+		BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, RST_FLAG, KEEP - 11, DROP - 11), /* 10 */
+		BPF_STMT(BPF_RET | BPF_K, 0),                                         /* 11 */
+		BPF_STMT(BPF_RET | BPF_K, 128),                                       /* 12 */
 	};
 	struct sock_fprog prog = { .len = sizeof(code) / sizeof(code[0]), .filter = code };
 
@@ -145,7 +145,8 @@ int demo_capture_run(void *arg)
 		int err = pcap_writer_open(&file, c->pcap_path);
 
 		if (err) {
-			fprintf(stderr, "chimney demo: cannot write '%s': %s\n", c->pcap_path, strerror(-err));
+			fprintf(stderr, "chimney demo: cannot write '%s': %s\n", c->pcap_path,
+				strerror(-err));
 			return 1;
 		}
 	}

@@ -20,7 +20,8 @@ struct demo_capture {
 	int ready_fd;          /* gets one byte once frames are seen */
 };
 
-struct demo_capture *demo_capture_create(const char *ifname, const char *pcap_path); /* shared memory */
+struct demo_capture *demo_capture_create(const char *ifname,
+					 const char *pcap_path); /* shared memory */
 int demo_capture_run(void *capture); /* until SIGTERM; for demo_net_spawn() */
 
 #endif

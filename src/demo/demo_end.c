@@ -24,8 +24,8 @@
 
 #include "base/clock.h"
 
-#define CHUNK    65536u
-#define TICK_US  1000u
+#define CHUNK          65536u
+#define TICK_US        1000u
 #define TCP_INFO_TICKS 16u
 
 struct end {
@@ -36,7 +36,7 @@ struct end {
 	EVP_MD_CTX *hash_out, *hash_in;
 	uint8_t head[4];
 	uint32_t head_len;
-	uint8_t out[CHUNK];     /* generated, not yet taken by the socket */
+	uint8_t out[CHUNK]; /* generated, not yet taken by the socket */
 	uint32_t out_off, out_len;
 	uint64_t start_us, last_rx_us;
 	bool eof, write_closed;
@@ -54,7 +54,8 @@ struct ends {
 struct demo_table *demo_table_create(uint32_t count)
 {
 	size_t bytes = sizeof(struct demo_table) + count * sizeof(struct demo_flow);
-	struct demo_table *t = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct demo_table *t =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	if (t == MAP_FAILED)
 		return NULL;
@@ -235,7 +236,8 @@ static void read_tcp_info(struct end *e)
 	socklen_t len = sizeof(info);
 	struct demo_end_report *r;
 
-	if (e->side != DEMO_PEER || e->fd < 0 || getsockopt(e->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
+	if (e->side != DEMO_PEER || e->fd < 0 ||
+	    getsockopt(e->fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
 		return;
 	r = report_of(e);
 	atomic_store(&r->segs_in, info.tcpi_segs_in);
@@ -247,7 +249,8 @@ static void read_tcp_info(struct end *e)
 static void maybe_close(struct ends *ends, struct end *e)
 {
 	struct demo_end_report *r = report_of(e);
-	bool done = atomic_load(&r->sent) == e->flow->total && atomic_load(&r->rcvd) >= e->flow->total;
+	bool done =
+		atomic_load(&r->sent) == e->flow->total && atomic_load(&r->rcvd) >= e->flow->total;
 
 	if (e->eof && !done) {
 		end_finish(ends, e, EPIPE);
@@ -411,7 +414,8 @@ static int connect_to(const struct demo_addr *server, bool ipv6, uint16_t port)
 
 	inet_pton(AF_INET, server->v4, &a4.sin_addr);
 	inet_pton(AF_INET6, server->v6, &a6.sin6_addr);
-	err = ipv6 ? connect(fd, (struct sockaddr *)&a6, sizeof(a6)) : connect(fd, (struct sockaddr *)&a4, sizeof(a4));
+	err = ipv6 ? connect(fd, (struct sockaddr *)&a6, sizeof(a6))
+		   : connect(fd, (struct sockaddr *)&a4, sizeof(a4));
 	if (err < 0) {
 		perror("demo peer: connect");
 		return -1;
@@ -425,7 +429,8 @@ static void note_port(struct demo_flow *flow, int fd)
 	struct sockaddr_in6 name = { 0 };
 	socklen_t len = sizeof(name);
 
-	getsockname(fd, (struct sockaddr *)&name, &len); /* the port is at the same place in both families */
+	getsockname(fd, (struct sockaddr *)&name,
+		    &len); /* the port is at the same place in both families */
 	flow->peer_port = ntohs(name.sin6_port);
 }
 
@@ -435,7 +440,8 @@ static int peer_open(struct ends *ends, const struct demo_addr *server)
 		int fd = connect_to(server, ends->table->flows[i].ipv6, DEMO_PORT);
 		uint32_t head = htonl(i);
 
-		if (fd < 0 || send(fd, &head, sizeof(head), MSG_NOSIGNAL) != (ssize_t)sizeof(head) ||
+		if (fd < 0 ||
+		    send(fd, &head, sizeof(head), MSG_NOSIGNAL) != (ssize_t)sizeof(head) ||
 		    ends_add(ends, fd) < 0)
 			return -1;
 		note_port(&ends->table->flows[i], fd);

@@ -13,8 +13,8 @@
 
 #include "base/clock.h"
 
-#define WAIT_LINK_MS  5000
-#define END_WAIT_US   1000000u
+#define WAIT_LINK_MS 5000
+#define END_WAIT_US  1000000u
 
 static int configure(struct netns *ns, const char *ifname, const char *v4, const char *v6)
 {
@@ -63,7 +63,8 @@ int demo_net_open(struct demo_net *net, uint32_t mtu_bytes, char *why, size_t wh
 	return err;
 }
 
-pid_t demo_net_spawn(struct demo_net *net, const char *name, const struct netns *ns, int (*fn)(void *arg), void *arg)
+pid_t demo_net_spawn(struct demo_net *net, const char *name, const struct netns *ns,
+		     int (*fn)(void *arg), void *arg)
 {
 	pid_t parent = getpid(), pid;
 
@@ -81,7 +82,8 @@ pid_t demo_net_spawn(struct demo_net *net, const char *name, const struct netns 
 			_exit(127);
 		exit(fn(arg));
 	}
-	net->children[net->child_count++] = (struct demo_child){ .pid = pid, .name = name, .status = -1 };
+	net->children[net->child_count++] =
+		(struct demo_child){ .pid = pid, .name = name, .status = -1 };
 	return pid;
 }
 

@@ -20,12 +20,12 @@
 
 #include "netns/netns.h"
 
-#define DEMO_HOST_IF   "ho0"
-#define DEMO_PEER_IF   "pr0"
-#define DEMO_HOST_V4   "10.77.0.1"
-#define DEMO_PEER_V4   "10.77.0.2"
-#define DEMO_HOST_V6   "fd77::1"
-#define DEMO_PEER_V6   "fd77::2"
+#define DEMO_HOST_IF      "ho0"
+#define DEMO_PEER_IF      "pr0"
+#define DEMO_HOST_V4      "10.77.0.1"
+#define DEMO_PEER_V4      "10.77.0.2"
+#define DEMO_HOST_V6      "fd77::1"
+#define DEMO_PEER_V6      "fd77::2"
 #define DEMO_CHILDREN_MAX 8
 
 struct demo_child {
@@ -47,7 +47,8 @@ int demo_net_open(struct demo_net *net, uint32_t mtu_bytes, char *why, size_t wh
  * demo_net_spawn() - run fn(arg) in a child process inside ns; its result is the exit status. The child dies with us.
  * Returns:   the pid, or -errno.
  */
-pid_t demo_net_spawn(struct demo_net *net, const char *name, const struct netns *ns, int (*fn)(void *arg), void *arg);
+pid_t demo_net_spawn(struct demo_net *net, const char *name, const struct netns *ns,
+		     int (*fn)(void *arg), void *arg);
 
 /* demo_net_reap() - collect children that ended, without waiting. */
 void demo_net_reap(struct demo_net *net);

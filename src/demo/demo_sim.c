@@ -56,10 +56,12 @@ static void copy_account(struct demo_account *a, const struct sim_story_account 
 	a->seconds = (double)sim->virtual_us / 1e6;
 	for (int p = 0; p < SIM_STORY_PHASES; p++)
 		copy_row(&a->phase[phase_of[p]], &sim->phases[p]);
-	a->phase[DEMO_CHIMNEY_1].gap_us = sim->max_gap_us; /* the longest of all phases; the story keeps one figure */
+	a->phase[DEMO_CHIMNEY_1].gap_us =
+		sim->max_gap_us; /* the longest of all phases; the story keeps one figure */
 }
 
-int demo_sim_run(const struct demo_options *options, struct demo_account *account, char *why, size_t why_size)
+int demo_sim_run(const struct demo_options *options, struct demo_account *account, char *why,
+		 size_t why_size)
 {
 	struct sim_story_config config;
 	struct sim_story_account sim = { 0 };

@@ -29,12 +29,13 @@
 #include "demo/demo_end.h"
 #include "demo/demo_net.h"
 
-#define SWITCHES       5u       /* of every connection; the even ones have one more */
-#define STORY_US       2500000u /* how long the data of a connection takes at the rate that its ends keep */
-#define STALL_US       20000000u
-#define RETRIES_MAX    200u
-#define RETRY_WAIT_US  5000u
-#define QUERY_WAIT_MS  1
+#define SWITCHES 5u /* of every connection; the even ones have one more */
+#define STORY_US                                                                                   \
+	2500000u /* how long the data of a connection takes at the rate that its ends keep */
+#define STALL_US      20000000u
+#define RETRIES_MAX   200u
+#define RETRY_WAIT_US 5000u
+#define QUERY_WAIT_MS 1
 
 static volatile sig_atomic_t interrupted;
 
@@ -46,13 +47,13 @@ struct samples {
 
 struct teller { /* one connection */
 	struct demo_flow *flow;
-	int64_t id;               /* the daemon's name for it; 0 until known */
+	int64_t id; /* the daemon's name for it; 0 until known */
 	enum demo_phase phase;
-	unsigned int last_phase;  /* where it ends */
-	int64_t asked_tag;        /* of the switch under way, 0 if none */
-	uint64_t not_before_us;   /* a refused switch is tried again then */
+	unsigned int last_phase; /* where it ends */
+	int64_t asked_tag;       /* of the switch under way, 0 if none */
+	uint64_t not_before_us;  /* a refused switch is tried again then */
 	uint32_t retries;
-	uint64_t seen_bytes;      /* accounted so far */
+	uint64_t seen_bytes; /* accounted so far */
 	uint32_t seen_segs, seen_retransmits;
 	bool over;
 };
@@ -72,7 +73,7 @@ struct story {
 	int daemon_ctl_fd;
 	int ready[2];
 	pid_t daemon_pid, server_pid, peer_pid, echo_pid, python_pid, capture_pid;
-	uint64_t moved_us;      /* when something last happened */
+	uint64_t moved_us; /* when something last happened */
 };
 
 static void on_interrupt(int sig)
@@ -117,18 +118,17 @@ static int run_echo(void *arg)
 /* An ordinary asyncio echo server: the unmodified, epoll-driven program. */
 static int run_python(void *arg)
 {
-	static const char script[] =
-		"import asyncio, sys\n"
-		"async def echo(reader, writer):\n"
-		"    while data := await reader.read(65536):\n"
-		"        writer.write(data)\n"
-		"        await writer.drain()\n"
-		"    writer.close()\n"
-		"async def main():\n"
-		"    server = await asyncio.start_server(echo, None, 7008)\n"
-		"    sys.stdout.write('r'); sys.stdout.flush()\n"
-		"    await server.serve_forever()\n"
-		"asyncio.run(main())\n";
+	static const char script[] = "import asyncio, sys\n"
+				     "async def echo(reader, writer):\n"
+				     "    while data := await reader.read(65536):\n"
+				     "        writer.write(data)\n"
+				     "        await writer.drain()\n"
+				     "    writer.close()\n"
+				     "async def main():\n"
+				     "    server = await asyncio.start_server(echo, None, 7008)\n"
+				     "    sys.stdout.write('r'); sys.stdout.flush()\n"
+				     "    await server.serve_forever()\n"
+				     "asyncio.run(main())\n";
 	struct story *s = arg;
 
 	dup2(s->ready[1], STDOUT_FILENO);
@@ -136,7 +136,8 @@ static int run_python(void *arg)
 	return 127;
 }
 
-static int spawn(struct story *s, pid_t *pid, const char *name, const struct netns *ns, int (*fn)(void *arg))
+static int spawn(struct story *s, pid_t *pid, const char *name, const struct netns *ns,
+		 int (*fn)(void *arg))
 {
 	*pid = demo_net_spawn(&s->net, name, ns, fn, s);
 	return *pid < 0 ? (int)*pid : 0;
@@ -157,8 +158,8 @@ static int await_ready(struct story *s, const char *name, char *why, size_t why_
 	return interrupted ? -EINTR : -ECHILD;
 }
 
-static int spawn_ready(struct story *s, pid_t *pid, const char *name, const struct netns *ns, int (*fn)(void *arg),
-		       char *why, size_t why_size)
+static int spawn_ready(struct story *s, pid_t *pid, const char *name, const struct netns *ns,
+		       int (*fn)(void *arg), char *why, size_t why_size)
 {
 	int err;
 
@@ -244,11 +245,14 @@ static int start_all(struct story *s, char *why, size_t why_size)
 	int err = start_daemon(s);
 
 	if (!err)
-		err = spawn_ready(s, &s->capture_pid, "the onlooker", &s->net.peer, run_capture, why, why_size);
+		err = spawn_ready(s, &s->capture_pid, "the onlooker", &s->net.peer, run_capture,
+				  why, why_size);
 	if (!err)
-		err = spawn_ready(s, &s->server_pid, "the server", &s->net.host, run_server, why, why_size);
+		err = spawn_ready(s, &s->server_pid, "the server", &s->net.host, run_server, why,
+				  why_size);
 	if (!err && s->options->python)
-		err = spawn_ready(s, &s->python_pid, "/usr/bin/python3", &s->net.host, run_python, why, why_size);
+		err = spawn_ready(s, &s->python_pid, "/usr/bin/python3", &s->net.host, run_python,
+				  why, why_size);
 	if (!err)
 		err = spawn(s, &s->peer_pid, "peers", &s->net.peer, run_peers);
 	if (!err && s->options->python)
@@ -295,7 +299,8 @@ static int attach(struct story *s, pid_t pid, char *why, size_t why_size)
 
 	if (err)
 		snprintf(why, why_size, "the daemon cannot attach to process %d: %s", (int)pid,
-			 answer ? json_string_value(json_object_get(answer, "error")) : "no answer");
+			 answer ? json_string_value(json_object_get(answer, "error"))
+				: "no answer");
 	json_decref(answer);
 	return err;
 }
@@ -318,21 +323,22 @@ static int learn_ids(struct story *s, char *why, size_t why_size)
 	json_int_t next = 0;
 
 	do {
-		json_t *answer = demo_ctl_call(s->ctl_fd, "list", json_pack("{s:I}", "after", next));
+		json_t *answer =
+			demo_ctl_call(s->ctl_fd, "list", json_pack("{s:I}", "after", next));
 		json_t *list = json_object_get(answer, "connections"), *conn;
 		size_t i;
 
 		if (!list)
 			return -EIO;
-		json_array_foreach(list, i, conn)
-			match_id(s, conn);
+		json_array_foreach(list, i, conn) match_id(s, conn);
 		next = json_integer_value(json_object_get(answer, "next"));
 		json_decref(answer);
 	} while (next);
 	for (uint32_t i = 0; i < s->teller_count; i++)
 		if (!s->tellers[i].id) {
-			snprintf(why, why_size, "the daemon does not know connection %" PRIu32 " (peer port %u)", i,
-				 s->tellers[i].flow->peer_port);
+			snprintf(why, why_size,
+				 "the daemon does not know connection %" PRIu32 " (peer port %u)",
+				 i, s->tellers[i].flow->peer_port);
 			return -ENOENT;
 		}
 	return 0;
@@ -374,7 +380,8 @@ static bool goes_down(const struct teller *t)
 
 static int ask_switch(struct story *s, struct teller *t)
 {
-	int64_t tag = demo_ctl_ask(s->ctl_fd, goes_down(t) ? "offload" : "upload", json_pack("{s:I}", "id", t->id));
+	int64_t tag = demo_ctl_ask(s->ctl_fd, goes_down(t) ? "offload" : "upload",
+				   json_pack("{s:I}", "id", t->id));
 
 	if (tag == -EAGAIN)
 		return 0; /* the daemon is busy: next round */
@@ -394,7 +401,8 @@ static void record_switch(struct samples *to, const json_t *answer, uint32_t roo
 	if (!to->total_us || !to->frozen_us || to->count == room)
 		return;
 	to->total_us[to->count] = (uint32_t)json_integer_value(json_object_get(answer, "total_us"));
-	to->frozen_us[to->count++] = (uint32_t)json_integer_value(json_object_get(answer, "frozen_us"));
+	to->frozen_us[to->count++] =
+		(uint32_t)json_integer_value(json_object_get(answer, "frozen_us"));
 }
 
 static void copy_text(char *out, size_t size, json_t *answer)
@@ -429,7 +437,8 @@ static int switched(struct story *s, struct teller *t, json_t *answer, char *why
 		if (json_is_true(json_object_get(answer, "retry")) && ++t->retries < RETRIES_MAX)
 			return 0;
 		snprintf(why, why_size, "connection %" PRId64 " could not be %s: %s", t->id,
-			 goes_down(t) ? "offloaded" : "uploaded", error ? error : "no reason given");
+			 goes_down(t) ? "offloaded" : "uploaded",
+			 error ? error : "no reason given");
 		return -EIO;
 	}
 	if (t->flow != s->echo) {
@@ -462,9 +471,12 @@ static int hear_answer(struct story *s, char *why, size_t why_size)
 
 static void finish_teller(struct story *s, struct teller *t)
 {
-	struct demo_end_report *peer = &t->flow->end[DEMO_PEER], *server = &t->flow->end[DEMO_SERVER];
-	bool good = atomic_load(&peer->state) == DEMO_END_CLOSED && atomic_load(&server->state) == DEMO_END_CLOSED &&
-		    !memcmp(peer->sha_sent, server->sha_rcvd, 32) && !memcmp(server->sha_sent, peer->sha_rcvd, 32);
+	struct demo_end_report *peer = &t->flow->end[DEMO_PEER],
+			       *server = &t->flow->end[DEMO_SERVER];
+	bool good = atomic_load(&peer->state) == DEMO_END_CLOSED &&
+		    atomic_load(&server->state) == DEMO_END_CLOSED &&
+		    !memcmp(peer->sha_sent, server->sha_rcvd, 32) &&
+		    !memcmp(server->sha_sent, peer->sha_rcvd, 32);
 
 	account_phase(s, t);
 	t->over = true;
@@ -482,7 +494,8 @@ static void finish_teller(struct story *s, struct teller *t)
 
 static bool ended(const struct teller *t)
 {
-	int peer = atomic_load(&t->flow->end[DEMO_PEER].state), server = atomic_load(&t->flow->end[DEMO_SERVER].state);
+	int peer = atomic_load(&t->flow->end[DEMO_PEER].state),
+	    server = atomic_load(&t->flow->end[DEMO_SERVER].state);
 
 	return peer == DEMO_END_BROKEN || server == DEMO_END_BROKEN ||
 	       (peer == DEMO_END_CLOSED && server == DEMO_END_CLOSED);
@@ -503,8 +516,8 @@ static int look(struct story *s)
 		open++;
 		if (ended(t))
 			finish_teller(s, t);
-		else if (!t->asked_tag && (unsigned int)t->phase < t->last_phase && now >= t->not_before_us &&
-			 progress(s, t) >= mark(t, t->phase))
+		else if (!t->asked_tag && (unsigned int)t->phase < t->last_phase &&
+			 now >= t->not_before_us && progress(s, t) >= mark(t, t->phase))
 			err = ask_switch(s, t);
 		if (err)
 			return err;
@@ -519,10 +532,13 @@ static void say_stall(const struct story *s, char *why, size_t why_size)
 
 		if (!t->over) {
 			snprintf(why, why_size,
-				 "connection %" PRIu32 " stands still in phase %d: peer sent %" PRIu64 " got %" PRIu64
+				 "connection %" PRIu32
+				 " stands still in phase %d: peer sent %" PRIu64 " got %" PRIu64
 				 ", server sent %" PRIu64 " got %" PRIu64,
-				 i, (int)t->phase, atomic_load(&t->flow->end[0].sent), atomic_load(&t->flow->end[0].rcvd),
-				 atomic_load(&t->flow->end[1].sent), atomic_load(&t->flow->end[1].rcvd));
+				 i, (int)t->phase, atomic_load(&t->flow->end[0].sent),
+				 atomic_load(&t->flow->end[0].rcvd),
+				 atomic_load(&t->flow->end[1].sent),
+				 atomic_load(&t->flow->end[1].rcvd));
 			return;
 		}
 	}
@@ -573,8 +589,8 @@ static uint32_t count_time_wait(const char *path)
 	while (f && fgets(line, sizeof(line), f)) {
 		unsigned int port, state;
 
-		if (sscanf(line, "%*d: %*[0-9A-F]:%x %*[0-9A-F]:%*x %x", &port, &state) == 2 && port == DEMO_PORT &&
-		    state == 6)
+		if (sscanf(line, "%*d: %*[0-9A-F]:%x %*[0-9A-F]:%*x %x", &port, &state) == 2 &&
+		    port == DEMO_PORT && state == 6)
 			n++;
 	}
 	if (f)
@@ -594,7 +610,8 @@ static void look_at_time_wait(struct story *s)
 	pid = fork();
 	if (pid == 0) {
 		if (!netns_switch(&s->net.host))
-			seen = count_time_wait("/proc/self/net/tcp") + count_time_wait("/proc/self/net/tcp6");
+			seen = count_time_wait("/proc/self/net/tcp") +
+			       count_time_wait("/proc/self/net/tcp6");
 		_exit(write(pipefd[1], &seen, sizeof(seen)) < 0);
 	}
 	close(pipefd[1]);
@@ -613,7 +630,8 @@ static int compare_u32(const void *a, const void *b)
 }
 
 /* Quantiles of the values of several lists together. */
-static struct demo_quantiles quantiles(const struct samples *const *lists, unsigned int count, bool frozen)
+static struct demo_quantiles quantiles(const struct samples *const *lists, unsigned int count,
+				       bool frozen)
 {
 	struct demo_quantiles q = { 0 };
 	uint32_t total = 0, *all;
@@ -658,8 +676,10 @@ static int final_account(struct story *s)
 	account_switches(s);
 	if (!answer)
 		return -EIO;
-	s->account->retransmits += (uint64_t)json_integer_value(json_object_get(answer, "retransmits"));
-	s->account->closed_offloaded = (uint32_t)json_integer_value(json_object_get(answer, "closed_offloaded"));
+	s->account->retransmits +=
+		(uint64_t)json_integer_value(json_object_get(answer, "retransmits"));
+	s->account->closed_offloaded =
+		(uint32_t)json_integer_value(json_object_get(answer, "closed_offloaded"));
 	json_decref(answer);
 	look_at_time_wait(s);
 	kill(s->capture_pid, SIGTERM);
@@ -698,7 +718,8 @@ static int run(struct story *s, char *why, size_t why_size)
 	return err ? err : final_account(s);
 }
 
-int demo_story_run(const struct demo_options *options, struct demo_account *account, char *why, size_t why_size)
+int demo_story_run(const struct demo_options *options, struct demo_account *account, char *why,
+		   size_t why_size)
 {
 	struct sigaction sa = { .sa_handler = on_interrupt };
 	struct story s = { .options = options, .account = account, .ctl_fd = -1 };

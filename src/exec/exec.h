@@ -30,11 +30,11 @@ struct exec_holders;
 
 /* What the last stop cost; all in microseconds of CLOCK_MONOTONIC. */
 struct exec_times {
-	double check_us;	/* looking at the threads before anything is interrupted */
-	double stop_us; /* first interrupt until every thread stands still and was checked */
+	double check_us; /* looking at the threads before anything is interrupted */
+	double stop_us;  /* first interrupt until every thread stands still and was checked */
 	double exchange_us;
 	double resume_us;
-	double frozen_us;	/* first interrupt until the last thread was let go */
+	double frozen_us; /* first interrupt until the last thread was let go */
 };
 
 /*

@@ -16,24 +16,24 @@
 #define EXEC_CODE_BYTES 8192
 #define EXEC_DATA_BYTES 16384
 #endif
-#define EXEC_MAP_BYTES (EXEC_CODE_BYTES + EXEC_DATA_BYTES)
+#define EXEC_MAP_BYTES    (EXEC_CODE_BYTES + EXEC_DATA_BYTES)
 
-#define EXEC_SLOT_OFFSET 8192	/* of the stub slots in the data area */
-#define EXEC_SLOT_BYTES 128 /* also of a stub */
-#define EXEC_NSLOTS 16
-#define EXEC_LEAVE_OFFSET 64	/* of the registers to leave with, in the data area */
-#define EXEC_NLEAVE 34
-#define EXEC_MAX_NUMBERS 64	/* descriptor numbers of one file in one table */
-#define EXEC_MAX_REGS 128	/* epoll registrations of one file in one table */
+#define EXEC_SLOT_OFFSET  8192 /* of the stub slots in the data area */
+#define EXEC_SLOT_BYTES   128  /* also of a stub */
+#define EXEC_NSLOTS       16
+#define EXEC_LEAVE_OFFSET 64 /* of the registers to leave with, in the data area */
+#define EXEC_NLEAVE       34
+#define EXEC_MAX_NUMBERS  64  /* descriptor numbers of one file in one table */
+#define EXEC_MAX_REGS     128 /* epoll registrations of one file in one table */
 
 #ifndef __ASSEMBLER__
 #include <stddef.h>
 #include <stdint.h>
 
 enum exec_blob_step {
-	EXEC_STEP_TABLE,	/* is the descriptor table as the tracer saw it? */
+	EXEC_STEP_TABLE, /* is the descriptor table as the tracer saw it? */
 	EXEC_STEP_RECEIVE,
-	EXEC_STEP_KEEP,		/* a second reference to the old file, for the way back */
+	EXEC_STEP_KEEP, /* a second reference to the old file, for the way back */
 	EXEC_STEP_DEL,
 	EXEC_STEP_DUP,
 	EXEC_STEP_ADD,
@@ -43,7 +43,7 @@ enum exec_blob_step {
 
 struct exec_blob_number {
 	int32_t fd;
-	int32_t fd_flags;	/* out: FD_CLOEXEC or 0 */
+	int32_t fd_flags; /* out: FD_CLOEXEC or 0 */
 	uint32_t changed;
 	uint32_t pad;
 };
@@ -60,20 +60,20 @@ struct exec_blob_reg {
 };
 
 struct exec_blob_args {
-	int32_t result;		/* out: 0 or -errno */
-	uint32_t step;		/* out: enum exec_blob_step where it ended */
-	int32_t pair[2];	/* out: valid once published is 1; the tracer takes pair[1] */
+	int32_t result;  /* out: 0 or -errno */
+	uint32_t step;   /* out: enum exec_blob_step where it ended */
+	int32_t pair[2]; /* out: valid once published is 1; the tracer takes pair[1] */
 	uint32_t published;
-	int32_t scan_end;	/* numbers below this one are compared; 0 for no comparison */
-	uint32_t open_count;	/* descriptors that must be open below scan_end */
+	int32_t scan_end;    /* numbers below this one are compared; 0 for no comparison */
+	uint32_t open_count; /* descriptors that must be open below scan_end */
 	uint32_t nnumbers;
 	uint32_t nregs;
 	uint32_t tracer_cpu;
-	uint64_t ino;		/* of the present file */
-	uint32_t done;		/* out: 1 when all is finished and result valid */
+	uint64_t ino;  /* of the present file */
+	uint32_t done; /* out: 1 when all is finished and result valid */
 	uint32_t pad;
-	uint64_t leave_mask;	/* of signals */
-	uint64_t leave[EXEC_NLEAVE];	/* registers in the order of exec_regs_leave() */
+	uint64_t leave_mask;         /* of signals */
+	uint64_t leave[EXEC_NLEAVE]; /* registers in the order of exec_regs_leave() */
 	struct exec_blob_number numbers[EXEC_MAX_NUMBERS];
 	struct exec_blob_reg regs[EXEC_MAX_REGS];
 };
@@ -84,11 +84,11 @@ struct exec_blob_args {
  * program's registers back and frees the slot. Field offsets are known to the assembler.
  */
 struct exec_stub_slot {
-	uint64_t busy;		/*  0 */
-	uint64_t add;		/*  8: bytes transferred before */
-	uint64_t arg[3];	/* 16: the program's second, third and fourth argument */
-	uint64_t pc;		/* 40: where the program goes on */
-	uint64_t limit[2];	/* 48: a timespec that the call points to */
+	uint64_t busy;     /*  0 */
+	uint64_t add;      /*  8: bytes transferred before */
+	uint64_t arg[3];   /* 16: the program's second, third and fourth argument */
+	uint64_t pc;       /* 40: where the program goes on */
+	uint64_t limit[2]; /* 48: a timespec that the call points to */
 	uint64_t pad[8];
 };
 

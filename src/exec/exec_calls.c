@@ -33,15 +33,15 @@
 
 enum call_kind {
 	CALL_OTHER,
-	CALL_WAIT,	/* EINTR becomes a restart */
-	CALL_LINEAR,	/* second argument buffer, third length, count as result */
-	CALL_WHOLE,	/* must not be interrupted */
+	CALL_WAIT,   /* EINTR becomes a restart */
+	CALL_LINEAR, /* second argument buffer, third length, count as result */
+	CALL_WHOLE,  /* must not be interrupted */
 };
 
 enum call_limit {
 	LIMIT_NONE,
-	LIMIT_MS,	/* int; negative for ever */
-	LIMIT_TIMESPEC,	/* pointer; NULL for ever */
+	LIMIT_MS,       /* int; negative for ever */
+	LIMIT_TIMESPEC, /* pointer; NULL for ever */
 };
 
 struct call_info {
@@ -87,7 +87,7 @@ static const struct call_info calls[] = {
 	{ SYS_tee, CALL_WHOLE, LIMIT_NONE, 0 },
 	{ SYS_vmsplice, CALL_WHOLE, LIMIT_NONE, 0 },
 	{ SYS_copy_file_range, CALL_WHOLE, LIMIT_NONE, 0 },
-	/* A parent inside vfork does not stop until its child has left. */
+/* A parent inside vfork does not stop until its child has left. */
 #ifdef SYS_vfork
 	{ SYS_vfork, CALL_WHOLE, LIMIT_NONE, 0 },
 #endif
@@ -269,8 +269,7 @@ static void mend_transfer(struct exec_proc *p, struct exec_task *t, long nr, uin
 	struct exec_stub_slot s;
 	unsigned int slot;
 
-	if ((nr == SYS_sendto || nr == SYS_recvfrom) &&
-	    (exec_regs_arg(&t->regs, 3) & MSG_DONTWAIT))
+	if ((nr == SYS_sendto || nr == SYS_recvfrom) && (exec_regs_arg(&t->regs, 3) & MSG_DONTWAIT))
 		return;
 	if (!is_blocking(p, (int)exec_regs_arg(&t->regs, 0)) || slot_for(p, t, &slot, &s) < 0)
 		return;

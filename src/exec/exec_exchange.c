@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #define STOP_LIMIT_US 50e3
-#define SCAN_LIMIT_FD 4096	/* larger tables are compared by their size only */
+#define SCAN_LIMIT_FD 4096 /* larger tables are compared by their size only */
 
 static const char *const step_names[] = {
 	[EXEC_STEP_TABLE] = "comparing the descriptor table",

@@ -30,7 +30,7 @@
 #include <unistd.h>
 
 #define INJECT_LIMIT_US 3e6
-#define BLOB_BYTES ((size_t)(__stop_exec_blob - __start_exec_blob))
+#define BLOB_BYTES      ((size_t)(__stop_exec_blob - __start_exec_blob))
 
 static int mem_read(const struct exec_proc *p, uint64_t addr, void *buf, size_t len)
 {
@@ -186,8 +186,12 @@ static int give_back(struct exec_task *t)
 
 static int map_calls(struct exec_proc *p, struct exec_task *t, uint64_t insn)
 {
-	const uint64_t map_args[6] = { 0, EXEC_MAP_BYTES, PROT_READ | PROT_WRITE,
-				       MAP_PRIVATE | MAP_ANONYMOUS, (uint64_t)-1, 0 };
+	const uint64_t map_args[6] = { 0,
+				       EXEC_MAP_BYTES,
+				       PROT_READ | PROT_WRITE,
+				       MAP_PRIVATE | MAP_ANONYMOUS,
+				       (uint64_t)-1,
+				       0 };
 	uint64_t prot_args[6] = { 0, EXEC_CODE_BYTES, PROT_READ | PROT_EXEC, 0, 0, 0 };
 	uint64_t unmap_args[6] = { 0, EXEC_MAP_BYTES, 0, 0, 0, 0 };
 	long addr, rc;
@@ -386,9 +390,10 @@ int exec_run(struct exec_proc *p, struct exec_blob_args *args, int send_fd)
 	if (rc < 0)
 		return rc;
 	regs = t->regs;
-	exec_regs_enter(&regs, p->map + (uint64_t)((const unsigned char *)exec_blob_main -
-						   __start_exec_blob),
-			data, data + EXEC_DATA_BYTES);
+	exec_regs_enter(
+		&regs,
+		p->map + (uint64_t)((const unsigned char *)exec_blob_main - __start_exec_blob),
+		data, data + EXEC_DATA_BYTES);
 	rc = exec_regs_set(t->tid, &regs);
 	if (rc < 0)
 		return rc;

@@ -18,27 +18,27 @@
 #include "exec/exec_regs.h"
 
 enum exec_task_state {
-	EXEC_TASK_SEEN,		/* listed, nothing done */
-	EXEC_TASK_SEIZED,	/* ours, an interrupt is under way */
+	EXEC_TASK_SEEN,   /* listed, nothing done */
+	EXEC_TASK_SEIZED, /* ours, an interrupt is under way */
 	EXEC_TASK_STOPPED,
 	EXEC_TASK_GONE,
 };
 
 struct exec_task {
 	pid_t tid;
-	uint8_t state;		/* enum exec_task_state */
-	bool injected;		/* regs must be written back before it runs on */
-	bool masked;		/* sigmask likewise */
-	bool mended;		/* its interrupted call will go on */
-	int forward_sig;	/* signal that came while our code ran */
+	uint8_t state;   /* enum exec_task_state */
+	bool injected;   /* regs must be written back before it runs on */
+	bool masked;     /* sigmask likewise */
+	bool mended;     /* its interrupted call will go on */
+	int forward_sig; /* signal that came while our code ran */
 	uint64_t sigmask;
-	struct exec_regs regs;	/* of the program; valid while stopped */
+	struct exec_regs regs; /* of the program; valid while stopped */
 	bool regs_valid;
-	bool call_valid;	/* the call it was blocked in before the interrupt: */
+	bool call_valid; /* the call it was blocked in before the interrupt: */
 	long call_nr;
 	uint64_t call_args[6];
 	uint64_t call_pc;
-	double call_slept_us;	/* our time when it fell asleep there, < 0 if unknown */
+	double call_slept_us; /* our time when it fell asleep there, < 0 if unknown */
 };
 
 struct exec_proc {
@@ -46,13 +46,13 @@ struct exec_proc {
 	unsigned int refs;
 	pid_t pid;
 	pid_t ppid;
-	uint64_t start_ticks;	/* with pid it names the process for ever */
-	int dir_fd;		/* /proc/PID; stays with this process when the number is reused */
+	uint64_t start_ticks; /* with pid it names the process for ever */
+	int dir_fd;           /* /proc/PID; stays with this process when the number is reused */
 	int pidfd;
 	int mem_fd;
-	uint64_t map;		/* address of our mapping in it, 0 if none */
-	bool checked;		/* eligibility */
-	bool busy;		/* stopped by some set of holders */
+	uint64_t map; /* address of our mapping in it, 0 if none */
+	bool checked; /* eligibility */
+	bool busy;    /* stopped by some set of holders */
 	bool gone;
 	struct exec_task *tasks;
 	size_t ntasks, tasks_cap;
@@ -60,10 +60,10 @@ struct exec_proc {
 
 struct exec_holder {
 	struct exec_proc *proc;
-	int alias_of;		/* index of a holder with the same descriptor table, else -1 */
+	int alias_of; /* index of a holder with the same descriptor table, else -1 */
 	struct exec_blob_number *numbers;
 	size_t nnumbers;
-	int *epfds;		/* all epoll descriptors of the table */
+	int *epfds; /* all epoll descriptors of the table */
 	size_t nepfds;
 	struct exec_blob_reg *regs;
 	size_t nregs;
@@ -74,11 +74,11 @@ struct exec_holder {
 struct exec_holders {
 	struct exec_holder *v;
 	size_t n;
-	uint64_t ino;		/* of the present file */
-	uint64_t cookie;	/* likewise, never reused */
-	int file_fd;		/* our reference, held only while stopped; else -1 */
+	uint64_t ino;    /* of the present file */
+	uint64_t cookie; /* likewise, never reused */
+	int file_fd;     /* our reference, held only while stopped; else -1 */
 	unsigned int filters_allowed;
-	pid_t last_pid;		/* newest pid of the namespace at the last scan */
+	pid_t last_pid; /* newest pid of the namespace at the last scan */
 	bool stopped;
 	uint32_t failed_step;
 	double freeze_start_us;

@@ -46,7 +46,7 @@ int exec_parse_status(const char *text, struct exec_status *out)
 	    number(text, "SigBlk:", 16, &blocked))
 		return -EINVAL;
 	if (number(text, "Seccomp:", 10, &mode))
-		mode = 0;	/* kernel built without */
+		mode = 0; /* kernel built without */
 	if (number(text, "Seccomp_filters:", 10, &filters))
 		filters = mode == 2;
 	out->state = *state;
@@ -100,8 +100,9 @@ int exec_parse_call(const char *text, struct exec_call_line *out)
 	return sscanf(text,
 		      "%ld %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64
 		      " %" SCNx64 " %" SCNx64,
-		      &out->nr, &a[0], &a[1], &a[2], &a[3], &a[4], &a[5], &out->sp,
-		      &out->pc) == 9 ? 0 : -EINVAL;
+		      &out->nr, &a[0], &a[1], &a[2], &a[3], &a[4], &a[5], &out->sp, &out->pc) == 9
+		       ? 0
+		       : -EINVAL;
 }
 
 int exec_parse_epoll(const char *line, struct exec_blob_reg *out, uint64_t *ino)

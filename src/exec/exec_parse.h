@@ -18,9 +18,9 @@ struct exec_status {
 	pid_t ppid;
 	pid_t tracer_pid;
 	char state;
-	unsigned int seccomp;		/* mode: 0, 1 strict, 2 filter */
-	unsigned int seccomp_filters;	/* kernels before 5.10 do not say: 1 if mode is 2 */
-	uint64_t sig_pending;		/* own and shared, those that are blocked left out */
+	unsigned int seccomp;         /* mode: 0, 1 strict, 2 filter */
+	unsigned int seccomp_filters; /* kernels before 5.10 do not say: 1 if mode is 2 */
+	uint64_t sig_pending;         /* own and shared, those that are blocked left out */
 };
 
 struct exec_stat {
@@ -28,12 +28,12 @@ struct exec_stat {
 	pid_t ppid;
 	pid_t session;
 	uint64_t start_ticks;
-	int processor;			/* CPU it ran on last */
+	int processor; /* CPU it ran on last */
 };
 
 struct exec_call_line {
-	bool running;			/* on a CPU: nothing else is known */
-	long nr;			/* -1: blocked, but not in a call */
+	bool running; /* on a CPU: nothing else is known */
+	long nr;      /* -1: blocked, but not in a call */
 	uint64_t args[6];
 	uint64_t sp, pc;
 };

@@ -14,9 +14,9 @@
 #endif
 
 /* Results that the kernel keeps to itself, unless a tracer looks; not in any user header. */
-#define KERNEL_ERESTARTSYS 512
-#define KERNEL_ERESTARTNOHAND 514	/* restart unless a handler runs */
-#define KERNEL_ERESTART_RESTARTBLOCK 516	/* restart by restart_syscall */
+#define KERNEL_ERESTARTSYS           512
+#define KERNEL_ERESTARTNOHAND        514 /* restart unless a handler runs */
+#define KERNEL_ERESTART_RESTARTBLOCK 516 /* restart by restart_syscall */
 
 int exec_regs_get(pid_t tid, struct exec_regs *regs)
 {
@@ -116,10 +116,10 @@ void exec_regs_enter(struct exec_regs *regs, uint64_t pc, uint64_t arg, uint64_t
 {
 	regs->r.rip = pc;
 	regs->r.rdi = arg;
-	regs->r.rsp = (stack_end & ~(uint64_t)15) - 8;	/* as after a call */
+	regs->r.rsp = (stack_end & ~(uint64_t)15) - 8; /* as after a call */
 	regs->r.orig_rax = (unsigned long long)-1;
 	regs->r.rax = 0;
-	regs->r.eflags &= ~(unsigned long long)0x500;	/* direction, single step */
+	regs->r.eflags &= ~(unsigned long long)0x500; /* direction, single step */
 }
 
 void exec_regs_syscall(struct exec_regs *regs, uint64_t insn, long nr, const uint64_t args[6])
@@ -137,8 +137,8 @@ void exec_regs_syscall(struct exec_regs *regs, uint64_t insn, long nr, const uin
 void exec_regs_leave(const struct exec_regs *regs, uint64_t *out)
 {
 	const struct user_regs_struct *r = &regs->r;
-	uint64_t order[] = { r->r15, r->r14, r->r13, r->r12, r->rbp,	r->rbx,
-			     r->r11, r->r10, r->r9,  r->r8,  r->rax,	r->rcx,
+	uint64_t order[] = { r->r15, r->r14, r->r13, r->r12, r->rbp,    r->rbx,
+			     r->r11, r->r10, r->r9,  r->r8,  r->rax,    r->rcx,
 			     r->rdx, r->rsi, r->rdi, r->rsp, r->eflags, r->rip };
 	long result = (long)r->rax;
 
@@ -217,7 +217,7 @@ void exec_regs_enter(struct exec_regs *regs, uint64_t pc, uint64_t arg, uint64_t
 	regs->r.pc = pc;
 	regs->r.regs[0] = arg;
 	regs->r.sp = stack_end & ~(uint64_t)15;
-	regs->r.pstate &= ~(unsigned long long)0x200000;	/* single step */
+	regs->r.pstate &= ~(unsigned long long)0x200000; /* single step */
 }
 
 void exec_regs_syscall(struct exec_regs *regs, uint64_t insn, long nr, const uint64_t args[6])

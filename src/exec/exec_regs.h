@@ -18,12 +18,12 @@
 #define EXEC_NO_CALL (-1L)
 
 struct exec_regs {
-	struct user_regs_struct r;	/* arm64: regs[31], sp, pc, pstate */
+	struct user_regs_struct r; /* arm64: regs[31], sp, pc, pstate */
 };
 
 int exec_regs_get(pid_t tid, struct exec_regs *regs);
 int exec_regs_set(pid_t tid, const struct exec_regs *regs);
-bool exec_regs_native(const struct exec_regs *regs);	/* false: a 32-bit thread */
+bool exec_regs_native(const struct exec_regs *regs); /* false: a 32-bit thread */
 uint64_t exec_regs_pc(const struct exec_regs *regs);
 uint64_t exec_regs_sp(const struct exec_regs *regs);
 
@@ -53,10 +53,10 @@ void exec_regs_leave(const struct exec_regs *regs, uint64_t *out);
 
 /* The instruction that enters the kernel. */
 #if defined(__x86_64__)
-#define EXEC_SYSCALL_INSN "\x0f\x05"
+#define EXEC_SYSCALL_INSN       "\x0f\x05"
 #define EXEC_SYSCALL_INSN_BYTES 2
 #else
-#define EXEC_SYSCALL_INSN "\x01\x00\x00\xd4"
+#define EXEC_SYSCALL_INSN       "\x01\x00\x00\xd4"
 #define EXEC_SYSCALL_INSN_BYTES 4
 #endif
 

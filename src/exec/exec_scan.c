@@ -18,7 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SCAN_MAX_NEW 2000	/* more new process numbers than this: a full scan is cheaper */
+#define SCAN_MAX_NEW 2000 /* more new process numbers than this: a full scan is cheaper */
 
 pid_t exec_last_pid(void)
 {
@@ -422,7 +422,7 @@ static int epoll_line(struct exec_holders *h, struct exec_holder *holder, int ep
 		return 0;
 	}
 	if (!has_number(holder, reg.fd)) {
-		(*orphans)++;	/* for the time being: another holder may be able to */
+		(*orphans)++; /* for the time being: another holder may be able to */
 		return 0;
 	}
 	if (reg_taken(h, holder, epfd, reg.fd))

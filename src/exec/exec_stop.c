@@ -39,8 +39,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define BURY_LIMIT_US 1e6
-#define SPIN_US 300.0		/* a stop usually comes within this; then sleep between looks */
+#define BURY_LIMIT_US      1e6
+#define SPIN_US            300.0 /* a stop usually comes within this; then sleep between looks */
 #define STOP_EVENT(status) ((status) >> 8)
 
 struct straggler {

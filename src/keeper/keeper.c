@@ -92,7 +92,10 @@ static bool serve(int fd)
 	char control[CMSG_SPACE(sizeof(int))];
 	struct keeper_msg msg;
 	struct iovec iov = { .iov_base = &msg, .iov_len = sizeof(msg) };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+	struct msghdr mh = { .msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control,
+			     .msg_controllen = sizeof(control) };
 	ssize_t n = recvmsg(fd, &mh, MSG_CMSG_CLOEXEC);
 	int got;
 
@@ -114,8 +117,8 @@ static bool serve(int fd)
 
 static void let_go(void)
 {
-	static const enum keeper_kind order[] = { KEEPER_STREAM, KEEPER_STEER, KEEPER_TAP, KEEPER_SOCKET,
-						  KEEPER_ARENA };
+	static const enum keeper_kind order[] = { KEEPER_STREAM, KEEPER_STEER, KEEPER_TAP,
+						  KEEPER_SOCKET, KEEPER_ARENA };
 
 	for (size_t k = 0; k < sizeof(order) / sizeof(order[0]); k++) {
 		struct table *t = &tables[order[k]];
@@ -141,7 +144,8 @@ static int wait_worker(void)
 		if (errno != EINTR)
 			return -errno;
 	if (WIFSIGNALED(status)) {
-		log_err("worker %d ended by signal %d; its connections are closed", (int)worker_pid, WTERMSIG(status));
+		log_err("worker %d ended by signal %d; its connections are closed", (int)worker_pid,
+			WTERMSIG(status));
 		return 128 + WTERMSIG(status);
 	}
 	return WEXITSTATUS(status);

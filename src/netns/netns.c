@@ -70,9 +70,11 @@ static int enter_user_ns(char *why, size_t why_size)
 	/* The network namespace too: the first one is not ours, a thread could not return to it. */
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNET) < 0) {
 		err = -errno;
-		say(why, why_size, "not root and the kernel refuses a user and network namespace: "
+		say(why, why_size,
+		    "not root and the kernel refuses a user and network namespace: "
 		    "%s (see user.max_user_namespaces, kernel.unprivileged_userns_clone, "
-		    "kernel.apparmor_restrict_unprivileged_userns)", strerror(-err));
+		    "kernel.apparmor_restrict_unprivileged_userns)",
+		    strerror(-err));
 		return err;
 	}
 	/* Kernels before 3.19 have no setgroups file and need none. */
@@ -110,8 +112,10 @@ static int probe_child(char *why, size_t why_size)
 		return err;
 	if (unshare(CLONE_NEWNET) < 0) {
 		err = -errno;
-		say(why, why_size, "the kernel refuses a network namespace: %s "
-		    "(see user.max_net_namespaces)", strerror(-err));
+		say(why, why_size,
+		    "the kernel refuses a network namespace: %s "
+		    "(see user.max_net_namespaces)",
+		    strerror(-err));
 		return err;
 	}
 	return 0;
@@ -119,7 +123,10 @@ static int probe_child(char *why, size_t why_size)
 
 int netns_probe(char *why, size_t why_size)
 {
-	struct { int err; char text[240]; } msg = { .err = -EIO };
+	struct {
+		int err;
+		char text[240];
+	} msg = { .err = -EIO };
 	int pipe_fd[2];
 	pid_t pid;
 

@@ -90,8 +90,7 @@ static void put_no_ipv6_autoconf(struct nlmsghdr *nlh)
 	mnl_attr_nest_end(nlh, af_spec);
 }
 
-static void put_veth_end(struct nlmsghdr *nlh, const struct netns_veth_end *end,
-			 uint32_t mtu_bytes)
+static void put_veth_end(struct nlmsghdr *nlh, const struct netns_veth_end *end, uint32_t mtu_bytes)
 {
 	mnl_attr_put_strz(nlh, IFLA_IFNAME, end->ifname);
 	mnl_attr_put_u32(nlh, IFLA_NET_NS_FD, (uint32_t)end->ns->fd);
@@ -313,8 +312,7 @@ static int neigh_req(struct netns *ns, uint16_t type, const char *ifname, const 
 		return len;
 	if (ifindex < 0)
 		return ifindex;
-	nlh = req_start(ns, buf, type,
-			type == RTM_NEWNEIGH ? NLM_F_CREATE | NLM_F_REPLACE : 0);
+	nlh = req_start(ns, buf, type, type == RTM_NEWNEIGH ? NLM_F_CREATE | NLM_F_REPLACE : 0);
 	ndm = mnl_nlmsg_put_extra_header(nlh, sizeof(*ndm));
 	ndm->ndm_family = family;
 	ndm->ndm_ifindex = ifindex;

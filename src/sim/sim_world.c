@@ -496,8 +496,7 @@ int sim_world_create(struct sim_world **out, const struct sim_config *config)
 	struct sim_world *world;
 	int err;
 
-	if (config->conns == 0 || config->conns > SIM_CONNS_MAX ||
-	    config->team > SIM_TEAM_MAX)
+	if (config->conns == 0 || config->conns > SIM_CONNS_MAX || config->team > SIM_TEAM_MAX)
 		return -EINVAL;
 	world = calloc(1, sizeof(*world));
 	if (!world)

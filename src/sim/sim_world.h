@@ -40,7 +40,7 @@ struct tgt_adapter;
 #define SIM_IM_MAX      8
 #define SIM_PEER_PORT   20000 /* plus the number of the connection */
 #define SIM_HOST_PORT   443
-#define SIM_TEAM_MAX    4 /* targets below a team, T among them */
+#define SIM_TEAM_MAX    4    /* targets below a team, T among them */
 #define SIM_TICKS_PER_S 1000 /* default of TicksPerSecond */
 
 enum sim_place { SIM_PEER, SIM_KERNEL, SIM_TARGET, SIM_PLACES };
@@ -54,9 +54,9 @@ struct sim_config {
 	struct nic_sim_link_params up, down;
 	uint32_t mtu_bytes;
 	bool tso, gro;
-	uint32_t rx_hold_us;       /* interrupt moderation of all nics */
-	unsigned int passthru;     /* intermediate drivers between the protocol driver and T */
-	unsigned int team; /* targets below a team driver in the place of T; 0: there is none */
+	uint32_t rx_hold_us;   /* interrupt moderation of all nics */
+	unsigned int passthru; /* intermediate drivers between the protocol driver and T */
+	unsigned int team;     /* targets below a team driver in the place of T; 0: there is none */
 	enum mux_mode team_mode;
 	bool vlan; /* everything is in a VLAN, by drivers above every adapter */
 	uint16_t vlan_id;

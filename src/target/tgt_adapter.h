@@ -35,11 +35,11 @@ struct wheel;
 struct tgt_params {
 	uint32_t ticks_per_second;
 	uint32_t delayed_ack_us;
-	uint32_t sws_us;             /* SWS avoidance timer; 0 switches it off */
+	uint32_t sws_us; /* SWS avoidance timer; 0 switches it off */
 	uint32_t push_us;
 	uint32_t nce_stale_ticks;
-	uint32_t dup_ack_threshold;  /* duplicate ACKs that start fast retransmit */
-	uint8_t ack_frequency;       /* segments received before an ACK is due */
+	uint32_t dup_ack_threshold; /* duplicate ACKs that start fast retransmit */
+	uint8_t ack_frequency;      /* segments received before an ACK is due */
 	uint8_t max_retransmissions;
 	uint8_t doubt_retransmissions; /* retransmissions before reachability is in doubt; 0: never */
 };
@@ -49,15 +49,15 @@ struct tgt_limits {
 	uint32_t tcp_entries;
 	uint32_t path_entries;
 	uint32_t neighbor_entries;
-	uint32_t ip_addresses;       /* distinct local addresses */
-	uint32_t hw_addresses;       /* distinct configured source MACs besides the interface's own */
-	uint32_t vlans;              /* distinct non-zero VLAN ids */
-	uint32_t rcv_window_bytes;   /* largest InitialRcvWnd */
-	uint32_t path_mtu_bytes;     /* largest PathMtu */
-	uint32_t chunks;             /* data chunks of TGT_CHUNK_BYTES, all connections together */
-	uint32_t conn_send_bytes;    /* most send data of one connection kept in the arena */
-	uint32_t conn_reasm_bytes;   /* most out-of-order data of one connection */
-	uint32_t flow_catch_frames;  /* caught frames kept for announced connections, all together */
+	uint32_t ip_addresses;     /* distinct local addresses */
+	uint32_t hw_addresses;     /* distinct configured source MACs besides the interface's own */
+	uint32_t vlans;            /* distinct non-zero VLAN ids */
+	uint32_t rcv_window_bytes; /* largest InitialRcvWnd */
+	uint32_t path_mtu_bytes;   /* largest PathMtu */
+	uint32_t chunks;           /* data chunks of TGT_CHUNK_BYTES, all connections together */
+	uint32_t conn_send_bytes;  /* most send data of one connection kept in the arena */
+	uint32_t conn_reasm_bytes; /* most out-of-order data of one connection */
+	uint32_t flow_catch_frames; /* caught frames kept for announced connections, all together */
 };
 
 /* Counters of OID_TCPx_OFFLOAD_STATS and OID_IPx_OFFLOAD_STATS; one set each for IPv4 and IPv6. */
@@ -82,15 +82,15 @@ enum tgt_drop_reason {
 };
 
 struct tgt_adapter {
-	uint64_t now_us;             /* monotonic; set by the caller of tgt_adapter_run() or _set_now() */
+	uint64_t now_us; /* monotonic; set by the caller of tgt_adapter_run() or _set_now() */
 	struct nic *nic;
 	const struct nic_info *nic_info;
 	struct arena *arena;
-	unsigned int pool_conn;      /* arena pools: "conn", "path", "neighbor", "chunk" */
+	unsigned int pool_conn; /* arena pools: "conn", "path", "neighbor", "chunk" */
 	unsigned int pool_path;
 	unsigned int pool_neighbor;
 	unsigned int pool_chunk;
-	struct wheel *wheel;         /* deadlines of all connections; only tgt_timer touches it */
+	struct wheel *wheel; /* deadlines of all connections; only tgt_timer touches it */
 	struct tgt_params params;
 	struct tgt_limits limits;
 	const struct tgt_cc_ops *cc; /* for connections offloaded from now on */
@@ -98,9 +98,10 @@ struct tgt_adapter {
 	uint64_t drops[TGT_DROP_REASONS];
 
 	struct tgt_flow_table *flows;
-	struct tgt_conn_io *io;      /* process-private half of each connection, indexed by tgt_conn.slot */
-	struct tgt_ddi *ddi;         /* NDIS handles, block lists in work, object tables */
-	uint16_t ip_id;              /* next IPv4 identification, always 0x8000..0xFFFF */
+	struct tgt_conn_io
+		*io;         /* process-private half of each connection, indexed by tgt_conn.slot */
+	struct tgt_ddi *ddi; /* NDIS handles, block lists in work, object tables */
+	uint16_t ip_id;      /* next IPv4 identification, always 0x8000..0xFFFF */
 };
 
 static inline void tgt_drop(struct tgt_adapter *a, enum tgt_drop_reason reason)

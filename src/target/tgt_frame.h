@@ -32,8 +32,8 @@ struct tgt_parsed {
 	struct tgt_segment seg; /* valid for SEGMENT; points into the frame */
 	const uint8_t *dst_mac;
 	uint32_t datagram_bytes; /* IP header and payload, also of a whole super-frame */
-	uint32_t header_bytes; /* IP and TCP headers */
-	uint32_t datagrams;    /* 1, or segments of the super-frame */
+	uint32_t header_bytes;   /* IP and TCP headers */
+	uint32_t datagrams;      /* 1, or segments of the super-frame */
 	bool has_tuple;
 	bool v6;
 	bool tagged; /* VLAN tag present, in the frame or beside it */

@@ -83,9 +83,9 @@ struct tgt_send_io {
 	NET_BUFFER_LIST *feed; /* first one not wholly in the arena; NULL: all are */
 	NET_BUFFER *feed_nb;
 	struct tgt_nb_cursor feed_at;
-	uint32_t feed_left; /* bytes of feed not yet in the arena */
+	uint32_t feed_left;          /* bytes of feed not yet in the arena */
 	NET_BUFFER_LIST *disconnect; /* graceful request, last of the queue */
-	NET_BUFFER_LIST *abort; /* abortive request, not queued */
+	NET_BUFFER_LIST *abort;      /* abortive request, not queued */
 	uint64_t backlog_told_us;
 	uint32_t backlog_told; /* value of the last event or query */
 	bool fin_sent;         /* the FIN of the request is in the engine's hands */
@@ -118,13 +118,13 @@ struct tgt_conn_io {
 	uint32_t backlog_bytes; /* of the pending backlog event */
 	bool on_work_list;
 	bool live;
-	bool in_call_up; /* completion or receive indication in progress */
-	bool stopped;    /* mandatory upload requested */
+	bool in_call_up;     /* completion or receive indication in progress */
+	bool stopped;        /* mandatory upload requested */
 	bool upload_offered; /* any upload requested */
 	bool aborted;        /* RST received or sent */
 	bool corrupt;        /* test hook: state lost */
-	bool corrupt_due;  /* an operation failed for it: tell the host after the completion */
-	bool corrupt_told; /* the host knows */
+	bool corrupt_due;    /* an operation failed for it: tell the host after the completion */
+	bool corrupt_told;   /* the host knows */
 };
 
 /* Status indications that are due; tgt_ddi.status_due. */
@@ -195,7 +195,7 @@ struct tgt_ddi {
 	struct tgt_rx_list *rx_lists;
 	struct tgt_rx_list *rx_free;
 	uint32_t rx_count, rx_out;
-	bool rx_starved; /* a connection waits for a list */
+	bool rx_starved;            /* a connection waits for a list */
 	NET_BUFFER_LIST *plain_nbl; /* one is enough: the host is lent it for the call only */
 	MDL *plain_mdl;
 

@@ -22,9 +22,9 @@ struct tgt_neighbor {
 	uint8_t destination_mac[6];
 	uint8_t configured_mac; /* source_mac came with the object */
 	uint8_t invalid;
-	uint8_t query_due; /* staleness test held; the host has not been asked yet */
-	uint8_t doubt_due; /* a connection retransmitted often; the host is to be told */
-	uint16_t vlan_id;  /* 0: not significant */
+	uint8_t query_due;  /* staleness test held; the host has not been asked yet */
+	uint8_t doubt_due;  /* a connection retransmitted often; the host is to be told */
+	uint16_t vlan_id;   /* 0: not significant */
 	uint32_t hrt_ticks; /* target's clock at the last confirmation by the host */
 	uint32_t nrt_ticks; /* and at the last progress seen here */
 };

@@ -17,7 +17,9 @@ static void send_fd(int sock, int fd)
 {
 	char room[CMSG_SPACE(sizeof(int))] = { 0 }, c = 0;
 	struct iovec iov = { &c, 1 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room,
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = room,
 			      .msg_controllen = sizeof(room) };
 	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 
@@ -32,7 +34,9 @@ static int receive_fd(int sock)
 {
 	char room[CMSG_SPACE(sizeof(int))], c;
 	struct iovec iov = { &c, 1 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room,
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = room,
 			      .msg_controllen = sizeof(room) };
 	int fd = -1;
 
@@ -47,8 +51,8 @@ static void first_user(int sock, const struct nic_tap_config *config, bool veth)
 	char why[256];
 	struct nic *nic;
 
-	if (veth ? nic_veth_open(&nic, config, why, sizeof(why)) :
-		   nic_tap_open(&nic, config, why, sizeof(why))) {
+	if (veth ? nic_veth_open(&nic, config, why, sizeof(why))
+		 : nic_tap_open(&nic, config, why, sizeof(why))) {
 		printf("skipped: %s\n", why);
 		_exit(77);
 	}

@@ -77,13 +77,19 @@ static int stateful_ruleset(void)
 	nftnl_batch_begin(mnl_nlmsg_batch_current(b), 1);
 	mnl_nlmsg_batch_next(b);
 	nftnl_table_nlmsg_build_payload(nftnl_nlmsg_build_hdr(mnl_nlmsg_batch_current(b),
-		NFT_MSG_NEWTABLE, NFPROTO_INET, NLM_F_CREATE, 2), t);
+							      NFT_MSG_NEWTABLE, NFPROTO_INET,
+							      NLM_F_CREATE, 2),
+					t);
 	mnl_nlmsg_batch_next(b);
 	nftnl_chain_nlmsg_build_payload(nftnl_nlmsg_build_hdr(mnl_nlmsg_batch_current(b),
-		NFT_MSG_NEWCHAIN, NFPROTO_INET, NLM_F_CREATE, 3), c);
+							      NFT_MSG_NEWCHAIN, NFPROTO_INET,
+							      NLM_F_CREATE, 3),
+					c);
 	mnl_nlmsg_batch_next(b);
 	nftnl_rule_nlmsg_build_payload(nftnl_nlmsg_build_hdr(mnl_nlmsg_batch_current(b),
-		NFT_MSG_NEWRULE, NFPROTO_INET, NLM_F_CREATE | NLM_F_ACK, 4), r);
+							     NFT_MSG_NEWRULE, NFPROTO_INET,
+							     NLM_F_CREATE | NLM_F_ACK, 4),
+				       r);
 	mnl_nlmsg_batch_next(b);
 	nftnl_batch_end(mnl_nlmsg_batch_current(b), 5);
 	mnl_nlmsg_batch_next(b);
@@ -139,17 +145,21 @@ static void try_family(const struct fact_net *net, struct host_ct *ct, int famil
 	flow = fact_pair_flow(&pair);
 	must_ok(host_ct_get(ct, &flow, &e));
 	fact(e.tcp_state == TCP_CONNTRACK_ESTABLISHED && !e.nat && !e.liberal && !e.flowtable &&
-	     !host_ct_check(ct, &flow, why, sizeof(why)),
+		     !host_ct_check(ct, &flow, why, sizeof(why)),
 	     "IPv%d: conntrack has the connection, looked up from the server's side", v);
 	move_ahead(net, &pair);
 	fact_write_all(pair.b, "lost?", 5);
 	fact_settle(net);
-	fact(fact_unread(pair.a) == 0, "IPv%d: after unseen bytes its segments are INVALID and "
-	     "dropped by the ruleset", v);
+	fact(fact_unread(pair.a) == 0,
+	     "IPv%d: after unseen bytes its segments are INVALID and "
+	     "dropped by the ruleset",
+	     v);
 	must_ok(host_ct_offloaded(ct, &flow));
 	must_ok(host_ct_get(ct, &flow, &e));
-	fact(e.liberal && e.timeout_s > 400000, "IPv%d: ctnetlink makes the entry liberal and "
-	     "long-lived", v);
+	fact(e.liberal && e.timeout_s > 400000,
+	     "IPv%d: ctnetlink makes the entry liberal and "
+	     "long-lived",
+	     v);
 	fact_read_all(pair.a, data, 5);
 	fact(!memcmp(data, "lost?", 5), "IPv%d: then the retransmission passes", v);
 	move_ahead(net, &pair);
@@ -162,7 +172,7 @@ static void try_family(const struct fact_net *net, struct host_ct *ct, int famil
 	     "IPv%d: at close its state and life are set", v);
 	must_ok(host_ct_delete(ct, &flow));
 	fact(host_ct_get(ct, &flow, &e) == -ENOENT && !host_ct_delete(ct, &flow) &&
-	     !host_ct_offloaded(ct, &flow) && !host_ct_check(ct, &flow, why, sizeof(why)),
+		     !host_ct_offloaded(ct, &flow) && !host_ct_check(ct, &flow, why, sizeof(why)),
 	     "IPv%d: deleted; an absent entry is no obstacle", v);
 	close(pair.a), close(pair.b);
 }

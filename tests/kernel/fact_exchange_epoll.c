@@ -31,7 +31,7 @@ static int without_del(void)
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, old_pair) == 0);
 	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, new_pair) == 0);
 	CHECK(epoll_ctl(ep, EPOLL_CTL_ADD, old_pair[0], &ev) == 0);
-	keep = dup(old_pair[0]);	/* somebody still holds the old file, as chimney does */
+	keep = dup(old_pair[0]); /* somebody still holds the old file, as chimney does */
 	CHECK(dup2(new_pair[0], old_pair[0]) == old_pair[0]);
 	close(old_pair[1]);
 	CHECK(epoll_wait(ep, &ev, 1, 0) == 1);

@@ -53,7 +53,8 @@ static void inbound(const struct fact_net *net, struct nic *nic, struct steer *s
 	wait_frames(nic, &t, 1);
 	fact(t.gso_frames >= 1 && t.trusted == t.frames && t.largest > 1514,
 	     "IPv%d: a steered flow reaches the TAP as super-frames (%u bytes) with partial "
-	     "checksums", family == AF_INET ? 4 : 6, t.largest);
+	     "checksums",
+	     family == AF_INET ? 4 : 6, t.largest);
 	t.frames = 0;
 	fact_write_all(other.b, data, sizeof(data));
 	fact_read_all(other.a, data, sizeof(data));
@@ -74,9 +75,14 @@ static void outbound(const struct fact_net *net, struct nic *nic, int family)
 	size_t hdr = family == AF_INET ? 54 : 74;
 	struct iovec iov[2] = { { frame, hdr }, { payload, sizeof(payload) } };
 	struct nic_tx_frame tx = {
-		.iov = iov, .iov_count = 2, .len = (uint32_t)(hdr + sizeof(payload)),
-		.hdr_len = (uint16_t)hdr, .csum_partial = true, .csum_start = (uint16_t)(hdr - 20),
-		.gso_type = family == AF_INET ? NIC_GSO_TCP4 : NIC_GSO_TCP6, .gso_size = 1400,
+		.iov = iov,
+		.iov_count = 2,
+		.len = (uint32_t)(hdr + sizeof(payload)),
+		.hdr_len = (uint16_t)hdr,
+		.csum_partial = true,
+		.csum_start = (uint16_t)(hdr - 20),
+		.gso_type = family == AF_INET ? NIC_GSO_TCP4 : NIC_GSO_TCP6,
+		.gso_size = 1400,
 	};
 
 	fact_pair_open(net, family, &pair);
@@ -101,7 +107,8 @@ static void outbound(const struct fact_net *net, struct nic *nic, int family)
 
 static void measure(struct steer *st)
 {
-	struct steer_flow flow = { .family = AF_INET, .local = { 10, 77, 0, 1 },
+	struct steer_flow flow = { .family = AF_INET,
+				   .local = { 10, 77, 0, 1 },
 				   .remote = { 10, 77, 0, 2 } };
 	static struct steer_flow many[STEER_BATCH_FLOWS];
 	struct timespec t0, t1;
@@ -115,8 +122,9 @@ static void measure(struct steer *st)
 		must_ok(steer_del(st, &flow, 1));
 	}
 	clock_gettime(CLOCK_MONOTONIC, &t1);
-	add_del_us = ((double)(t1.tv_sec - t0.tv_sec) * 1e6 +
-		      (double)(t1.tv_nsec - t0.tv_nsec) / 1e3) / (2.0 * n);
+	add_del_us =
+		((double)(t1.tv_sec - t0.tv_sec) * 1e6 + (double)(t1.tv_nsec - t0.tv_nsec) / 1e3) /
+		(2.0 * n);
 	for (i = 0; i < STEER_BATCH_FLOWS; i++) {
 		many[i] = flow;
 		many[i].family = i & 1 ? AF_INET6 : AF_INET;
@@ -126,10 +134,11 @@ static void measure(struct steer *st)
 	must_ok(steer_add(st, many, STEER_BATCH_FLOWS));
 	must_ok(steer_del(st, many, STEER_BATCH_FLOWS));
 	clock_gettime(CLOCK_MONOTONIC, &t1);
-	batch_us = ((double)(t1.tv_sec - t0.tv_sec) * 1e6 +
-		    (double)(t1.tv_nsec - t0.tv_nsec) / 1e3) / (2.0 * STEER_BATCH_FLOWS);
-	printf("note: one flow added or deleted in %.1f us, in a batch of %u %.2f us\n",
-	       add_del_us, STEER_BATCH_FLOWS, batch_us);
+	batch_us =
+		((double)(t1.tv_sec - t0.tv_sec) * 1e6 + (double)(t1.tv_nsec - t0.tv_nsec) / 1e3) /
+		(2.0 * STEER_BATCH_FLOWS);
+	printf("note: one flow added or deleted in %.1f us, in a batch of %u %.2f us\n", add_del_us,
+	       STEER_BATCH_FLOWS, batch_us);
 }
 
 static void errors(struct steer *st)

@@ -55,8 +55,9 @@ static void our_fin(const struct fact_net *net, struct fact_cap *cap, int family
 	seen = fact_cap_until_marker(cap, net, &pair);
 	fact(seen.from_a == 0 && fact_tcp_state(pair.a) == TCP_FIN_WAIT1,
 	     "one byte earlier and shutdown() in repair: FIN_WAIT_1, nothing sent");
-	fact_arrive(net, frame, fact_build_segment(frame, net, &pair, false, r.rcv_seq, r.snd_seq,
-						   FACT_ACK, NULL, NULL, 0));
+	fact_arrive(net, frame,
+		    fact_build_segment(frame, net, &pair, false, r.rcv_seq, r.snd_seq, FACT_ACK,
+				       NULL, NULL, 0));
 	fact_settle(net);
 	fact(fact_tcp_state(pair.a) == TCP_FIN_WAIT2, "an injected ACK makes it FIN_WAIT_2");
 	fact_write_all(pair.b, "late", 4);
@@ -82,11 +83,12 @@ static void peers_fin(const struct fact_net *net, struct fact_cap *cap, int fami
 	freeze(net, cap, &pair, &r, "CLOSE_WAIT");
 	fact_repair_restore(pair.a, &pair, true, &r, 0, 1);
 	fact_repair_off(pair.a);
-	fact(fact_tcp_state(pair.a) == TCP_ESTABLISHED &&
-	     recv(pair.a, &c, 1, MSG_DONTWAIT) < 0 && errno == EAGAIN,
+	fact(fact_tcp_state(pair.a) == TCP_ESTABLISHED && recv(pair.a, &c, 1, MSG_DONTWAIT) < 0 &&
+		     errno == EAGAIN,
 	     "a plain restore has forgotten the peer's FIN");
-	fact_arrive(net, frame, fact_build_segment(frame, net, &pair, false, r.rcv_seq - 1,
-						   r.snd_seq, FACT_ACK | FACT_FIN, NULL, NULL, 0));
+	fact_arrive(net, frame,
+		    fact_build_segment(frame, net, &pair, false, r.rcv_seq - 1, r.snd_seq,
+				       FACT_ACK | FACT_FIN, NULL, NULL, 0));
 	must(fact_wait(pair.a, POLLIN));
 	fact(read(pair.a, &c, 1) == 0 && fact_tcp_state(pair.a) == TCP_CLOSE_WAIT,
 	     "one byte earlier and the FIN injected again: CLOSE_WAIT, end of input");

@@ -14,10 +14,10 @@
 #include "nic/nic_tap.h"
 #include "nic/nic_veth.h"
 
-#define ADDR4_A "10.77.0.1"
-#define ADDR4_B "10.77.0.2"
-#define ADDR6_A "fd77::1"
-#define ADDR6_B "fd77::2"
+#define ADDR4_A     "10.77.0.1"
+#define ADDR4_B     "10.77.0.2"
+#define ADDR6_A     "fd77::1"
+#define ADDR6_B     "fd77::2"
 #define MARKER_PORT 9999
 
 /* Softirqs then run where the sender runs: frames keep their order on the veth. */
@@ -90,8 +90,7 @@ static socklen_t make_addr(int family, int of_a, struct sockaddr_storage *ss)
 }
 
 /* The listener is in a if server_a; pair's ends are filled in by where they are. */
-static void make_pair(const struct fact_net *net, int family, bool server_a,
-		      struct fact_pair *pair)
+static void make_pair(const struct fact_net *net, int family, bool server_a, struct fact_pair *pair)
 {
 	const struct netns *server_ns = server_a ? &net->a : &net->b;
 	const struct netns *client_ns = server_a ? &net->b : &net->a;
@@ -322,7 +321,8 @@ static void parse_frame(const uint8_t *f, size_t len, const struct fact_pair *pa
 	if (ether == ETH_P_IP) {
 		unsigned ihl = (ip[0] & 15u) * 4, total = (unsigned)ip[2] << 8 | ip[3];
 
-		if (ip[9] == IPPROTO_UDP && ((unsigned)ip[ihl + 2] << 8 | ip[ihl + 3]) == MARKER_PORT)
+		if (ip[9] == IPPROTO_UDP &&
+		    ((unsigned)ip[ihl + 2] << 8 | ip[ihl + 3]) == MARKER_PORT)
 			out->marker = true;
 		if (ip[9] == IPPROTO_TCP && pair->family == AF_INET)
 			parse_tcp(ip + ihl, total - ihl, ip + 12, pair, out);
@@ -469,9 +469,9 @@ static uint16_t fold(uint32_t sum)
 	return (uint16_t)~sum;
 }
 
-size_t fact_build_segment(uint8_t *frame, const struct fact_net *net,
-			  const struct fact_pair *pair, bool from_a, uint32_t seq, uint32_t ack,
-			  uint8_t flags, const uint8_t ts[10], const void *payload, size_t len)
+size_t fact_build_segment(uint8_t *frame, const struct fact_net *net, const struct fact_pair *pair,
+			  bool from_a, uint32_t seq, uint32_t ack, uint8_t flags,
+			  const uint8_t ts[10], const void *payload, size_t len)
 {
 	const struct sockaddr_storage *src = from_a ? &pair->addr_a : &pair->addr_b;
 	const struct sockaddr_storage *dst = from_a ? &pair->addr_b : &pair->addr_a;
@@ -573,8 +573,10 @@ static void restore_options(int fd, const struct fact_repair *r)
 
 	opt[n++] = (struct tcp_repair_opt){ 2 /* MSS */, (uint32_t)r->mss };
 	if (r->info.tcpi_options & TCPI_OPT_WSCALE)
-		opt[n++] = (struct tcp_repair_opt){ 3 /* window scale */,
-			r->info.tcpi_snd_wscale | (uint32_t)r->info.tcpi_rcv_wscale << 16 };
+		opt[n++] =
+			(struct tcp_repair_opt){ 3 /* window scale */,
+						 r->info.tcpi_snd_wscale |
+							 (uint32_t)r->info.tcpi_rcv_wscale << 16 };
 	if (r->info.tcpi_options & TCPI_OPT_SACK)
 		opt[n++] = (struct tcp_repair_opt){ 4 /* SACK permitted */, 0 };
 	if (r->info.tcpi_options & TCPI_OPT_TIMESTAMPS)

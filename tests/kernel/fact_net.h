@@ -22,8 +22,17 @@
 
 /* linux/tcp.h has the newer options and structures, but not the states. */
 enum {
-	TCP_ESTABLISHED = 1, TCP_SYN_SENT, TCP_SYN_RECV, TCP_FIN_WAIT1, TCP_FIN_WAIT2,
-	TCP_TIME_WAIT, TCP_CLOSE, TCP_CLOSE_WAIT, TCP_LAST_ACK, TCP_LISTEN, TCP_CLOSING,
+	TCP_ESTABLISHED = 1,
+	TCP_SYN_SENT,
+	TCP_SYN_RECV,
+	TCP_FIN_WAIT1,
+	TCP_FIN_WAIT2,
+	TCP_TIME_WAIT,
+	TCP_CLOSE,
+	TCP_CLOSE_WAIT,
+	TCP_LAST_ACK,
+	TCP_LISTEN,
+	TCP_CLOSING,
 };
 
 #ifndef TCP_REPAIR_OFF_NO_WP
@@ -111,9 +120,9 @@ bool fact_cap_next(struct fact_cap *cap, const struct fact_pair *pair, struct fa
 #define FACT_ACK 0x10u
 
 /* fact_build_segment() - a TCP segment in an Ethernet frame, checksums valid; returns length. */
-size_t fact_build_segment(uint8_t *frame, const struct fact_net *net,
-			  const struct fact_pair *pair, bool from_a, uint32_t seq, uint32_t ack,
-			  uint8_t flags, const uint8_t ts[10], const void *payload, size_t len);
+size_t fact_build_segment(uint8_t *frame, const struct fact_net *net, const struct fact_pair *pair,
+			  bool from_a, uint32_t seq, uint32_t ack, uint8_t flags,
+			  const uint8_t ts[10], const void *payload, size_t len);
 
 /* All that TCP_REPAIR says of a connection. */
 struct fact_repair {
@@ -126,7 +135,7 @@ struct fact_repair {
 	int snd_len, unsent_len, rcv_len;
 };
 void fact_repair_on(int fd);
-void fact_repair_off(int fd); /* without window probe */
+void fact_repair_off(int fd);                         /* without window probe */
 void fact_repair_read(int fd, struct fact_repair *r); /* fd in repair mode */
 /*
  * fact_repair_restore() - a fresh or disconnected socket in repair mode becomes the connection, up

@@ -31,7 +31,9 @@ static int delete_table(uint16_t family, const char *name)
 	nftnl_batch_begin(mnl_nlmsg_batch_current(b), 1);
 	mnl_nlmsg_batch_next(b);
 	nftnl_table_nlmsg_build_payload(nftnl_nlmsg_build_hdr(mnl_nlmsg_batch_current(b),
-		NFT_MSG_DELTABLE, family, NLM_F_ACK, 2), t);
+							      NFT_MSG_DELTABLE, family, NLM_F_ACK,
+							      2),
+					t);
 	mnl_nlmsg_batch_next(b);
 	nftnl_batch_end(mnl_nlmsg_batch_current(b), 3);
 	mnl_nlmsg_batch_next(b);
@@ -92,8 +94,8 @@ static void inherit(struct fact_steer *s, const struct steer_flow *flow)
 	close(from[1]);
 	steer_abandon(s->st);
 	must(write(to[1], &c, 1) == 1);
-	fact(read(from[0], &c, 1) == 1 && c == 'y',
-	     "a process that inherited the socket goes on with the tables after the first closed it");
+	fact(read(from[0], &c, 1) == 1 && c == 'y', "a process that inherited the socket goes on "
+						    "with the tables after the first closed it");
 	fact(steer_open(&second, &s->config, why, sizeof(why)) < 0,
 	     "meanwhile nobody else can steer the interface: %s", why);
 	must(write(to[1], &c, 1) == 1);
@@ -105,8 +107,10 @@ static void inherit(struct fact_steer *s, const struct steer_flow *flow)
 
 int main(void)
 {
-	struct steer_flow flow = { .family = AF_INET, .local = { 10, 77, 0, 1 },
-				   .remote = { 10, 77, 0, 2 }, .local_port_be = 1,
+	struct steer_flow flow = { .family = AF_INET,
+				   .local = { 10, 77, 0, 1 },
+				   .remote = { 10, 77, 0, 2 },
+				   .local_port_be = 1,
 				   .remote_port_be = 2 };
 	struct fact_net net;
 	struct fact_steer s;

@@ -93,7 +93,7 @@ static void parked(const struct fact_net *net, struct fact_cap *cap, struct host
 	fact_settle(net);
 	seen = fact_cap_until_marker(cap, net, &pair);
 	fact(seen.from_b >= 1 && seen.from_a == 0, "a parked socket answers the peer's segment "
-	     "with nothing");
+						   "with nothing");
 	fact(rival_connect(net, &pair) == EADDRNOTAVAIL, "its port is held");
 	must_ok(host_nl_sock_find(nl, &flow, &sock));
 	fact(sock.state == TCP_ESTABLISHED, "and it is listed as ESTABLISHED");
@@ -106,7 +106,8 @@ static void parked(const struct fact_net *net, struct fact_cap *cap, struct host
 	fact_repair_off(pair.a);
 	fact_read_all(pair.a, r.rcv_queue, 7);
 	fact_check_both_ways(&pair, 20000);
-	fact(fact_so_error(pair.b) == 0, "un-parked, it goes on; the peer sends again what it missed");
+	fact(fact_so_error(pair.b) == 0,
+	     "un-parked, it goes on; the peer sends again what it missed");
 	fact_pair_close(&pair);
 }
 

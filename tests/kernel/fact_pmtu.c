@@ -95,7 +95,8 @@ int main(void)
 	fact(path_mtu(nl, &flow) == 1500 && events == 0,
 	     "without a socket it changes no path MTU and makes no event");
 	fact(fact_wait(raw, POLLIN) && recv(raw, seen, sizeof(seen), 0) == 20 + 8 + 28 &&
-	     seen[20] == 3 && seen[21] == 4, "a raw socket sees it, with the quoted header");
+		     seen[20] == 3 && seen[21] == 4,
+	     "a raw socket sees it, with the quoted header");
 
 	pair.a = fact_socket(&net.a, AF_INET);
 	fact_drop_all_filter(pair.a);

@@ -66,7 +66,7 @@ static void in_place(const struct fact_net *net, struct fact_cap *cap, int famil
 	len = sizeof(info);
 	must(!getsockopt(pair.a, IPPROTO_TCP, TCP_INFO, &info, &len));
 	fact(info.tcpi_bytes_acked < r.info.tcpi_bytes_acked && info.tcpi_segs_in == 0 &&
-	     info.tcpi_rtt != r.info.tcpi_rtt,
+		     info.tcpi_rtt != r.info.tcpi_rtt,
 	     "bytes_acked, segment counts and rtt restart");
 	fact_check_both_ways(&pair, 20000);
 	/* The bind of the restore locked the port: the second time it is still there. */
@@ -104,7 +104,8 @@ static void reuse_order(const struct fact_net *net, int family)
 	struct fact_pair pair;
 	int late, early, one = 1;
 
-	fact_pair_listen(net, family, &pair); /* the listener keeps the port, without SO_REUSEADDR */
+	fact_pair_listen(net, family,
+			 &pair); /* the listener keeps the port, without SO_REUSEADDR */
 	late = fact_socket(&net->a, family);
 	fact_repair_on(late);
 	must(!setsockopt(late, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)));

@@ -29,15 +29,15 @@ static void same_state(int fd, const struct fact_repair *want, int v)
 	fact_repair_read(fd, &got);
 	fact_repair_off(fd);
 	fact(got.rcv_seq == want->rcv_seq && got.rcv_len == want->rcv_len &&
-	     got.snd_seq == want->snd_seq && got.snd_len == want->snd_len,
+		     got.snd_seq == want->snd_seq && got.snd_len == want->snd_len,
 	     "IPv%d: the new socket has the same sequence numbers and queues", v);
 	fact(got.mss == want->mss && got.info.tcpi_options == want->info.tcpi_options &&
-	     got.info.tcpi_snd_wscale == want->info.tcpi_snd_wscale &&
-	     got.info.tcpi_rcv_wscale == want->info.tcpi_rcv_wscale,
+		     got.info.tcpi_snd_wscale == want->info.tcpi_snd_wscale &&
+		     got.info.tcpi_rcv_wscale == want->info.tcpi_rcv_wscale,
 	     "IPv%d: the same MSS %d, options 0x%x, window scales %d/%d", v, got.mss,
 	     got.info.tcpi_options, got.info.tcpi_snd_wscale, got.info.tcpi_rcv_wscale);
 	fact(got.window.snd_wnd == want->window.snd_wnd &&
-	     got.window.max_window == want->window.max_window,
+		     got.window.max_window == want->window.max_window,
 	     "IPv%d: the same send window %u", v, got.window.snd_wnd);
 	fact(got.timestamp - want->timestamp < 5000,
 	     "IPv%d: a timestamp clock that goes on (%u ms later)", v,
@@ -66,7 +66,7 @@ static void try_family(const struct fact_net *net, int family)
 	fact_repair_read(pair.a, &r);
 	t1 = now_us();
 	fact(r.rcv_len == UNREAD && !memcmp(r.rcv_queue, in, UNREAD) && r.snd_len == QUEUED &&
-	     !memcmp(r.snd_queue, out, QUEUED) && r.unsent_len > 0 && r.unsent_len < QUEUED,
+		     !memcmp(r.snd_queue, out, QUEUED) && r.unsent_len > 0 && r.unsent_len < QUEUED,
 	     "IPv%d: repair shows %d unread, %d unacknowledged and %d unsent bytes", v, r.rcv_len,
 	     r.snd_len - r.unsent_len, r.unsent_len);
 	close(pair.a);

@@ -61,13 +61,13 @@ static void links_and_routes(struct fact_net *net, struct host_nl *nl,
 
 	must_ok(host_nl_link_get(nl, 0, net->if_a, &link));
 	fact(!strcmp(link.kind, "veth") && !memcmp(link.mac, net->mac_a, 6) &&
-	     link.mtu_bytes == 1500 && host_nl_link_usable(&link),
+		     link.mtu_bytes == 1500 && host_nl_link_usable(&link),
 	     "a link tells kind, MAC, MTU and state");
 	fact(host_nl_link_get(nl, 0, "nosuch", &link) == -ENODEV, "an absent link is ENODEV");
 	must_ok(host_nl_link_get(nl, 0, net->if_a, &link));
 	must_ok(host_nl_route_get(nl, flow, 0, &route));
 	fact(route.type == RTN_UNICAST && route.ifindex == link.ifindex && !route.gatewayed &&
-	     !memcmp(&route.next_hop, &remote, sizeof(remote)) && route.mtu_bytes == 1500,
+		     !memcmp(&route.next_hop, &remote, sizeof(remote)) && route.mtu_bytes == 1500,
 	     "the route of an on-link peer: next hop is the peer, MTU that of the link");
 	must_ok(netns_link_set_mtu(&net->a, net->if_a, 1400));
 	fact(wait_event(nl, &w), "a new link MTU arrives as an event");
@@ -109,8 +109,9 @@ static void neighbours(struct fact_net *net, struct host_nl *nl, const struct st
 
 	must_ok(host_nl_link_get(nl, 0, net->if_a, &link));
 	must_ok(host_nl_neigh_get(nl, link.ifindex, &addr, &n));
-	fact(n.has_mac && !memcmp(n.mac, net->mac_b, 6) && (n.state & (NUD_REACHABLE | NUD_DELAY |
-	     NUD_STALE | NUD_PROBE)) && n.confirmed_age_ms < 60000,
+	fact(n.has_mac && !memcmp(n.mac, net->mac_b, 6) &&
+		     (n.state & (NUD_REACHABLE | NUD_DELAY | NUD_STALE | NUD_PROBE)) &&
+		     n.confirmed_age_ms < 60000,
 	     "a neighbour tells MAC, state 0x%02x and age of its confirmation (%u ms)", n.state,
 	     n.confirmed_age_ms);
 	snprintf(text, sizeof(text), "%s", flow->family == AF_INET ? "10.77.0.2" : "fd77::2");
@@ -131,7 +132,8 @@ static void neighbours(struct fact_net *net, struct host_nl *nl, const struct st
 	fact(host_nl_neigh_get(nl, link.ifindex, &absent, &n) == -ENOENT,
 	     "an unknown neighbour is ENOENT");
 	must_ok(host_nl_neigh_probe(nl, link.ifindex, &absent));
-	fact(wait_event(nl, &failed), "a probe of an absent one starts resolution, FAILED in the end");
+	fact(wait_event(nl, &failed),
+	     "a probe of an absent one starts resolution, FAILED in the end");
 }
 
 static int count_sock(void *ctx, const struct host_nl_sock *sock)
@@ -151,7 +153,7 @@ static void sockets(struct host_nl *nl, const struct fact_pair *pair, const stru
 	must(fact_wait(pair->a, POLLIN));
 	must_ok(host_nl_sock_find(nl, flow, &sock));
 	fact(sock.state == TCP_ESTABLISHED && sock.inode && sock.recv_queue_bytes == 5 &&
-	     !memcmp(&sock.flow, flow, sizeof(*flow)),
+		     !memcmp(&sock.flow, flow, sizeof(*flow)),
 	     "the socket of a connection is found by its addresses: inode, state, queue");
 	other.remote_port_be ^= 0x5555;
 	fact(host_nl_sock_find(nl, &other, &sock) == -ENOENT, "another port: ENOENT");
@@ -164,7 +166,8 @@ static void mapped(struct fact_net *net, struct host_nl *nl)
 	struct sockaddr_in6 any = { .sin6_family = AF_INET6 };
 	struct sockaddr_in to = { .sin_family = AF_INET };
 	int listener = fact_socket(&net->a, AF_INET6), client = fact_socket(&net->b, AF_INET);
-	struct steer_flow flow = { .family = AF_INET, .local = { 10, 77, 0, 1 },
+	struct steer_flow flow = { .family = AF_INET,
+				   .local = { 10, 77, 0, 1 },
 				   .remote = { 10, 77, 0, 2 } };
 	struct host_nl_sock sock;
 	socklen_t len = sizeof(any);

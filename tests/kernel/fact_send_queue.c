@@ -13,7 +13,7 @@
 #endif
 #define SNDBUF_LOCK 1
 
-#define WANT (4 << 20)
+#define WANT        (4 << 20)
 
 static size_t fill(int fd)
 {
@@ -82,15 +82,15 @@ int main(void)
 	plain = try_refill(&net, 0, 0);
 	fact(plain > 0 && plain < WANT, "the default size takes %zu bytes in repair mode", plain);
 	usual = try_refill(&net, SO_SNDBUF, 212992);
-	fact(usual > plain && usual > 400000,
-	     "SO_SNDBUF at the usual wmem_max of 212992 takes %zu", usual);
+	fact(usual > plain && usual > 400000, "SO_SNDBUF at the usual wmem_max of 212992 takes %zu",
+	     usual);
 	asked = try_refill(&net, SO_SNDBUF, WANT);
 	fact(asked >= usual, "SO_SNDBUF for %d bytes, cut to wmem_max, takes %zu", WANT, asked);
 	printf("fact: SO_BUF_LOCK 0 unlocks the size again\n"); /* checked at each of them */
 	forced = try_refill(&net, SO_SNDBUFFORCE, WANT);
 	fact(forced == 0 || forced == WANT, "SO_SNDBUFFORCE is %s",
-	     forced ? "allowed to the machine's administrator and takes everything" :
-	     "refused in a namespace of our own");
+	     forced ? "allowed to the machine's administrator and takes everything"
+		    : "refused in a namespace of our own");
 	fact_net_close(&net);
 	return 0;
 }

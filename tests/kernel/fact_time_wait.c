@@ -19,13 +19,15 @@ static void close_by_hand(const struct fact_net *net, struct fact_pair *pair,
 	uint8_t frame[128];
 	char c;
 
-	fact_leave(net, frame, fact_build_segment(frame, net, pair, true, r->snd_seq, r->rcv_seq,
-						  FACT_ACK | FACT_FIN, NULL, NULL, 0));
+	fact_leave(net, frame,
+		   fact_build_segment(frame, net, pair, true, r->snd_seq, r->rcv_seq,
+				      FACT_ACK | FACT_FIN, NULL, NULL, 0));
 	must(fact_wait(pair->b, POLLIN) && read(pair->b, &c, 1) == 0);
 	must(!shutdown(pair->b, SHUT_WR));
 	must(fact_tcp_state(pair->b) == TCP_LAST_ACK);
-	fact_leave(net, frame, fact_build_segment(frame, net, pair, true, r->snd_seq + 1,
-						  r->rcv_seq + 1, FACT_ACK, NULL, NULL, 0));
+	fact_leave(net, frame,
+		   fact_build_segment(frame, net, pair, true, r->snd_seq + 1, r->rcv_seq + 1,
+				      FACT_ACK, NULL, NULL, 0));
 	fact_await_state(pair->b, TCP_CLOSE);
 	close(pair->b);
 }
@@ -63,8 +65,10 @@ static void try_family(const struct fact_net *net, struct fact_cap *cap, struct 
 	fact_arrive(net, frame, len);
 	fact_settle(net);
 	must_ok(host_nl_sock_find(nl, &flow, &sock));
-	fact(sock.state == TCP_TIME_WAIT, "IPv%d: the kernel keeps TIME_WAIT for a connection that "
-	     "was closed elsewhere", v);
+	fact(sock.state == TCP_TIME_WAIT,
+	     "IPv%d: the kernel keeps TIME_WAIT for a connection that "
+	     "was closed elsewhere",
+	     v);
 	seen = fact_cap_until_marker(cap, net, &pair);
 	fact(seen.from_a == 0 && seen.rst_from_b == 0,
 	     "IPv%d: the quiet set suppressed its ACK; the closed peer sent no RST", v);

@@ -51,7 +51,8 @@ static void fired(struct loop_timer *timer)
 static void test_timers_fire_in_order(void **state)
 {
 	uint64_t now = loop_now_us(loop);
-	struct named_timer a = { .timer.fn = fired, .name = 'a' }, b = { .timer.fn = fired, .name = 'b' },
+	struct named_timer a = { .timer.fn = fired, .name = 'a' },
+			   b = { .timer.fn = fired, .name = 'b' },
 			   c = { .timer.fn = fired, .name = 'c' };
 
 	(void)state;
@@ -59,7 +60,7 @@ static void test_timers_fire_in_order(void **state)
 	loop_timer_set(loop, &a.timer, now + 1);
 	loop_timer_set(loop, &b.timer, now + 2);
 	loop_timer_set(loop, &c.timer, now); /* moved to the front */
-	b.again_us = now + 2;                /* set again from its own callback: fires once more in the round */
+	b.again_us = now + 2; /* set again from its own callback: fires once more in the round */
 	while (order_len < 4)
 		assert_int_equal(loop_round(loop, UINT64_MAX), 0);
 	assert_string_equal(order, "cabb");
@@ -68,7 +69,8 @@ static void test_timers_fire_in_order(void **state)
 static void test_cancelled_timer_is_silent(void **state)
 {
 	uint64_t now = loop_now_us(loop);
-	struct named_timer a = { .timer.fn = fired, .name = 'a' }, b = { .timer.fn = fired, .name = 'b' };
+	struct named_timer a = { .timer.fn = fired, .name = 'a' },
+			   b = { .timer.fn = fired, .name = 'b' };
 
 	(void)state;
 	loop_timer_set(loop, &a.timer, now);
@@ -148,7 +150,8 @@ static void test_hook_runs_every_round(void **state)
 	assert_int_equal(loop_run(loop), 0);
 	assert_int_equal(c.runs, 3);
 	c.deadline_us = UINT64_MAX;
-	assert_int_equal(loop_round(loop, 1000), 0); /* bounded by the caller although nothing is due */
+	assert_int_equal(loop_round(loop, 1000),
+			 0); /* bounded by the caller although nothing is due */
 }
 
 int main(void)

@@ -14,9 +14,9 @@
 struct subject {
 	pid_t pid;
 	int fd_in_pid;
-	int tcp;		/* our end of the kernel's connection */
-	int kernel_fd;		/* the program's kernel socket while it is out, else -1 */
-	int stream;		/* our end of the stream pair meanwhile, else -1 */
+	int tcp;       /* our end of the kernel's connection */
+	int kernel_fd; /* the program's kernel socket while it is out, else -1 */
+	int stream;    /* our end of the stream pair meanwhile, else -1 */
 	struct exec_holders *holders;
 	char why[256];
 };

@@ -399,9 +399,8 @@ static void run_refused(void)
 	char params[256] = { 0 };
 	pthread_t tid;
 
-	if (strcmp(mode, "seccomp") == 0 &&
-	    (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
-	     prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) < 0))
+	if (strcmp(mode, "seccomp") == 0 && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+					     prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) < 0))
 		exit(2);
 	if (strcmp(mode, "io_uring") == 0 && syscall(SYS_io_uring_setup, 4, params) < 0)
 		exit(2);

@@ -168,10 +168,13 @@ static void test_fdinfo(void **state)
 	union {
 		struct cmsghdr hdr;
 		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { .hdr = { .cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET,
+	} control = { .hdr = { .cmsg_len = CMSG_LEN(sizeof(int)),
+			       .cmsg_level = SOL_SOCKET,
 			       .cmsg_type = SCM_RIGHTS } };
 	struct iovec iov = { .iov_base = text, .iov_len = 1 };
-	struct msghdr msg = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = &control,
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = &control,
 			      .msg_controllen = sizeof(control.bytes) };
 
 	(void)state;

@@ -14,7 +14,8 @@
 
 #include "host/host_select.h"
 
-static struct host_select_facts facts(const char *local, uint16_t local_port, const char *remote, uint16_t remote_port)
+static struct host_select_facts facts(const char *local, uint16_t local_port, const char *remote,
+				      uint16_t remote_port)
 {
 	struct host_select_facts f = { .local_port = local_port, .remote_port = remote_port };
 
@@ -80,7 +81,8 @@ static void test_default_is_keep(void **state)
 
 static void test_prefixes(void **state)
 {
-	struct host_select *s = parse("offload local fd77::/17\noffload remote 10.77.4.0/22\noffload remote 1.2.3.4\n");
+	struct host_select *s = parse(
+		"offload local fd77::/17\noffload remote 10.77.4.0/22\noffload remote 1.2.3.4\n");
 
 	(void)state;
 	assert_int_equal(judge(s, facts("fd77::1", 1, "fd00::1", 1)).rule, 1);
@@ -94,7 +96,8 @@ static void test_prefixes(void **state)
 
 static void test_thresholds(void **state)
 {
-	struct host_select *s = parse("offload min-bytes 1M min-age 2s\noffload min-rate 100k min-age 500ms\n");
+	struct host_select *s =
+		parse("offload min-bytes 1M min-age 2s\noffload min-rate 100k min-age 500ms\n");
 	struct host_select_facts f = facts("10.0.0.1", 1, "10.0.0.2", 1);
 
 	(void)state;
@@ -140,15 +143,18 @@ static void test_errors(void **state)
 
 		assert_int_equal(host_select_parse(&s, cases[i].text, why, sizeof(why)), -EINVAL);
 		if (!strstr(why, cases[i].names))
-			fail_msg("'%s' gives '%s', which does not say \"%s\"", cases[i].text, why, cases[i].names);
+			fail_msg("'%s' gives '%s', which does not say \"%s\"", cases[i].text, why,
+				 cases[i].names);
 	}
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_first_match_decides), cmocka_unit_test(test_default_is_keep),
-		cmocka_unit_test(test_prefixes),            cmocka_unit_test(test_thresholds),
+		cmocka_unit_test(test_first_match_decides),
+		cmocka_unit_test(test_default_is_keep),
+		cmocka_unit_test(test_prefixes),
+		cmocka_unit_test(test_thresholds),
 		cmocka_unit_test(test_errors),
 	};
 

@@ -47,7 +47,9 @@ static void test_round_trip(void **state)
 /* What is not a JSON object is refused, and the next message is read as if nothing had been. */
 static void test_malformed(void **state)
 {
-	static const char *const bad[] = { "", "x", "[1]", "{\"a\":1", "{\"a\":1,\"a\":2}", "\xff\xfe", "{} {}" };
+	static const char *const bad[] = {
+		"", "x", "[1]", "{\"a\":1", "{\"a\":1,\"a\":2}", "\xff\xfe", "{} {}"
+	};
 	json_t *good = json_pack("{s:i}", "tag", 1), *got;
 
 	(void)state;

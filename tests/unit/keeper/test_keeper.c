@@ -23,11 +23,11 @@
 #define WAIT_MS 10000
 
 struct scene {
-	int held[2];    /* the worker gives the write end to the keeper: its last close is the end of file */
-	int told[2];    /* worker -> test: one byte when a step is done */
-	int go[2];      /* test -> worker: one byte to go on */
+	int held[2]; /* the worker gives the write end to the keeper: its last close is the end of file */
+	int told[2]; /* worker -> test: one byte when a step is done */
+	int go[2];   /* test -> worker: one byte to go on */
 	bool release;
-	int end;        /* how the worker ends: exit status, or a negative signal */
+	int end; /* how the worker ends: exit status, or a negative signal */
 };
 
 static void step(struct scene *s)

@@ -82,9 +82,10 @@ static void exchange(struct net *net, int family, const char *to)
 	assert_true(a >= 0 && b >= 0);
 	assert_int_equal(bind(b, (struct sockaddr *)&ss, len), 0);
 	assert_int_equal(getsockname(b, (struct sockaddr *)&ss, &len), 0);
-	assert_int_equal(inet_pton(family, to, v6 ?
-		(void *)&((struct sockaddr_in6 *)&ss)->sin6_addr :
-		(void *)&((struct sockaddr_in *)&ss)->sin_addr), 1);
+	assert_int_equal(inet_pton(family, to,
+				   v6 ? (void *)&((struct sockaddr_in6 *)&ss)->sin6_addr
+				      : (void *)&((struct sockaddr_in *)&ss)->sin_addr),
+			 1);
 	assert_int_equal(sendto(a, "hello", 5, 0, (struct sockaddr *)&ss, len), 5);
 	assert_int_equal(poll(&pfd, 1, 5000), 1);
 	assert_int_equal(recv(b, buf, sizeof(buf), 0), 5);

@@ -17,14 +17,18 @@
 
 #include "steer/steer_msg.h"
 
-static const struct steer_msg_set in_set = { .nfproto = NFPROTO_NETDEV, .dir = STEER_DIR_IN,
-					     .table = "chimney-eth0", .set4 = "flows4",
+static const struct steer_msg_set in_set = { .nfproto = NFPROTO_NETDEV,
+					     .dir = STEER_DIR_IN,
+					     .table = "chimney-eth0",
+					     .set4 = "flows4",
 					     .set6 = "flows6" };
 
 static struct steer_flow flow4(uint8_t last, uint16_t port)
 {
-	struct steer_flow f = { .family = AF_INET, .local = { 10, 0, 0, 1 },
-				.remote = { 10, 0, 0, last }, .local_port_be = htons(443),
+	struct steer_flow f = { .family = AF_INET,
+				.local = { 10, 0, 0, 1 },
+				.remote = { 10, 0, 0, last },
+				.local_port_be = htons(443),
 				.remote_port_be = htons(port) };
 
 	return f;
@@ -32,8 +36,10 @@ static struct steer_flow flow4(uint8_t last, uint16_t port)
 
 static struct steer_flow flow6(uint8_t last, uint16_t port)
 {
-	struct steer_flow f = { .family = AF_INET6, .local = { 0xfd, [15] = 1 },
-				.remote = { 0xfd, [15] = last }, .local_port_be = htons(443),
+	struct steer_flow f = { .family = AF_INET6,
+				.local = { 0xfd, [15] = 1 },
+				.remote = { 0xfd, [15] = last },
+				.local_port_be = htons(443),
 				.remote_port_be = htons(port) };
 
 	return f;
@@ -151,8 +157,9 @@ static void one_flow_is_three_messages(void **state)
 		assert_int_equal(s.messages, 3);
 		assert_int_equal(s.elements4, 1);
 		assert_int_equal(s.types[0], NFNL_MSG_BATCH_BEGIN);
-		assert_int_equal(s.types[1], NFNL_SUBSYS_NFTABLES << 8 |
-				 (add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM));
+		assert_int_equal(s.types[1],
+				 NFNL_SUBSYS_NFTABLES << 8 |
+					 (add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM));
 		assert_int_equal(!!(s.flags[1] & NLM_F_EXCL), add);
 		assert_true(s.flags[1] & NLM_F_ACK);
 		assert_int_equal(s.types[2], NFNL_MSG_BATCH_END);
