@@ -30,6 +30,7 @@
 #include "ipc/ipc_msg.h"
 #include "ndis/nrt.h"
 #include "nic/nic.h"
+#include "target/tgt_driver.h"
 
 #define LIST_PAGE 128u
 
@@ -152,6 +153,17 @@ static int read_tcp_stats(struct worker *w, NDIS_OID oid, TCP_OFFLOAD_STATS *sum
 	return 0;
 }
 
+/* Segments that the engine dropped, by reason. */
+static json_t *drops(const struct worker *w)
+{
+	json_t *list = json_object();
+
+	for (unsigned int r = 0; r < TGT_DROP_REASONS; r++)
+		if (w->target->drops[r])
+			json_object_set_new(list, tgt_drop_name(r), json_integer((json_int_t)w->target->drops[r]));
+	return list;
+}
+
 static json_t *op_stats(struct worker *w)
 {
 	TCP_OFFLOAD_STATS tcp = { 0 };
@@ -163,12 +175,12 @@ static json_t *op_stats(struct worker *w)
 	if (err)
 		return bad("the target does not report its statistics", false);
 	nic_stats(w->nic, &nic);
-	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "ok", 1, "segments_in",
+	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "ok", 1, "segments_in",
 			 (json_int_t)tcp.InSegments, "segments_out", (json_int_t)tcp.OutSegments,
 			 "retransmits", (json_int_t)tcp.RetransmittedSegments, "resets_sent",
 			 (json_int_t)tcp.OutResets, "tap_bytes_in", (json_int_t)nic.rx_bytes,
 			 "tap_bytes_out", (json_int_t)nic.tx_bytes, "closed_offloaded",
-			 (json_int_t)w->closed_offloaded);
+			 (json_int_t)w->closed_offloaded, "drops", drops(w));
 }
 
 static struct pending *pending_new(struct worker *w, struct daemon_conn *dc,

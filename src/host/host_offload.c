@@ -11,6 +11,7 @@
  *	ack          a delayed acknowledgment leaves now, its timer does not travel
  *	stop         the program stands still                                   -+
  *	freeze       the socket is in repair mode                        -+      |
+ *	hush         nothing leaves it any more                          |      |
  *	read         everything, and once more both sequence numbers      | frozen
  *	initiate     NdisInitiateOffload, until its completion           -+      | stopped
  *	exchange     the program's descriptor becomes the stream end             |
@@ -124,11 +125,35 @@ int host_step_exchange_down(struct host_conn *conn)
 	return 0;
 }
 
+/*
+ * A frozen socket still sends: pacing and retransmission timers do not know of repair mode. What they sent after it
+ * was read the peer would acknowledge, and the target knows of no such bytes.
+ */
+static int hush(struct host_conn *conn)
+{
+	int err = steer_quiet_add(conn->adapter->config.steer, &conn->info.flow, 1);
+
+	if (err)
+		return host_why(conn, err, "its socket cannot be kept silent: %s", strerror(-err));
+	conn->move.quiet = true;
+	return 0;
+}
+
+static void unhush(struct host_conn *conn)
+{
+	if (conn->move.quiet && steer_quiet_del(conn->adapter->config.steer, &conn->info.flow, 1) == 0)
+		conn->move.quiet = false;
+}
+
 int host_step_park(struct host_conn *conn)
 {
-	if (conn->sock.phase == HOST_SOCKET_PARKED)
-		return 0;
-	return host_repair_park(&conn->sock, &conn->image);
+	int err = 0;
+
+	if (conn->sock.phase != HOST_SOCKET_PARKED)
+		err = host_repair_park(&conn->sock, &conn->image);
+	if (!err)
+		unhush(conn); /* a parked socket has nothing to send */
+	return err;
 }
 
 /*
@@ -332,6 +357,7 @@ const struct host_stage host_offload_stages[] = {
 	{ "ack", ack, NULL, HOST_FAIL_UNDO },
 	{ "stop", stop, host_step_resume, HOST_FAIL_UNDO },
 	{ "freeze", freeze, thaw, HOST_FAIL_UNDO },
+	{ "hush", hush, unhush, HOST_FAIL_UNDO },
 	{ "read", read_image, NULL, HOST_FAIL_UNDO },
 	{ "initiate", host_step_initiate, NULL, HOST_FAIL_UNDO },
 	{ "exchange", host_step_exchange_down, NULL, HOST_FAIL_UP },

@@ -4,6 +4,7 @@
 
 usage: test_outside.py CASE
 """
+import json
 import os
 import subprocess
 import sys
@@ -126,7 +127,28 @@ class Scene:
     def flow(self, count=1 << 20):
         """Until every client has had so many more bytes echoed."""
         start = [c.bytes()[1] for c in self.clients]
-        wait_for(lambda: all(c.bytes()[1] >= s + count for c, s in zip(self.clients, start)), "data flows")
+        try:
+            wait_for(lambda: all(c.bytes()[1] >= s + count for c, s in zip(self.clients, start)), "data flows")
+        except AssertionError:
+            self.describe(start)
+            raise
+
+    def describe(self, start):
+        """What each side thinks of the connections, for whoever has to find out why nothing flows."""
+        print("bytes then and now:", start, [c.bytes() for c in self.clients])
+        print("connections:", json.dumps(self.r.connections(), indent=1), self.r.ctl("stats"))
+        for ident in self.ids:
+            print("query", ident, self.r.ctl("query", ident, check=False))
+        self.capture()
+        print("host:", sh("ss", "-tinoe", check=False), "peer:", sh(*self.r.in_peer(), "ss", "-tinoe", check=False))
+
+    def capture(self):
+        """What still goes over the wire, if the tool is there."""
+        try:
+            print(sh("timeout", "8", "tcpdump", "-c", "60", "-nni", HOST_IF, "-vv", "tcp", check=False))
+            print(sh("ip", "-s", "neigh", check=False), sh(*self.r.in_peer(), "nstat", "-az", "TcpExtPAWS*", check=False))
+        except FileNotFoundError:
+            pass
 
     def all(self, op):
         for ident in self.ids:
