@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Layout: one header page, then per pool a byte map (1 = in use) and a stack of free indices, then the objects.
- * The byte map is what the keeper trusts after a crash: it is set before an object is handed out and cleared
- * when it comes back, while the free stack may be half written at any instruction.
+ * Layout: one header page, then per pool a byte map (1 = in use) and a stack of free indices, then
+ * the objects. The byte map is what the keeper trusts after a crash: it is set before an object is
+ * handed out and cleared when it comes back, while the free stack may be half written at any
+ * instruction.
  */
 #include "base/arena.h"
 
@@ -70,7 +71,9 @@ static uint32_t *free_stack(const struct arena *a, const struct pool_header *p)
 	return (uint32_t *)(void *)(a->base + p->stack_off);
 }
 
-/* The stack of a new pool is implicit: indices beyond every one ever used are handed out in order. */
+/*
+ * The stack of a new pool is implicit: indices beyond every one ever used are handed out in order.
+ */
 static uint32_t pop_index(const struct arena *a, struct pool_header *p)
 {
 	if (p->free_top)

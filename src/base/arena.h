@@ -2,10 +2,11 @@
 /*
  * arena.h - one worker's memory for connections: a memfd that another process can map.
  *
- * Everything that must survive the worker lives here: per-connection engine state, data waiting to be sent
- * or acknowledged, received data not yet delivered. References inside are 32-bit offsets (arena_ref), never
- * pointers, so that the keeper may map the file at any address. Memory is divided into pools of equal
- * objects, made once at start; taking and giving back an object is a few instructions and never a system call.
+ * Everything that must survive the worker lives here: per-connection engine state, data waiting to
+ * be sent or acknowledged, received data not yet delivered. References inside are 32-bit offsets
+ * (arena_ref), never pointers, so that the keeper may map the file at any address. Memory is
+ * divided into pools of equal objects, made once at start; taking and giving back an object is a
+ * few instructions and never a system call.
  *
  * Context:   one worker; no locks. The keeper reads only after the worker has died.
  */
@@ -33,13 +34,16 @@ struct arena_pool_spec {
 
 /*
  * arena_create() - make the memfd and its pools.
- * Returns:   0; -EINVAL for too many pools or a size over the limit of references, -ENOMEM or the error
- *            of memfd_create(), ftruncate() or mmap().
+ * Returns:   0; -EINVAL for too many pools or a size over the limit of references, -ENOMEM or the
+ *            error of memfd_create(), ftruncate() or mmap().
  */
 int arena_create(struct arena **out, const char *name, const struct arena_pool_spec *pools,
 		 unsigned int count);
 
-/* arena_attach() - map the arena behind fd (borrowed) read-write; -EPROTO when magic or version differ. */
+/*
+ * arena_attach() - map the arena behind fd (borrowed) read-write; -EPROTO when magic or version
+ * differ.
+ */
 int arena_attach(struct arena **out, int fd);
 
 void arena_destroy(struct arena *arena);

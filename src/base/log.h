@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * log.h - messages for people, on standard error. Level by log_set_level() (CHIMNEY_LOG=debug in the environment).
- * Paths that a peer can trigger count instead of logging, or log at debug.
+ * log.h - messages for people, on standard error. Level by log_set_level() (CHIMNEY_LOG=debug in
+ * the environment). Paths that a peer can trigger count instead of logging, or log at debug.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H

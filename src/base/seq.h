@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * seq.h - sequence number arithmetic modulo 2^32 (RFC 9293 3.4). Sequence numbers are compared only here.
+ * seq.h - sequence number arithmetic modulo 2^32 (RFC 9293 3.4). Sequence numbers are compared only
+ * here.
  */
 #ifndef BASE_SEQ_H
 #define BASE_SEQ_H

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* cli.h - the subcommands of chimney; each gets its own argv (argv[0] is its name) and returns an exit status. */
+/*
+ * cli.h - the subcommands of chimney; each gets its own argv (argv[0] is its name) and returns an
+ * exit status.
+ */
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 

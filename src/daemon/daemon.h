@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * daemon.h - chimneyd: one worker process with adapters, drivers, engine and host driver, under a keeper.
+ * daemon.h - chimneyd: one worker process with adapters, drivers, engine and host driver, under a
+ * keeper.
  *
- * Read daemon_worker.c for how the parts are put together and daemon_ctl.c for the operations on the control socket.
+ * Read daemon_worker.c for how the parts are put together and daemon_ctl.c for the operations on
+ * the control socket.
  */
 #ifndef DAEMON_DAEMON_H
 #define DAEMON_DAEMON_H
@@ -16,10 +18,10 @@ struct daemon_config {
 };
 
 /*
- * daemon_main() - run keeper and worker until SIGTERM, SIGINT or the end of the last client on control_fd.
- * At the end every connection is given back to the kernel.
- * Context:   single-threaded process inside the network namespace to serve, with CAP_NET_ADMIN, CAP_NET_RAW and
- *            CAP_SYS_PTRACE there.
+ * daemon_main() - run keeper and worker until SIGTERM, SIGINT or the end of the last client on
+ * control_fd. At the end every connection is given back to the kernel.
+ * Context:   single-threaded process inside the network namespace to serve, with CAP_NET_ADMIN,
+ *            CAP_NET_RAW and CAP_SYS_PTRACE there.
  * Returns:   exit status.
  */
 int daemon_main(const struct daemon_config *config);

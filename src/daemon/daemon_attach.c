@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Taking on the connections of a process that already runs: its descriptors are looked through, and every established
- * TCP connection becomes a connection of the host driver, in the host, with the policy's verdict on it.
+ * Taking on the connections of a process that already runs: its descriptors are looked through, and
+ * every established TCP connection becomes a connection of the host driver, in the host, with the
+ * policy's verdict on it.
  */
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -60,7 +61,10 @@ other:
 	return -1;
 }
 
-/* What the policy looks at. The kernel does not tell a connection's age: it counts from when we first saw it. */
+/*
+ * What the policy looks at. The kernel does not tell a connection's age: it counts from when we
+ * first saw it.
+ */
 static void judge(struct worker *w, struct daemon_conn *dc, uint64_t bytes)
 {
 	const struct host_conn_info *info = host_conn_info(dc->conn);

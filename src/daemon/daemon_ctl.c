@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The operations of the control socket. A request is served at once, or, where a hand-over has to run first, answered
- * when that has ended.
+ * The operations of the control socket. A request is served at once, or, where a hand-over has to
+ * run first, answered when that has ended.
  *
  *   attach   {pid}            take on the connections of a process            -> {found}
  *   list     {after}          connections, in pages                           -> {connections: [...], next}
@@ -160,7 +160,8 @@ static json_t *drops(const struct worker *w)
 
 	for (unsigned int r = 0; r < TGT_DROP_REASONS; r++)
 		if (w->target->drops[r])
-			json_object_set_new(list, tgt_drop_name(r), json_integer((json_int_t)w->target->drops[r]));
+			json_object_set_new(list, tgt_drop_name(r),
+					    json_integer((json_int_t)w->target->drops[r]));
 	return list;
 }
 

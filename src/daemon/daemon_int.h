@@ -74,14 +74,19 @@ struct worker {
 int daemon_worker_run(void *config, struct keeper *keeper);
 void worker_stop(struct worker *w);
 
-/* daemon_attach.c: take on the TCP connections of a process. Returns how many are new, or -errno with why. */
+/*
+ * daemon_attach.c: take on the TCP connections of a process. Returns how many are new, or -errno
+ * with why.
+ */
 int daemon_attach(struct worker *w, pid_t pid, char *why, size_t why_size);
 struct daemon_conn *daemon_conn_find(struct worker *w, uint32_t id);
 void daemon_conns_free(struct worker *w);
 void daemon_conn_changed(void *worker, struct host_conn *conn, enum host_conn_state from,
 			 enum host_conn_state to);
 
-/* daemon_program.c: how the host driver reaches the program that holds a connection's descriptor. */
+/*
+ * daemon_program.c: how the host driver reaches the program that holds a connection's descriptor.
+ */
 extern const struct host_program_ops daemon_program_ops;
 
 /* daemon_ctl.c */

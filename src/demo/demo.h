@@ -72,7 +72,10 @@ struct demo_account {
 /* demo_main() - runs the demo and prints; exit status. */
 int demo_main(const struct demo_options *options);
 
-/* The real story on namespaces and the same story on the simulated link; 0 or -errno with the reason in why. */
+/*
+ * The real story on namespaces and the same story on the simulated link; 0 or -errno with the
+ * reason in why.
+ */
 int demo_story_run(const struct demo_options *options, struct demo_account *account, char *why,
 		   size_t why_size);
 int demo_sim_run(const struct demo_options *options, struct demo_account *account, char *why,

@@ -44,7 +44,10 @@ struct demo_capture *demo_capture_create(const char *ifname, const char *pcap_pa
 	return c;
 }
 
-/* Without a file only resets need to leave the kernel: IPv4 without options, IPv6 without extension headers. */
+/*
+ * Without a file only resets need to leave the kernel: IPv4 without options, IPv6 without extension
+ * headers.
+ */
 static int only_resets(int fd)
 {
 	enum { DROP = 11, KEEP = 12 }; /* jumps count from the next instruction */

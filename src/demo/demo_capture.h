@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * demo_capture.h - an onlooker on the peer's end of the veth pair: counts resets, and writes a capture file on demand.
+ * demo_capture.h - an onlooker on the peer's end of the veth pair: counts resets, and writes a
+ * capture file on demand.
  *
- * It is a process of its own in the peer's namespace and shares nothing with the daemon, so that its count of resets is
- * a second opinion.
+ * It is a process of its own in the peer's namespace and shares nothing with the daemon, so that
+ * its count of resets is a second opinion.
  */
 #ifndef DEMO_DEMO_CAPTURE_H
 #define DEMO_DEMO_CAPTURE_H

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A connection starts with four bytes from the peer that name the flow; everything after them is the checked stream,
- * pseudo-random from (seed, flow, direction). Each side sends at the flow's rate, in steps of a millisecond, but never
- * more than the story allows; each side hashes what it sends and what it receives.
+ * A connection starts with four bytes from the peer that name the flow; everything after them is
+ * the checked stream, pseudo-random from (seed, flow, direction). Each side sends at the flow's
+ * rate, in steps of a millisecond, but never more than the story allows; each side hashes what it
+ * sends and what it receives.
  */
 #include "demo/demo_end.h"
 
@@ -245,7 +246,10 @@ static void read_tcp_info(struct end *e)
 	atomic_store(&r->retransmits, info.tcpi_total_retrans);
 }
 
-/* The closing side closes when it has everything; the other side when it sees the end of the stream. */
+/*
+ * The closing side closes when it has everything; the other side when it sees the end of the
+ * stream.
+ */
 static void maybe_close(struct ends *ends, struct end *e)
 {
 	struct demo_end_report *r = report_of(e);

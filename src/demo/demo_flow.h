@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * demo_flow.h - what the demo's processes share about each connection: one page-backed table, mapped before they fork.
+ * demo_flow.h - what the demo's processes share about each connection: one page-backed table,
+ * mapped before they fork.
  *
- * Every member has one writer: an end writes its own side's counters, the story (the demo's own process) writes what
- * ends are allowed to do. Readers may see a value late, never torn.
+ * Every member has one writer: an end writes its own side's counters, the story (the demo's own
+ * process) writes what ends are allowed to do. Readers may see a value late, never torn.
  */
 #ifndef DEMO_DEMO_FLOW_H
 #define DEMO_DEMO_FLOW_H

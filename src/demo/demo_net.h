@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * demo_net.h - the demo's two hosts: namespaces joined by a veth pair, and the processes that live in them.
+ * demo_net.h - the demo's two hosts: namespaces joined by a veth pair, and the processes that live
+ * in them.
  *
  *      peers, capture                          server, python3, chimneyd
  *   +------------------+                     +---------------------------+
@@ -9,7 +10,8 @@
  *   |  fd77::2         |                     |  chimney0 (TAP)           |
  *   +------------------+                     +---------------------------+
  *
- * Everything belongs to this process and its children; when they end, however they end, nothing is left.
+ * Everything belongs to this process and its children; when they end, however they end, nothing is
+ * left.
  */
 #ifndef DEMO_DEMO_NET_H
 #define DEMO_DEMO_NET_H
@@ -44,7 +46,8 @@ struct demo_net {
 int demo_net_open(struct demo_net *net, uint32_t mtu_bytes, char *why, size_t why_size);
 
 /*
- * demo_net_spawn() - run fn(arg) in a child process inside ns; its result is the exit status. The child dies with us.
+ * demo_net_spawn() - run fn(arg) in a child process inside ns; its result is the exit status. The
+ * child dies with us.
  * Returns:   the pid, or -errno.
  */
 pid_t demo_net_spawn(struct demo_net *net, const char *name, const struct netns *ns,

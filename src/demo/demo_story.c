@@ -5,9 +5,10 @@
  *   host -> offload -> chimney -> upload -> host -> offload -> chimney -> upload -> host -> close      (odd connections)
  *                                                                  host -> offload -> close there      (even connections)
  *
- * A switch is asked for when both directions have passed its mark. The ends may run half a phase beyond the next mark,
- * so that data keeps flowing during the switch but no connection can finish before its story is told. Connections move
- * independently: at any moment some are in the host, some in the chimney, some in between.
+ * A switch is asked for when both directions have passed its mark. The ends may run half a phase
+ * beyond the next mark, so that data keeps flowing during the switch but no connection can finish
+ * before its story is told. Connections move independently: at any moment some are in the host,
+ * some in the chimney, some in between.
  */
 #include "demo/demo.h"
 
@@ -414,7 +415,10 @@ static void copy_text(char *out, size_t size, json_t *answer)
 	json_decref(answer);
 }
 
-/* The account shows the state of the first that goes down, and what the target says of it while it runs it. */
+/*
+ * The account shows the state of the first that goes down, and what the target says of it while it
+ * runs it.
+ */
 static void show_state(struct story *s, struct teller *t)
 {
 	if (s->account->tree[0] || t->phase != DEMO_CHIMNEY_1)

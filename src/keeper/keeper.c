@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * When the worker has died, in this order: the streams are closed first, so that programs learn at once that their
- * connection is over; then steering goes, so that the kernel answers the peers from now on; then the TAP and, last, the
- * parked sockets (silent: they are in repair mode) whose ports must not be reused while segments are still steered.
+ * When the worker has died, in this order: the streams are closed first, so that programs learn at
+ * once that their connection is over; then steering goes, so that the kernel answers the peers from
+ * now on; then the TAP and, last, the parked sockets (silent: they are in repair mode) whose ports
+ * must not be reused while segments are still steered.
  */
 #include "keeper/keeper.h"
 

@@ -2,9 +2,9 @@
 /*
  * req.h - tie a check to the requirement that it proves.
  *
- * REQ("OFF-08", cond) asserts cond and, when it held, appends the id to the file that the environment
- * variable REQ_LOG names. Only ids of checks that really ran and passed are therefore counted. Include
- * it after cmocka's headers.
+ * REQ("OFF-08", cond) asserts cond and, when it held, appends the id to the file that the
+ * environment variable REQ_LOG names. Only ids of checks that really ran and passed are therefore
+ * counted. Include it after cmocka's headers.
  */
 #ifndef TESTS_SUPPORT_REQ_H
 #define TESTS_SUPPORT_REQ_H

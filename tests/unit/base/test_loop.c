@@ -99,7 +99,9 @@ static void served(struct loop_watch *watch, uint32_t events)
 		loop_unwatch(loop, &p->other->watch);
 }
 
-/* A descriptor that is unwatched by an earlier callback of the same round is not served any more. */
+/*
+ * A descriptor that is unwatched by an earlier callback of the same round is not served any more.
+ */
 static void test_unwatch_in_round(void **state)
 {
 	int fds[2];

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The keeper holds copies while the worker lives and lets go of all of them when it ends, whatever the way. */
+/*
+ * The keeper holds copies while the worker lives and lets go of all of them when it ends, whatever
+ * the way.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -110,8 +113,9 @@ static int finish(struct scene *s, pid_t pid)
 }
 
 /*
- * The keeper process is forked from the test and so has the write end from birth; only copies that were sent count.
- * Therefore the end of file cannot be seen before the keeper exits, and the release is seen on /proc.
+ * The keeper process is forked from the test and so has the write end from birth; only copies that
+ * were sent count. Therefore the end of file cannot be seen before the keeper exits, and the
+ * release is seen on /proc.
  */
 static unsigned int open_pipes_of(pid_t pid, int like)
 {
