@@ -117,7 +117,7 @@ void host_conn_hold(struct host_conn *conn, enum host_held kind, int fd)
 struct host_conn *host_conn_of_flow(struct host_adapter *adapter, const struct steer_flow *flow)
 {
 	for (struct host_conn *conn = adapter->host->conns; conn; conn = conn->next)
-		if (conn->moving && conn->adapter == adapter &&
+		if (conn->moving && !conn->waits && conn->adapter == adapter &&
 		    memcmp(&conn->info.flow, flow, sizeof(*flow)) == 0)
 			return conn;
 	return NULL;

@@ -387,6 +387,7 @@ int host_create(struct host **out, const struct host_config *config)
 	if (!host)
 		return -ENOMEM;
 	host->config = *config;
+	host->waiting_tail = &host->waiting;
 	err = host_nl_open(&host->nl);
 	if (!err && host_ct_open(&host->ct) < 0)
 		host->ct = NULL; /* this kernel tracks no connections */
@@ -404,6 +405,7 @@ void host_destroy(struct host *host)
 {
 	if (!host)
 		return;
+	loop_timer_cancel(host->config.loop, &host->turn_timer);
 	while (host->conns) {
 		/* the target goes with us; the kernel's socket closes without a word */
 		host->conns->at_target = false;

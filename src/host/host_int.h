@@ -97,6 +97,9 @@ struct host {
 	struct host_ct *ct;
 	bool off;
 	struct host_all *all; /* host_upload_all() under way */
+	struct host_conn *mover; /* whose move has its turn */
+	struct host_conn *waiting, **waiting_tail;
+	struct loop_timer turn_timer;
 };
 
 struct host_adapter {
@@ -202,6 +205,8 @@ struct host_conn {
 	bool expected, steered, stopped; /* what is in force, in whichever move it was done */
 	bool passing; /* frames of a move are not kept any more: they go to the kernel */
 	bool moving;
+	bool waits; /* moving, but others are before it: nothing has happened to it yet */
+	struct host_conn *next_waiting;
 	bool in_done, remove;     /* removal asked for inside done() waits for its return */
 	unsigned int tries;       /* of the upload wanted */
 	TCP_UPLOAD_REASON wanted; /* reason of an upload that waits for the loop, 0: none */

@@ -24,6 +24,7 @@
 #define AGAIN_MAX 8u
 #define SWING_US  20000u
 #define RETRY_US  10000u
+#define REST_MAX_US 2000u /* between two moves */
 #define TRIES_MAX 200u /* of an upload that somebody waits for: two seconds */
 
 static const struct host_stage *const lists[] = { host_offload_stages, host_upload_stages,
@@ -180,6 +181,63 @@ static void try_again(struct host_conn *conn, const struct host_move *move)
 	host_upload_retry(conn, RETRY_US);
 }
 
+/* ---- turns ---- */
+
+static void run(struct host_conn *conn);
+
+/*
+ * One move at a time. The worker is the TCP of all connections that are offloaded: moves that are
+ * asked for together would keep it from the wire for the sum of their times, and a peer takes an
+ * acknowledgment that is some milliseconds late for a loss. The connections of one program would
+ * also keep it stopped all the time. So there is a round of the loop between two moves, and the
+ * program runs for as long as it stood still.
+ */
+static void start(struct host_conn *conn)
+{
+	conn->adapter->host->mover = conn;
+	conn->waits = false;
+	conn->move.start_us = host_now_us(conn);
+	host_conn_set_state(conn, conn->move.up ? HOST_CONN_UPLOADING : HOST_CONN_OFFLOADING);
+	run(conn);
+}
+
+static void turn_due(struct loop_timer *timer)
+{
+	struct host *host = (struct host *)((char *)timer - offsetof(struct host, turn_timer));
+	struct host_conn *conn = host->waiting;
+
+	if (host->mover || !conn)
+		return;
+	host->waiting = conn->next_waiting;
+	if (!host->waiting)
+		host->waiting_tail = &host->waiting;
+	start(conn);
+}
+
+static void wait_for_turn(struct host_conn *conn)
+{
+	struct host *host = conn->adapter->host;
+
+	conn->waits = true;
+	conn->next_waiting = NULL;
+	*host->waiting_tail = conn;
+	host->waiting_tail = &conn->next_waiting;
+}
+
+static void end_turn(struct host_conn *conn)
+{
+	struct host *host = conn->adapter->host;
+	const struct host_move *m = &conn->move;
+	uint64_t stopped_us = m->resume_us > m->stop_us ? m->resume_us - m->stop_us : 0;
+
+	if (host->mover != conn)
+		return;
+	host->mover = NULL;
+	host->turn_timer.fn = turn_due;
+	loop_timer_set(host->config.loop, &host->turn_timer,
+		       host_now_us(conn) + (stopped_us < REST_MAX_US ? stopped_us : REST_MAX_US));
+}
+
 /* The end of a move, whichever way it went. May free conn. */
 static void finish(struct host_conn *conn, int err)
 {
@@ -188,6 +246,7 @@ static void finish(struct host_conn *conn, int err)
 	bool ended = false;
 
 	note_end(conn, err);
+	end_turn(conn);
 	conn->moving = false;
 	if (!conn->at_target)
 		ended = host_upload_settled(conn);
@@ -220,8 +279,6 @@ static void use_list(struct host_conn *conn, const struct host_stage *stages, co
 	while (from && strcmp(stages[conn->move.at].name, from) != 0)
 		conn->move.at++;
 }
-
-static void run(struct host_conn *conn);
 
 static void swing(struct loop_timer *timer)
 {
@@ -272,6 +329,7 @@ static void fail(struct host_conn *conn, int err)
 		run(conn);
 		break;
 	case HOST_FAIL_SWING:
+		end_turn(conn); /* this may take long */
 		conn->again.fn = swing;
 		loop_timer_set(conn->adapter->host->config.loop, &conn->again,
 			       host_now_us(conn) + SWING_US);
@@ -325,14 +383,16 @@ void host_move_go_on(struct host_conn *conn, int err)
 void host_move_begin(struct host_conn *conn, const struct host_stage *stages, host_done_fn *done,
 		     void *ctx)
 {
+	struct host *host = conn->adapter->host;
 	TCP_UPLOAD_REASON reason = conn->move.reason;
 
 	conn->move = (struct host_move){
 		.stages = stages, .up = stages == host_upload_stages, .done = done, .ctx = ctx
 	};
 	conn->move.reason = reason;
-	conn->move.start_us = host_now_us(conn);
 	conn->moving = true;
-	host_conn_set_state(conn, conn->move.up ? HOST_CONN_UPLOADING : HOST_CONN_OFFLOADING);
-	run(conn);
+	if (host->mover || host->waiting || host->turn_timer.active)
+		wait_for_turn(conn);
+	else
+		start(conn);
 }

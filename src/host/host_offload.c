@@ -29,6 +29,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define NIC_FETCH_FRAMES 256u
+
 /* ---- steps that upload uses, too ---------------------------------------------------------- */
 
 int host_step_expect(struct host_conn *conn)
@@ -50,10 +52,21 @@ void host_step_unexpect(struct host_conn *conn)
 	conn->expected = false;
 }
 
+/*
+ * What lies in the nic's queue is older than what comes the straight way in a moment, so it is
+ * fetched immediately before, and immediately after for what came meanwhile. Not from inside the
+ * target.
+ */
 void host_step_unsteer(struct host_conn *conn)
 {
-	if (conn->steered && steer_del(conn->adapter->config.steer, &conn->info.flow, 1) == 0)
+	struct nic *nic = conn->adapter->config.nic;
+
+	if (!conn->steered)
+		return;
+	nic_poll(nic, NIC_FETCH_FRAMES);
+	if (steer_del(conn->adapter->config.steer, &conn->info.flow, 1) == 0)
 		conn->steered = false;
+	nic_poll(nic, NIC_FETCH_FRAMES);
 }
 
 void host_step_resume(struct host_conn *conn)
@@ -79,6 +92,23 @@ static void keep_tree(struct host_conn *conn, const struct host_op *op)
 		memcpy(conn->down_tree, op, sizeof(*op));
 }
 
+static void refused(struct loop_timer *timer)
+{
+	struct host_conn *conn =
+		(struct host_conn *)((char *)timer - offsetof(struct host_conn, again));
+
+	host_move_go_on(conn, -ENOSPC);
+}
+
+/* The walk back needs the nic, which the target that tells us this is at. */
+static void refuse_later(struct host_conn *conn)
+{
+	struct loop *loop = conn->adapter->host->config.loop;
+
+	conn->again.fn = refused;
+	loop_timer_set(loop, &conn->again, loop_now_us(loop));
+}
+
 static void initiate_done(struct host_op *op)
 {
 	struct host_conn *conn = op->conn;
@@ -91,8 +121,8 @@ static void initiate_done(struct host_op *op)
 		    op->path.list.Status != NDIS_STATUS_OFFLOAD_PARTIAL_SUCCESS)
 			status = op->path.list.Status;
 		conn->info.reason_code = HOST_NOT_CAPABLE;
-		host_move_go_on(conn, host_why(conn, -ENOSPC, "the target refuses: %s",
-					       host_status_text(status)));
+		host_why(conn, -ENOSPC, "the target refuses: %s", host_status_text(status));
+		refuse_later(conn);
 		return;
 	}
 	keep_tree(conn, op);
@@ -287,8 +317,11 @@ static int steer(struct host_conn *conn)
 /* Older segments before younger ones, see flush() of the upload. */
 static void unsteer(struct host_conn *conn)
 {
+	conn->passing = true;
+	nic_poll(conn->adapter->config.nic, NIC_FETCH_FRAMES);
 	unexpect(conn);
 	host_step_unsteer(conn);
+	conn->passing = false;
 }
 
 static int conntrack(struct host_conn *conn)

@@ -202,14 +202,19 @@ static void end_step(struct rig_end *end)
 
 void rig_connect(struct rig *rig, struct rig_conn *c, int family, uint32_t seed)
 {
+	rig_connect_ops(rig, c, family, seed, &host_program_self_ops);
+}
+
+void rig_connect_ops(struct rig *rig, struct rig_conn *c, int family, uint32_t seed,
+		     const struct host_program_ops *ops)
+{
 	memset(c, 0, sizeof(*c));
 	c->rig = rig;
 	test_pair_open(&rig->net, family, &c->pair);
 	end_init(&c->own, c->pair.a, seed, seed + 1);
 	end_init(&c->peer, c->pair.b, seed + 1, seed);
 	c->self = (struct host_program_self){ .fd = c->pair.a, .epoll_fd = -1 };
-	assert_int_equal(0, host_conn_add(rig->adapter, dup(c->pair.a), &host_program_self_ops,
-					  &c->self, &c->conn));
+	assert_int_equal(0, host_conn_add(rig->adapter, dup(c->pair.a), ops, &c->self, &c->conn));
 	host_conn_set_user(c->conn, c);
 }
 
@@ -291,12 +296,22 @@ static void op_done(void *ctx, struct host_conn *conn, int err, const char *why)
 	snprintf(c->why, sizeof(c->why), "%s", why);
 }
 
+int rig_ask_offload(struct rig_conn *c)
+{
+	c->done = false;
+	return host_conn_offload(c->conn, op_done, c);
+}
+
+int rig_ask_upload(struct rig_conn *c)
+{
+	c->done = false;
+	return host_conn_upload(c->conn, UploadRequested, op_done, c);
+}
+
 int rig_offload(struct rig_conn *c)
 {
-	int err;
+	int err = rig_ask_offload(c);
 
-	c->done = false;
-	err = host_conn_offload(c->conn, op_done, c);
 	if (err)
 		return err;
 	RIG_RUN(c, rig_done);
@@ -305,10 +320,8 @@ int rig_offload(struct rig_conn *c)
 
 int rig_upload(struct rig_conn *c)
 {
-	int err;
+	int err = rig_ask_upload(c);
 
-	c->done = false;
-	err = host_conn_upload(c->conn, UploadRequested, op_done, c);
 	if (err)
 		return err;
 	RIG_RUN(c, rig_done);

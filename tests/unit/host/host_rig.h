@@ -60,6 +60,9 @@ bool rig_open(struct rig *rig);
 void rig_close(struct rig *rig);
 
 void rig_connect(struct rig *rig, struct rig_conn *c, int family, uint32_t seed);
+/* With another way to the program; its context is c->self. */
+void rig_connect_ops(struct rig *rig, struct rig_conn *c, int family, uint32_t seed,
+		     const struct host_program_ops *ops);
 void rig_disconnect(struct rig_conn *c);
 
 /* One round of the loop, one step of both ends. */
@@ -76,5 +79,7 @@ void rig_transfer(struct rig_conn *c, uint64_t bytes); /* so many more each way,
 
 int rig_offload(struct rig_conn *c); /* the error of the end */
 int rig_upload(struct rig_conn *c);
+int rig_ask_offload(struct rig_conn *c); /* begin it only; rig_done() tells the end */
+int rig_ask_upload(struct rig_conn *c);
 
 #endif

@@ -5,6 +5,7 @@
  * every byte is right.
  */
 #include <errno.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -495,6 +496,180 @@ static void pause_and_upload_all(void **state)
 		rig_disconnect(&c[i]);
 }
 
+static bool under_way(const struct rig_conn *c)
+{
+	return place(c) == HOST_CONN_OFFLOADING || place(c) == HOST_CONN_UPLOADING;
+}
+
+/* Asked for together; one at a time has the worker and keeps its program stopped. */
+static void move_together(struct rig_conn *c, unsigned int count, enum host_conn_state to)
+{
+	unsigned int there = 0, rounds = 0;
+
+	for (unsigned int i = 0; i < count; i++) {
+		assert_int_equal(0, to == HOST_CONN_OFFLOADED ? rig_ask_offload(&c[i])
+							      : rig_ask_upload(&c[i]));
+	}
+	assert_true(under_way(&c[0])); /* nobody was before it */
+	while (there < count) {
+		unsigned int moving = 0, stopped = 0;
+
+		there = 0;
+		for (unsigned int i = 0; i < count; i++) {
+			moving += under_way(&c[i]);
+			stopped += c[i].self.stopped;
+			there += place(&c[i]) == to;
+		}
+		assert_true(moving <= 1 && stopped <= 1);
+		rig_step(&c[0]);
+		rounds++;
+	}
+	assert_true(rounds > count); /* the target had a round between any two */
+	for (unsigned int i = 0; i < count; i++)
+		assert_true(c[i].done && c[i].err == 0);
+}
+
+static void moves_take_turns(void **state)
+{
+	struct rig_conn c[5];
+
+	(void)state;
+	NEED_RIG();
+	for (uint32_t i = 0; i < 5; i++) {
+		rig_connect(&rig, &c[i], AF_INET, 70000 + i * 10);
+		rig_transfer(&c[i], 10000);
+	}
+	move_together(c, 5, HOST_CONN_OFFLOADED);
+	for (uint32_t i = 0; i < 5; i++)
+		rig_transfer(&c[i], 10000);
+	move_together(c, 5, HOST_CONN_HOST);
+	for (uint32_t i = 0; i < 5; i++) {
+		rig_transfer(&c[i], 10000);
+		rig_disconnect(&c[i]);
+	}
+}
+
+/* A peer that sends at the worst moments of a round: after the target ran, and after the timers. */
+static struct worst_peer {
+	struct rig_conn *c; /* NULL: silent */
+	struct loop_timer timer;
+} worst;
+
+static void send_a_little(struct rig_conn *c)
+{
+	uint8_t data[100];
+
+	for (size_t i = 0; i < sizeof(data); i++)
+		data[i] = test_byte(c->peer.tx_seed, c->peer.sent + i);
+	if (send(c->peer.fd, data, sizeof(data), MSG_NOSIGNAL) != (ssize_t)sizeof(data))
+		fail_msg("the peer cannot send: %s", strerror(errno));
+	c->peer.sent += sizeof(data);
+	c->peer.goal = c->peer.sent;
+}
+
+static void after_timers(struct loop_timer *timer)
+{
+	(void)timer;
+	if (worst.c)
+		send_a_little(worst.c);
+}
+
+static void after_target(void *ctx, uint64_t now_us)
+{
+	(void)ctx;
+	if (!worst.c)
+		return;
+	send_a_little(worst.c);
+	worst.timer.fn = after_timers;
+	loop_timer_set(rig.loop, &worst.timer, now_us);
+}
+
+static uint64_t never(void *ctx)
+{
+	(void)ctx;
+	return UINT64_MAX;
+}
+
+/* ... and while the program is stopped: the move has steered its frames by then. */
+static int stop_late(void *ctx, char *why, size_t why_size)
+{
+	if (worst.c)
+		send_a_little(worst.c);
+	return host_program_self_ops.stop(ctx, why, why_size);
+}
+
+/* A connection with such a peer, which is silent until worst.c names it. */
+static void connect_worst(struct rig_conn *c, uint32_t seed)
+{
+	static struct loop_hook hook = { .run = after_target, .next_deadline_us = never };
+	static struct host_program_ops ops;
+	int on = 1;
+
+	if (!ops.stop)
+		loop_add_hook(rig.loop, &hook);
+	ops = host_program_self_ops;
+	ops.stop = stop_late;
+	rig_connect_ops(&rig, c, AF_INET, seed, &ops);
+	setsockopt(c->pair.b, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	rig_transfer(c, 10000);
+}
+
+static unsigned int out_of_order(const struct rig_conn *c)
+{
+	struct tcp_info info;
+	socklen_t len = sizeof(info);
+
+	assert_int_equal(0, getsockopt(c->pair.a, IPPROTO_TCP, TCP_INFO, &info, &len));
+	return info.tcpi_rcv_ooopack;
+}
+
+static void undone_offload_keeps_the_order(void **state)
+{
+	static const char *const stages[] = { "offload.freeze", "offload.read",
+					      "offload.initiate" };
+	struct rig_conn c;
+
+	(void)state;
+	NEED_RIG();
+	connect_worst(&c, 90000);
+	for (unsigned int i = 0; i < 12; i++) {
+		worst.c = &c;
+		for (unsigned int k = 0; k < 3; k++)
+			rig_step(&c);
+		assert_int_equal(0, host_inject_failure(stages[i % 3]));
+		assert_int_equal(-EIO, rig_offload(&c));
+		for (unsigned int k = 0; k < 3; k++)
+			rig_step(&c);
+		worst.c = NULL;
+		RIG_RUN(&c, rig_all_there);
+		assert_int_equal(0, out_of_order(&c));
+	}
+	rig_disconnect(&c);
+}
+
+/*
+ * Frames that the nic has not given out when steering ends come before those that take the straight
+ * way.
+ */
+static void upload_keeps_the_order(void **state)
+{
+	struct rig_conn c;
+
+	(void)state;
+	NEED_RIG();
+	connect_worst(&c, 80000);
+	for (unsigned int i = 0; i < 10; i++) {
+		assert_int_equal(0, rig_offload(&c));
+		rig_transfer(&c, 10000);
+		worst.c = &c;
+		assert_int_equal(0, rig_upload(&c));
+		worst.c = NULL;
+		RIG_RUN(&c, rig_all_there);
+		assert_int_equal(0, out_of_order(&c));
+	}
+	rig_disconnect(&c);
+}
+
 static void all_back(void *ctx, int err)
 {
 	struct rig_conn *c = ctx;
@@ -543,6 +718,9 @@ int main(void)
 		cmocka_unit_test(a_failure_may_follow_a_failure),
 		cmocka_unit_test(pause_and_upload_all),
 		cmocka_unit_test(upload_everything),
+		cmocka_unit_test(moves_take_turns),
+		cmocka_unit_test(upload_keeps_the_order),
+		cmocka_unit_test(undone_offload_keeps_the_order),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
