@@ -403,11 +403,17 @@ void exec_proc_resume(struct exec_proc *p)
 	p->ntasks = 0;
 }
 
-/* True when it is finished with: let go in the same way as all others, or ended. */
+/*
+ * True when it is finished with: let go in the same way as all others, or ended. One that still
+ * runs is interrupted once more: the first interrupt may have been used up by a run of our code
+ * that ended by itself because we were late.
+ */
 static bool straggler_done(struct straggler *s)
 {
-	if (task_settle(s->proc, &s->task, 0) == -ETIMEDOUT)
+	if (task_settle(s->proc, &s->task, 0) == -ETIMEDOUT) {
+		ptrace(PTRACE_INTERRUPT, s->task.tid, NULL, NULL);
 		return false;
+	}
 	task_resume(s->proc, &s->task);
 	return true;
 }
