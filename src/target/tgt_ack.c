@@ -7,7 +7,9 @@
 #include "target/tgt_rtt.h"
 #include "target/tgt_sack.h"
 #include "target/tgt_sendq.h"
+#include "target/tgt_sent.h"
 #include "target/tgt_timer.h"
+#include "target/tgt_tlp.h"
 
 bool tgt_ack_valid(const struct tgt_conn *conn, tcp_seq ack)
 {
@@ -49,22 +51,24 @@ static void advance_una(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq ac
 		conn->snd_nxt = ack;
 	if (seq_lt(conn->snd_small_end, ack))
 		conn->snd_small_end = ack;
-	tgt_sack_advance(a, conn);
 }
 
 static void new_ack(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq ack,
-		    const struct tgt_opts *opts, uint64_t now_us)
+		    struct tgt_delivery *d)
 {
 	uint32_t bytes = ack - conn->snd_una;
+	uint64_t now_us = d->now_us;
 	bool fin = acks_fin(conn, ack);
 
-	tgt_rtt_on_ack(a, conn, ack, opts, now_us);
+	tgt_rtt_on_ack(a, conn, ack, d->opts, now_us);
+	if (conn->options & TGT_OPT_SACK)
+		tgt_sent_ack(a, conn, ack, tgt_rack_delivered, d);
 	advance_una(a, conn, ack, fin);
 	if (!(conn->flags & TGT_CF_PERSIST)) {
 		conn->rexmt_count = 0;
 		conn->total_rt_us = 0;
 	}
-	tgt_recovery_new_ack(a, conn, bytes, opts, now_us);
+	tgt_recovery_new_ack(a, conn, bytes, d);
 	tgt_timer_on_new_ack(conn, now_us);
 	if (fin)
 		tgt_close_fin_acked(a, conn, now_us);
@@ -78,34 +82,50 @@ static void new_ack(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq ack,
 /* RFC 5681 2 without SACK; with it, what counts is whether the peer told something new (RFC 6675
  * 2). */
 static bool is_duplicate(const struct tgt_conn *conn, const struct tgt_segment *seg,
-			 const struct tgt_opts *opts, uint32_t old_wnd_bytes, uint32_t newly_sacked)
+			 const struct tgt_delivery *d, uint32_t old_wnd_bytes)
 {
-	if (conn->options & TGT_OPT_SACK && (opts->sack_count || conn->sack.ranges))
-		return newly_sacked;
+	if (seg->ack != d->una)
+		return d->sacked_bytes && conn->phase == TGT_REC_OPEN;
+	if (conn->options & TGT_OPT_SACK && (d->opts->sack_count || conn->sent.sacked))
+		return d->sacked_bytes;
 	return !seg->len && !(seg->flags & TGT_TH_FIN) && scaled_window(conn, seg) == old_wnd_bytes;
+}
+
+/* What the acknowledgment means for recovery, after all of it was taken in. */
+static void react(struct tgt_adapter *a, struct tgt_conn *conn, const struct tgt_segment *seg,
+		  struct tgt_delivery *d, uint32_t old_wnd_bytes)
+{
+	bool duplicate = is_duplicate(conn, seg, d, old_wnd_bytes);
+
+	if (conn->flags & TGT_CF_PERSIST)
+		return;
+	if (duplicate && conn->snd_una != conn->snd_max)
+		tgt_recovery_duplicate(a, conn, d);
+	if (!(conn->options & TGT_OPT_SACK))
+		return;
+	tgt_recovery_delivered(a, conn, d);
+	if (conn->flags & TGT_CF_TLP_OUT)
+		tgt_tlp_ack(conn, seg->ack, d, duplicate);
 }
 
 void tgt_ack_input(struct tgt_adapter *a, struct tgt_conn *conn, const struct tgt_segment *seg,
 		   const struct tgt_opts *opts, uint64_t now_us)
 {
-	uint32_t old_wnd_bytes = conn->snd_wnd_bytes, newly_sacked = 0;
-	bool advances = seq_gt(seg->ack, conn->snd_una);
+	uint32_t old_wnd_bytes = conn->snd_wnd_bytes;
+	struct tgt_delivery d;
 
 	if (seq_lt(seg->ack, conn->snd_una))
 		return;
-	if (conn->options & TGT_OPT_SACK)
-		newly_sacked = tgt_sack_update(a, conn, opts);
+	tgt_rack_begin(&d, a, conn, opts, now_us);
+	if (conn->options & TGT_OPT_SACK && opts->sack_count)
+		tgt_sack_input(a, conn, seg->ack, &d);
 	update_window(conn, seg);
-	if (advances)
-		new_ack(a, conn, seg->ack, opts, now_us);
+	if (seq_gt(seg->ack, conn->snd_una))
+		new_ack(a, conn, seg->ack, &d);
 	if (!(conn->flags & TGT_CF_STARTED) || conn->state == TGT_CLOSED)
 		return;
 	if (!conn->snd_wnd_bytes)
 		tgt_persist_answered(conn, now_us);
-	tgt_persist_update(conn, now_us);
-	if (conn->flags & TGT_CF_PERSIST || conn->snd_una == conn->snd_max)
-		return;
-	if (advances ? newly_sacked && conn->phase == TGT_REC_OPEN
-		     : is_duplicate(conn, seg, opts, old_wnd_bytes, newly_sacked))
-		tgt_recovery_duplicate(a, conn, now_us);
+	tgt_persist_update(a, conn, now_us);
+	react(a, conn, seg, &d, old_wnd_bytes);
 }

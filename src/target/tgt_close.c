@@ -3,8 +3,8 @@
 
 #include "target/tgt_output.h"
 #include "target/tgt_reasm.h"
-#include "target/tgt_sack.h"
 #include "target/tgt_sendq.h"
+#include "target/tgt_sent.h"
 #include "target/tgt_timer.h"
 #include "target/tgt_window.h"
 
@@ -119,7 +119,7 @@ int tgt_close_abort(struct tgt_adapter *a, struct tgt_conn *conn)
 	conn->flags |= TGT_CF_ABORTED;
 	conn->flags &= ~TGT_CF_ACK_NOW;
 	tgt_reasm_drop(a, conn);
-	tgt_sack_clear(a, conn);
+	tgt_sent_clear(a, conn);
 	tgt_chunks_free(a, &conn->sendq.list);
 	tgt_sendq_begin(conn, conn->snd_una);
 	return err;

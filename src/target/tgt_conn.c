@@ -18,6 +18,11 @@
  * (tgt_recovery, which knows of losses), Nagle and silly window avoidance (tgt_output). A closed
  * window is probed (tgt_persist).
  *
+ * Losses. With SACK, tgt_sent remembers when every byte left last and what the peer said of it
+ * (tgt_sack); tgt_rack finds by time what is lost, tgt_tlp asks when nothing comes back, and
+ * tgt_recovery sends again, at the pace of tgt_prr. Without SACK tgt_recovery counts duplicates.
+ * tgt_undo finds out that nothing was lost after all.
+ *
  * Receive side. A segment is judged in the order given in tgt_input.h. In-order bytes go straight
  * to tgt_deliver of the DDI side, which stores them; others wait in tgt_reasm and are named in SACK
  * blocks. rcv_edge is the right edge of the window as the peer knows it and never moves left
@@ -44,8 +49,8 @@
 #include "target/tgt_reasm.h"
 #include "target/tgt_recovery.h"
 #include "target/tgt_rtt.h"
-#include "target/tgt_sack.h"
 #include "target/tgt_sendq.h"
+#include "target/tgt_sent.h"
 #include "target/tgt_timer.h"
 #include "target/tgt_window.h"
 
@@ -146,7 +151,7 @@ static void prepare(struct tgt_adapter *a, struct tgt_conn *conn)
 	if (!conn->rcv_buf_bytes)
 		conn->rcv_buf_bytes = conn->rcv_adv - conn->rcv_nxt;
 	tgt_window_init(conn);
-	tgt_recovery_init(conn);
+	tgt_recovery_init(a, conn);
 	tgt_cc_by_id(conn->cc_id)->init(conn);
 }
 
@@ -195,6 +200,7 @@ void tgt_conn_stop(struct tgt_adapter *a, struct tgt_conn *conn)
 	if (conn->state != TGT_CLOSED && owes_ack(conn))
 		(void)tgt_output_ack(a, conn, a->now_us);
 	tgt_timer_stop_all(a, conn);
+	tgt_recovery_stop(a, conn);
 	tgt_reasm_drop(a, conn);
 	if (conn->last_receive_us)
 		conn->rcv_adv = conn->rcv_edge;
@@ -206,7 +212,7 @@ void tgt_conn_release(struct tgt_adapter *a, struct tgt_conn *conn)
 	conn->flags &= ~TGT_CF_STARTED;
 	tgt_timer_stop_all(a, conn);
 	tgt_reasm_drop(a, conn);
-	tgt_sack_clear(a, conn);
+	tgt_sent_clear(a, conn);
 	tgt_sendq_free(a, conn);
 	tgt_chunks_free(a, &conn->rcvq);
 }
@@ -220,7 +226,7 @@ void tgt_conn_set_mtu(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t pat
 	if (!(conn->flags & TGT_CF_STARTED) || conn->flags & TGT_CF_SUSPENDED)
 		return;
 	if (tgt_conn_mss(conn) < old && !(conn->flags & TGT_CF_PERSIST))
-		tgt_recovery_resend(conn);
+		tgt_recovery_resend(a, conn);
 	tgt_output(a, conn, a->now_us);
 }
 
@@ -247,7 +253,7 @@ static const char *check_receive_numbers(const struct tgt_conn *conn)
 	return NULL;
 }
 
-static const char *check_recovery(const struct tgt_conn *conn)
+static const char *check_recovery(const struct tgt_adapter *a, const struct tgt_conn *conn)
 {
 	if (seq_lt(conn->recover, conn->snd_una) || seq_gt(conn->recover, conn->snd_max))
 		return "recover outside [snd_una, snd_max]";
@@ -256,9 +262,13 @@ static const char *check_recovery(const struct tgt_conn *conn)
 	if (conn->phase == TGT_REC_OPEN && conn->snd_nxt != conn->snd_max &&
 	    !(conn->flags & TGT_CF_PERSIST))
 		return "sending again without recovery";
-	if (conn->sack.ranges && !(conn->options & TGT_OPT_SACK))
-		return "scoreboard without SACK";
-	return NULL;
+	if (!(conn->options & TGT_OPT_SACK))
+		return conn->sent.count ? "records of sent data without SACK" : NULL;
+	if (conn->phase == TGT_REC_OPEN && conn->sent.lost_bytes)
+		return "something lost, and no recovery";
+	if (conn->flags & TGT_CF_REO_TIMER && !tgt_timer_running(conn, TGT_TMR_LOSS))
+		return "a reordering window without timer";
+	return tgt_sent_check(a, conn);
 }
 
 static const char *check_timers(const struct tgt_adapter *a, const struct tgt_conn *conn)
@@ -321,9 +331,7 @@ const char *tgt_conn_check(const struct tgt_adapter *a, const struct tgt_conn *c
 	if (wrong || !(conn->flags & TGT_CF_STARTED) || conn->flags & TGT_CF_SUSPENDED ||
 	    conn->state == TGT_CLOSED)
 		return wrong;
-	wrong = tgt_sack_check(a, conn);
-	if (!wrong)
-		wrong = check_recovery(conn);
+	wrong = check_recovery(a, conn);
 	if (!wrong)
 		wrong = check_state(conn);
 	return wrong ? wrong : check_timers(a, conn);

@@ -74,20 +74,27 @@ enum {
 	TGT_CF_MITIGATING = 1u << 8,     /* keepalive timer serves blind-reset mitigation */
 	TGT_CF_CWND_LIMITED = 1u << 9,   /* cwnd stopped the last tgt_output() */
 	TGT_CF_RTT_TIMING = 1u << 10,    /* rtt_seq and rtt_start_us time one segment */
-	TGT_CF_RTO_TS = 1u << 11,        /* rto_tsval is that of the retransmission */
+	TGT_CF_UNDO_TS = 1u << 11,       /* undo_tsval is that of the first retransmission */
 	TGT_CF_TAKEN_OVER = 1u << 12,    /* first segment repeats the host's window */
 	TGT_CF_DSACK = 1u << 13,         /* dsack_start/end go out with the next ACK */
-	TGT_CF_RESCUED = 1u << 14,       /* rescue retransmission used (RFC 6675) */
+	TGT_CF_UNDO = 1u << 14,          /* the last reduction of cwnd can be taken back */
 	TGT_CF_SWS_EXPIRED = 1u << 15,   /* SWS timer ran out: send what is allowed */
 	TGT_CF_IPV6 = 1u << 16,          /* which counters and header sizes apply */
 	TGT_CF_PERSIST = 1u << 17,       /* the peer's window is closed: probing */
 	TGT_CF_REXMT_FIRST = 1u << 18,   /* snd_una goes again, whatever cwnd says */
 	TGT_CF_IN_EVENT = 1u << 19,      /* in tgt_input() or a timer: output comes later */
 	TGT_CF_ABORTED = 1u << 20,       /* by tgt_close_abort(): arrivals draw an RST */
+	TGT_CF_REORDERED = 1u << 21,     /* the network reorders: the threshold says nothing */
+	TGT_CF_DSACK_ROUND = 1u << 22,   /* rack.dsack_round: one D-SACK was counted in it */
+	TGT_CF_REO_TIMER = 1u << 23,     /* TGT_TMR_LOSS is a reordering window, not a probe */
+	TGT_CF_TLP_DUE = 1u << 24,       /* the tail loss probe must be timed anew */
+	TGT_CF_TLP_OUT = 1u << 25,       /* a probe is out, up to tlp_end */
+	TGT_CF_TLP_AGAIN = 1u << 26,     /* it was a retransmission */
 };
 
 /* One wheel entry per connection, this many deadlines. Only tgt_timer.c sets them. */
 enum tgt_timer {
+	TGT_TMR_LOSS,    /* reordering window or tail loss probe; first: it may put off the next */
 	TGT_TMR_REXMT,   /* retransmission; window probes within a round; FIN_WAIT_2 */
 	TGT_TMR_PERSIST, /* start of a window probe round */
 	TGT_TMR_DELACK,
@@ -113,7 +120,7 @@ enum tgt_recovery_phase {
 	TGT_REC_LOSS, /* after a timeout, until snd_una reaches recover */
 };
 
-/* Out-of-order data of the peer (tgt_reasm) and SACKed ranges of ours: a chunk with a table. */
+/* Out-of-order data of the peer (tgt_reasm): a chunk with a table. */
 struct tgt_reasm {
 	arena_ref table; /* chunk that holds the ranges, ARENA_NULL while there are none */
 	uint32_t ranges;
@@ -123,10 +130,35 @@ struct tgt_reasm {
 	bool has_fin;
 };
 
-struct tgt_scoreboard {
-	arena_ref table; /* as above */
-	uint32_t ranges;
-	uint32_t bytes; /* sum of all ranges */
+#define TGT_SENT_FEW 4u
+
+/* A run of bytes that share their fate (tgt_sent). It begins where the one before ends. */
+struct tgt_sent_record {
+	tcp_seq end;
+	uint32_t sent_us; /* low 32 bits of now_us when it left last */
+	uint32_t state;   /* TGT_SENT_ */
+};
+
+struct tgt_sent {
+	arena_ref table;      /* chunk with the records; ARENA_NULL: they are in few[] */
+	uint16_t head, count; /* index of the first one, how many */
+	uint16_t sacked;      /* records SACKed */
+	uint16_t doubtful;    /* records retransmitted or of the former owner */
+	uint32_t sacked_bytes, lost_bytes;
+	struct tgt_sent_record few[TGT_SENT_FEW];
+};
+
+/* Loss detection by time (tgt_rack). */
+struct tgt_rack {
+	uint32_t sent_us; /* of what left last among all that arrived, and its end */
+	tcp_seq end;
+	uint32_t rtt_us;     /* its round trip; 0: nothing arrived yet */
+	uint32_t min_rtt_us; /* 0: no sample */
+	uint32_t min_rtt_s;  /* when it was taken */
+	tcp_seq fack;        /* end of the furthest byte that arrived */
+	tcp_seq dsack_round; /* snd_max when a D-SACK was counted */
+	uint8_t reo_mult;    /* quarters of min_rtt_us in the reordering window */
+	uint8_t reo_persist; /* recoveries until it is one again */
 };
 
 /* Send data: list.head's first byte has sequence number seq. */
@@ -136,6 +168,12 @@ struct tgt_sendq {
 	arena_ref hint;   /* chunk in which the last look-up ended, ARENA_NULL: start at the head */
 	tcp_seq hint_seq; /* sequence number of its first byte in use */
 };
+
+/*
+ * What every segment touches comes first, in TGT_CONN_HOT_LINES cache lines; what only recovery, a
+ * timer or a hand-over needs comes behind. The arena aligns connections to cache lines.
+ */
+#define TGT_CONN_HOT_LINES 8u
 
 struct tgt_conn {
 	/* identity: written by the DDI side at offload */
@@ -148,15 +186,9 @@ struct tgt_conn {
 	uint8_t cc_id;                  /* tgt_cc_by_id() */
 	uint16_t remote_mss;            /* from the handshake; payload + options bound */
 	uint32_t flow_label;
-	uint32_t hash_value;     /* carried through */
 	uint32_t options;        /* TGT_OPT_ */
 	uint32_t path_mtu_bytes; /* copy of the path's; change it through tgt_conn_set_mtu() */
 	uint32_t rcv_buf_bytes;  /* InitialRcvWnd: most received bytes held for the application */
-	uint32_t rcv_indication_bytes;
-	uint32_t dwnd;                       /* carried through */
-	uint64_t ka_idle_us, ka_interval_us; /* KaTimeout, KaInterval */
-	uint64_t max_rt_us;   /* MaxRT; 0: max_retransmissions applies, UINT64_MAX: no limit */
-	uint8_t ka_probe_max; /* KaProbeCount */
 
 	/* delegated state */
 	uint8_t state;       /* enum tgt_state */
@@ -166,6 +198,7 @@ struct tgt_conn {
 	uint8_t dup_acks;
 	uint8_t phase;        /* enum tgt_recovery_phase */
 	uint8_t ack_segments; /* segments received since the last ACK went out */
+	uint8_t frto;         /* enum tgt_frto */
 	uint32_t flags;       /* TGT_CF_ */
 	tcp_seq rcv_nxt;
 	tcp_seq rcv_adv;   /* right edge of the window granted: RcvNxt + RcvWnd; never moves left */
@@ -182,37 +215,51 @@ struct tgt_conn {
 	uint32_t srtt_us8;   /* 8 times the smoothed round trip; 0: no sample yet */
 	uint32_t rttvar_us4; /* 4 times its variation */
 	uint32_t ts_recent;
-	uint64_t ts_recent_us;   /* when it was received: now minus TsRecentAge at offload */
 	uint32_t ts_delta_ticks; /* timestamp sent = tgt_clock_ticks() + this */
-	uint64_t total_rt_us;    /* TotalRT: time spent retransmitting snd_una */
-	int64_t ka_left_us;      /* for tgt_conn_start(), from tgt_conn_snapshot(); -1: off */
-	int64_t rexmt_left_us;   /* the same for Retransmit.TimeoutDelta */
-
-	/* loss recovery */
-	tcp_seq recover;  /* snd_max when the present or last recovery began */
-	tcp_seq high_rxt; /* SACK recovery: all below was retransmitted or SACKed */
-	uint32_t undo_cwnd_bytes, undo_ssthresh_bytes; /* before the timeout */
-	uint32_t rto_tsval;
+	uint64_t ts_recent_us;   /* when it was received: now minus TsRecentAge at offload */
+	uint64_t last_send_us;    /* data */
+	uint64_t last_receive_us; /* acceptable segment */
+	uint64_t total_rt_us;     /* TotalRT: time spent retransmitting snd_una */
+	uint64_t max_rt_us; /* MaxRT; 0: max_retransmissions applies, UINT64_MAX: no limit */
 	tcp_seq rtt_seq;
+	tcp_seq recover;  /* snd_max when the present or last recovery began */
 	uint64_t rtt_start_us;
+	uint64_t deadline_us[TGT_TMRS];
+	tcp_seq high_rxt; /* NewReno: all below was retransmitted */
+
+	/* data */
+	struct tgt_sendq sendq;
+	struct tgt_sent sent;
+	struct tgt_rack rack;
+	struct tgt_reasm reasm;
 	uint64_t cc[TGT_CC_WORDS]; /* private to the congestion control */
+
+	/* loss recovery: touched only while something is wrong */
+	uint32_t undo_cwnd_bytes, undo_ssthresh_bytes; /* before the reduction */
+	tcp_seq undo_start, undo_end; /* snd_una and snd_max at that time */
+	uint32_t undo_again_bytes;    /* sent again since, and not known to be superfluous */
+	uint32_t undo_tsval;
+	uint32_t prr_delivered_bytes, prr_out_bytes, prr_flight_bytes; /* RFC 6937bis */
+	tcp_seq tlp_end;
 
 	/* acknowledgment and limiters */
 	tcp_seq dsack_start, dsack_end;
 	uint64_t last_oow_ack_us; /* last ACK sent for a segment without data outside the window */
 	uint64_t last_syn_challenge_us; /* TGT_TIME_NONE: none yet */
-	uint64_t last_send_us;          /* data */
-	uint64_t last_receive_us;       /* acceptable segment */
 
-	/* timers */
-	uint64_t deadline_us[TGT_TMRS];
-
-	/* data */
-	struct tgt_sendq sendq;
-	struct tgt_reasm reasm;
-	struct tgt_scoreboard sack;
+	/* keepalive, hand-over, and what is carried through */
+	uint64_t ka_idle_us, ka_interval_us; /* KaTimeout, KaInterval */
+	int64_t ka_left_us;    /* for tgt_conn_start(), from tgt_conn_snapshot(); -1: off */
+	int64_t rexmt_left_us; /* the same for Retransmit.TimeoutDelta */
+	uint32_t hash_value;
+	uint32_t rcv_indication_bytes;
+	uint32_t dwnd;
+	uint8_t ka_probe_max; /* KaProbeCount */
 	struct tgt_chunk_list rcvq; /* in-order bytes: belongs to tgt_deliver */
 };
+
+_Static_assert(offsetof(struct tgt_conn, undo_cwnd_bytes) <= TGT_CONN_HOT_LINES * 64,
+	       "what every segment touches has outgrown its cache lines");
 
 /* One parsed segment, host byte order: written by tgt_frame, borrowed by tgt_input(). */
 struct tgt_segment {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * What goes out, in this order: an ACK with SACK blocks that is due (data segments carry none, so
- * that their size does not depend on them), retransmissions of fast recovery, then the stream from
- * snd_nxt on, then a plain ACK if one is still due. snd_nxt is below snd_max after a timeout: what
- * lies between is sent again without the ranges that the peer SACKed.
+ * that their size does not depend on them), what counts as lost, then the stream from snd_nxt on,
+ * then a plain ACK if one is still due. Without SACK, snd_nxt is below snd_max after a timeout:
+ * what lies between is sent again.
  *
  * State is changed before a segment leaves: a process that takes the connection over from the arena
  * must not send new bytes under numbers that the peer may have seen already. When the device
@@ -16,12 +16,15 @@
 #include "target/tgt_cc.h"
 #include "target/tgt_opt.h"
 #include "target/tgt_persist.h"
+#include "target/tgt_prr.h"
 #include "target/tgt_reasm.h"
 #include "target/tgt_recovery.h"
 #include "target/tgt_rtt.h"
-#include "target/tgt_sack.h"
 #include "target/tgt_sendq.h"
+#include "target/tgt_sent.h"
 #include "target/tgt_timer.h"
+#include "target/tgt_tlp.h"
+#include "target/tgt_undo.h"
 #include "target/tgt_window.h"
 
 /* Ethernet with tag, IPv6, TCP with all options, and some to spare */
@@ -112,6 +115,25 @@ static void count_retransmission(struct tgt_adapter *a, struct tgt_conn *conn, u
 
 	tgt_conn_counters(a, conn)->retransmitted_segments += (old_bytes + mss - 1) / mss;
 	tgt_rtt_on_retransmit(conn);
+	tgt_undo_sent_again(a, conn, old_bytes);
+}
+
+/* [seq, end) is on its way; old_max is what snd_max was before. */
+static void note_sent(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq seq, tcp_seq end,
+		      tcp_seq old_max, uint64_t now_us)
+{
+	bool sack = conn->options & TGT_OPT_SACK;
+
+	if (seq_lt(seq, old_max)) {
+		if (sack)
+			tgt_sent_again(a, conn, seq, seq_min(end, old_max), now_us);
+		count_retransmission(a, conn, seq_min(end, old_max) - seq);
+	} else {
+		tgt_rtt_on_send(conn, end, now_us);
+	}
+	if (sack && conn->phase == TGT_REC_FAST)
+		tgt_prr_sent(conn, end - seq);
+	tgt_timer_on_data_sent(conn, now_us);
 }
 
 /*
@@ -139,20 +161,20 @@ static int send_range(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq seq,
 	if (conn->snd_nxt == seq)
 		conn->snd_nxt = *end;
 	conn->snd_max = seq_max(conn->snd_max, *end);
+	if (conn->options & TGT_OPT_SACK && seq_gt(*end, old_max))
+		tgt_sent_append(a, conn, *end, now_us);
 	err = transmit(a, conn, &x, false);
 	if (err == -EAGAIN) {
 		conn->snd_nxt = old_nxt;
 		conn->snd_max = old_max;
+		if (conn->options & TGT_OPT_SACK)
+			tgt_sent_truncate(a, conn, old_max);
 		tgt_timer_on_device_full(conn, now_us);
 		return err;
 	}
-	if (seq_lt(seq, old_max))
-		count_retransmission(a, conn, seq_min(*end, old_max) - seq);
-	else
-		tgt_rtt_on_send(conn, *end, now_us);
+	note_sent(a, conn, seq, *end, old_max, now_us);
 	if (x.len && x.len % mss)
 		conn->snd_small_end = seq_max(conn->snd_small_end, *end);
-	tgt_timer_on_data_sent(conn, now_us);
 	return 0;
 }
 
@@ -169,23 +191,26 @@ void tgt_output_probe(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now
 	tgt_rtt_on_retransmit(conn);
 }
 
-/* Fast recovery: ranges that are owed, as far as cwnd allows. */
-static bool send_recovery(struct tgt_adapter *a, struct tgt_conn *conn, bool last_resort,
-			  uint64_t now_us)
+bool tgt_output_tail_probe(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us)
 {
-	struct tgt_range range;
+	uint32_t mss = tgt_conn_mss(conn), off = conn->snd_max - conn->snd_una;
+	uint32_t wnd = conn->snd_wnd_bytes > off ? conn->snd_wnd_bytes - off : 0;
+	tcp_seq end = tgt_sendq_end(conn), seq = conn->snd_max;
+	uint32_t len = seq_lt(seq, end) ? end - seq : 0;
 	bool fin;
-	int err;
 
-	if (!tgt_recovery_next(a, conn, last_resort, &range))
+	if (tgt_timer_running(conn, TGT_TMR_RETRY))
 		return false;
-	fin = fin_waits(conn) && range.end == tgt_sendq_end(conn) + 1;
-	err = send_range(a, conn, range.start, range.end - range.start - fin, fin, now_us,
-			 &range.end);
-	if (err == -EAGAIN)
-		return false;
-	tgt_recovery_sent(conn, &range);
-	return true;
+	if (len > mss)
+		len = mss;
+	if (!len || len > wnd) {
+		len = off < mss ? off : mss;
+		seq -= len;
+		if (seq_gt(seq + len, end))
+			len--; /* the FIN */
+	}
+	fin = fin_waits(conn) && seq + len == end && (seq_gt(conn->snd_max, end) || wnd > len);
+	return !send_range(a, conn, seq, len, fin, now_us, &end);
 }
 
 /* Largest payload of one frame: a whole number of segments when the device cuts super-frames. */
@@ -201,6 +226,25 @@ static uint32_t frame_limit(const struct tgt_adapter *a, const struct tgt_conn *
 	if (frame < SUPER_FRAME_HEADERS + mss)
 		return mss;
 	return (frame - SUPER_FRAME_HEADERS) / mss * mss;
+}
+
+/* What counts as lost, as far as cwnd allows. */
+static bool send_recovery(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us)
+{
+	struct tgt_range range;
+	bool fin;
+	int err;
+
+	if (tgt_timer_running(conn, TGT_TMR_RETRY) ||
+	    !tgt_recovery_next(a, conn, frame_limit(a, conn), &range))
+		return false;
+	fin = fin_waits(conn) && range.end == tgt_sendq_end(conn) + 1;
+	err = send_range(a, conn, range.start, range.end - range.start - fin, fin, now_us,
+			 &range.end);
+	if (err == -EAGAIN)
+		return false;
+	tgt_recovery_sent(conn, &range);
+	return true;
 }
 
 /* A short segment at the end of the queue waits while another short one is on its way (Nagle as
@@ -220,29 +264,6 @@ static bool sws_holds(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t len
 	return !tgt_sendq_marked(a, conn, conn->snd_nxt + len);
 }
 
-/* Bytes that may be sent at snd_nxt again: up to the next range that the peer has. */
-static uint32_t clip_to_hole(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t len)
-{
-	tcp_seq start, end;
-
-	if (!tgt_sack_hole(a, conn, conn->snd_nxt, &start, &end) || end == conn->snd_max)
-		return len;
-	return end - start < len ? end - start : len;
-}
-
-/* After a timeout: do not send what the peer has already. */
-static void skip_sacked(struct tgt_adapter *a, struct tgt_conn *conn)
-{
-	tcp_seq start, end;
-
-	if (!conn->sack.ranges || !seq_lt(conn->snd_nxt, conn->snd_max))
-		return;
-	if (tgt_sack_hole(a, conn, conn->snd_nxt, &start, &end))
-		conn->snd_nxt = start;
-	else
-		conn->snd_nxt = conn->snd_max;
-}
-
 /*
  * Bytes that the window, cwnd and the queue allow at snd_nxt; *fin when our FIN goes with them (or
  * alone). False: nothing may be sent now.
@@ -253,8 +274,7 @@ static bool allowed(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t *out,
 	uint32_t mss = tgt_conn_mss(conn), limit = frame_limit(a, conn);
 	uint32_t off = conn->snd_nxt - conn->snd_una;
 	uint32_t wnd = conn->snd_wnd_bytes > off ? conn->snd_wnd_bytes - off : 0;
-	uint32_t flight = tgt_recovery_flight(a, conn), cwnd = tgt_recovery_cwnd(a, conn);
-	uint32_t quota = cwnd > flight ? cwnd - flight : 0;
+	uint32_t quota = tgt_recovery_quota(a, conn);
 	bool again = seq_lt(conn->snd_nxt, conn->snd_max);
 	uint32_t queued, len;
 
@@ -264,7 +284,7 @@ static bool allowed(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t *out,
 	*fin = fin_waits(conn) && wnd > queued;
 	if (!(queued || *fin) || !wnd)
 		return false;
-	len = clip_to_hole(a, conn, queued < wnd ? queued : wnd);
+	len = queued < wnd ? queued : wnd;
 	if (quota < (len < mss ? len : mss) || !quota) {
 		conn->flags |= TGT_CF_CWND_LIMITED;
 		return false;
@@ -294,7 +314,6 @@ static bool send_stream(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t n
 	bool fin;
 	tcp_seq end;
 
-	skip_sacked(a, conn);
 	return allowed(a, conn, &len, &fin, now_us) &&
 	       !send_range(a, conn, conn->snd_nxt, len, fin, now_us, &end);
 }
@@ -312,16 +331,30 @@ static bool may_send_data(const struct tgt_conn *conn)
 	       !(conn->flags & TGT_CF_PERSIST) && !tgt_timer_running(conn, TGT_TMR_RETRY);
 }
 
+static void send_stream_all(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us)
+{
+	while (!tgt_timer_running(conn, TGT_TMR_RETRY) && send_stream(a, conn, now_us))
+		;
+}
+
+static void send_recovery_all(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us)
+{
+	if (tgt_recovery_owes(conn))
+		while (send_recovery(a, conn, now_us))
+			;
+}
+
 static void send_all(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us)
 {
 	restart_after_idle(conn, now_us);
 	conn->flags &= ~TGT_CF_CWND_LIMITED;
-	while (send_recovery(a, conn, false, now_us))
-		;
-	while (!tgt_timer_running(conn, TGT_TMR_RETRY) && send_stream(a, conn, now_us))
-		;
-	while (!tgt_timer_running(conn, TGT_TMR_RETRY) && send_recovery(a, conn, true, now_us))
-		;
+	send_recovery_all(a, conn, now_us);
+	send_stream_all(a, conn, now_us);
+	if (conn->frto && !tgt_timer_running(conn, TGT_TMR_RETRY) &&
+	    tgt_recovery_frto_failed(conn)) {
+		send_recovery_all(a, conn, now_us);
+		send_stream_all(a, conn, now_us);
+	}
 	conn->flags &= ~TGT_CF_SWS_EXPIRED;
 }
 
@@ -332,10 +365,12 @@ void tgt_output(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us)
 		return;
 	if (conn->flags & TGT_CF_ACK_NOW && (conn->reasm.ranges || conn->flags & TGT_CF_DSACK))
 		(void)tgt_output_ack(a, conn, now_us);
-	tgt_persist_update(conn, now_us);
+	tgt_persist_update(a, conn, now_us);
 	if (may_send_data(conn))
 		send_all(a, conn, now_us);
 	if (conn->flags & TGT_CF_ACK_NOW && !tgt_timer_running(conn, TGT_TMR_RETRY))
 		(void)tgt_output_ack(a, conn, now_us);
+	if (conn->flags & TGT_CF_TLP_DUE)
+		tgt_tlp_rearm(conn, now_us);
 	tgt_timer_sync(a, conn);
 }

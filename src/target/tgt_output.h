@@ -15,6 +15,10 @@ int tgt_output_ack(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us
 /* tgt_output_probe() - a window probe: one byte at snd_una, or the FIN. */
 void tgt_output_probe(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us);
 
+/* tgt_output_tail_probe() - RFC 8985 7.3: a new segment if the peer's window has room for one, else
+ * the last one again. False: nothing was sent. */
+bool tgt_output_tail_probe(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us);
+
 /* tgt_output_keepalive() - an empty segment at snd_una - 1, which every TCP answers. */
 void tgt_output_keepalive(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us);
 

@@ -28,10 +28,11 @@ static void enter(struct tgt_conn *conn, uint64_t now_us)
 	conn->flags |= TGT_CF_PERSIST;
 	conn->wnd_probes = 0;
 	tgt_timer_stop(conn, TGT_TMR_SWS);
+	conn->flags |= TGT_CF_TLP_DUE;
 	start_round(conn, now_us);
 }
 
-static void leave(struct tgt_conn *conn)
+static void leave(struct tgt_adapter *a, struct tgt_conn *conn)
 {
 	conn->flags &= ~TGT_CF_PERSIST;
 	conn->wnd_probes = 0;
@@ -39,17 +40,17 @@ static void leave(struct tgt_conn *conn)
 	conn->total_rt_us = 0;
 	tgt_timer_stop(conn, TGT_TMR_PERSIST);
 	tgt_timer_stop(conn, TGT_TMR_REXMT);
-	tgt_recovery_resend(conn);
+	tgt_recovery_resend(a, conn);
 }
 
-void tgt_persist_update(struct tgt_conn *conn, uint64_t now_us)
+void tgt_persist_update(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us)
 {
 	bool needed = tgt_persist_needed(conn);
 
 	if (needed && !(conn->flags & TGT_CF_PERSIST))
 		enter(conn, now_us);
 	else if (!needed && conn->flags & TGT_CF_PERSIST)
-		leave(conn);
+		leave(a, conn);
 }
 
 void tgt_persist_answered(struct tgt_conn *conn, uint64_t now_us)

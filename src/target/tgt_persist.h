@@ -22,7 +22,7 @@
 bool tgt_persist_needed(const struct tgt_conn *conn);
 
 /* tgt_persist_update() - enter or leave persist mode; after every change of window or queue. */
-void tgt_persist_update(struct tgt_conn *conn, uint64_t now_us);
+void tgt_persist_update(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us);
 
 /* tgt_persist_answered() - an acceptable segment says that the window is still closed. */
 void tgt_persist_answered(struct tgt_conn *conn, uint64_t now_us);

@@ -2,12 +2,13 @@
 #include "target/tgt_timer.h"
 
 #include "base/wheel.h"
+#include "target/tgt_close.h"
 #include "target/tgt_keepalive.h"
 #include "target/tgt_output.h"
 #include "target/tgt_persist.h"
 #include "target/tgt_recovery.h"
 #include "target/tgt_rtt.h"
-#include "target/tgt_close.h"
+#include "target/tgt_tlp.h"
 
 void tgt_timer_set(struct tgt_conn *conn, enum tgt_timer which, uint64_t deadline_us)
 {
@@ -45,6 +46,7 @@ void tgt_timer_stop_all(struct tgt_adapter *a, struct tgt_conn *conn)
 {
 	for (unsigned int i = 0; i < TGT_TMRS; i++)
 		conn->deadline_us[i] = TGT_TIME_NONE;
+	conn->flags &= ~TGT_CF_REO_TIMER;
 	wheel_cancel(a->wheel, conn->slot);
 }
 
@@ -87,6 +89,7 @@ bool tgt_timer_exhausted(const struct tgt_adapter *a, const struct tgt_conn *con
 void tgt_timer_on_data_sent(struct tgt_conn *conn, uint64_t now_us)
 {
 	conn->last_send_us = now_us;
+	conn->flags |= TGT_CF_TLP_DUE;
 	tgt_timer_stop(conn, TGT_TMR_SWS);
 	if (!tgt_timer_running(conn, TGT_TMR_REXMT))
 		tgt_timer_set(conn, TGT_TMR_REXMT, now_us + tgt_timer_rexmt_interval(conn));
@@ -115,10 +118,38 @@ void tgt_timer_on_new_ack(struct tgt_conn *conn, uint64_t now_us)
 {
 	if (conn->flags & TGT_CF_PERSIST)
 		return;
+	conn->flags |= TGT_CF_TLP_DUE;
 	if (conn->snd_una == conn->snd_max)
 		tgt_timer_stop(conn, TGT_TMR_REXMT);
 	else
 		tgt_timer_set(conn, TGT_TMR_REXMT, now_us + tgt_timer_rexmt_interval(conn));
+}
+
+/* The probe took the place of the timeout, which begins anew (RFC 8985 7.3); what has passed of it
+ * counts. */
+void tgt_timer_on_tail_probe(struct tgt_conn *conn, uint64_t now_us)
+{
+	uint64_t interval = tgt_timer_rexmt_interval(conn);
+	int64_t left = tgt_timer_left(conn, TGT_TMR_REXMT, now_us);
+
+	if (left >= 0 && (uint64_t)left < interval)
+		conn->total_rt_us += interval - (uint64_t)left;
+	tgt_timer_set(conn, TGT_TMR_REXMT, now_us + tgt_timer_rexmt_interval(conn));
+}
+
+void tgt_timer_on_reordering(struct tgt_conn *conn, uint64_t until_us)
+{
+	conn->flags |= TGT_CF_REO_TIMER;
+	tgt_timer_set(conn, TGT_TMR_LOSS, until_us);
+}
+
+void tgt_timer_on_order(struct tgt_conn *conn)
+{
+	if (!(conn->flags & TGT_CF_REO_TIMER))
+		return;
+	conn->flags &= ~TGT_CF_REO_TIMER;
+	conn->flags |= TGT_CF_TLP_DUE;
+	tgt_timer_stop(conn, TGT_TMR_LOSS);
 }
 
 void tgt_timer_on_ack_owed(const struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us)
@@ -178,6 +209,16 @@ static void rexmt_expired(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t
 		tgt_recovery_timeout(a, conn, now_us);
 }
 
+static void loss_expired(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us)
+{
+	if (conn->flags & TGT_CF_REO_TIMER) {
+		conn->flags &= ~TGT_CF_REO_TIMER;
+		tgt_recovery_reordering(a, conn, now_us);
+	} else {
+		tgt_tlp_expired(a, conn, now_us);
+	}
+}
+
 static void expire(struct tgt_adapter *a, struct tgt_conn *conn, enum tgt_timer which,
 		   uint64_t now_us)
 {
@@ -202,6 +243,9 @@ static void expire(struct tgt_adapter *a, struct tgt_conn *conn, enum tgt_timer 
 		break;
 	case TGT_TMR_PUSH:
 		tgt_deliver_push_expired(a, conn);
+		break;
+	case TGT_TMR_LOSS:
+		loss_expired(a, conn, now_us);
 		break;
 	case TGT_TMR_RETRY: /* output follows anyhow */
 	case TGT_TMRS:

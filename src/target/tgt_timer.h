@@ -3,9 +3,10 @@
  * tgt_timer.h - the timers of a connection, reached through what happened and not through what to
  * set.
  *
- * Seven timers (enum tgt_timer): delayed ACK, retransmission (which also serves window probes
- * within a round and FIN_WAIT_2), persist, keepalive, SWS override, push (for tgt_deliver) and a
- * retry after a full device. Each is a deadline in tgt_conn; the wheel has one entry per
+ * Nine timers (enum tgt_timer): delayed ACK, retransmission (which also serves window probes
+ * within a round and FIN_WAIT_2), persist, keepalive, SWS override and small window updates, push
+ * (for tgt_deliver), a retry after a full device, and loss detection, which is either a reordering
+ * window or a tail loss probe. Each is a deadline in tgt_conn; the wheel has one entry per
  * connection, the earliest of them. tgt_timer_sync() brings it up to date at the end of every
  * event.
  */
@@ -25,9 +26,13 @@ void tgt_timer_on_device_full(struct tgt_conn *conn, uint64_t now_us);
 void tgt_timer_on_held_back(const struct tgt_adapter *a, struct tgt_conn *conn,
 			    uint64_t now_us); /* by SWS rules */
 
+void tgt_timer_on_tail_probe(struct tgt_conn *conn, uint64_t now_us);
+
 /* Events of receiving */
 void tgt_timer_on_new_ack(struct tgt_conn *conn, uint64_t now_us); /* snd_una advanced */
 void tgt_timer_on_ack_owed(const struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us);
+void tgt_timer_on_reordering(struct tgt_conn *conn, uint64_t until_us); /* something may be lost */
+void tgt_timer_on_order(struct tgt_conn *conn); /* or not */
 void tgt_timer_on_acceptable(struct tgt_conn *conn, uint64_t now_us); /* FIN_WAIT_2 starts anew */
 
 /* Events of states */

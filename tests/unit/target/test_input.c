@@ -94,7 +94,7 @@ static void test_no_sack_when_not_agreed(void **state)
 	env_data(e, ENV_IRS + 1000, 1000);
 	REQ("STA-20", env_last(e)->opts.sack_count == 0);
 	env_ack_sack(e, ENV_ISS, &block, 1);
-	REQ("TCP-20", e->conn->sack.ranges == 0);
+	REQ("TCP-20", e->conn->sent.sacked == 0);
 	env_free(e);
 }
 
