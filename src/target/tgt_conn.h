@@ -215,14 +215,14 @@ struct tgt_conn {
 	uint32_t srtt_us8;   /* 8 times the smoothed round trip; 0: no sample yet */
 	uint32_t rttvar_us4; /* 4 times its variation */
 	uint32_t ts_recent;
-	uint32_t ts_delta_ticks; /* timestamp sent = tgt_clock_ticks() + this */
-	uint64_t ts_recent_us;   /* when it was received: now minus TsRecentAge at offload */
+	uint32_t ts_delta_ticks;  /* timestamp sent = tgt_clock_ticks() + this */
+	uint64_t ts_recent_us;    /* when it was received: now minus TsRecentAge at offload */
 	uint64_t last_send_us;    /* data */
 	uint64_t last_receive_us; /* acceptable segment */
 	uint64_t total_rt_us;     /* TotalRT: time spent retransmitting snd_una */
-	uint64_t max_rt_us; /* MaxRT; 0: max_retransmissions applies, UINT64_MAX: no limit */
+	uint64_t max_rt_us;       /* MaxRT; 0: max_retransmissions applies, UINT64_MAX: no limit */
 	tcp_seq rtt_seq;
-	tcp_seq recover;  /* snd_max when the present or last recovery began */
+	tcp_seq recover; /* snd_max when the present or last recovery began */
 	uint64_t rtt_start_us;
 	uint64_t deadline_us[TGT_TMRS];
 	tcp_seq high_rxt; /* NewReno: all below was retransmitted */
@@ -236,8 +236,8 @@ struct tgt_conn {
 
 	/* loss recovery: touched only while something is wrong */
 	uint32_t undo_cwnd_bytes, undo_ssthresh_bytes; /* before the reduction */
-	tcp_seq undo_start, undo_end; /* snd_una and snd_max at that time */
-	uint32_t undo_again_bytes;    /* sent again since, and not known to be superfluous */
+	tcp_seq undo_start, undo_end;                  /* snd_una and snd_max at that time */
+	uint32_t undo_again_bytes; /* sent again since, and not known to be superfluous */
 	uint32_t undo_tsval;
 	uint32_t prr_delivered_bytes, prr_out_bytes, prr_flight_bytes; /* RFC 6937bis */
 	tcp_seq tlp_end;
@@ -254,7 +254,7 @@ struct tgt_conn {
 	uint32_t hash_value;
 	uint32_t rcv_indication_bytes;
 	uint32_t dwnd;
-	uint8_t ka_probe_max; /* KaProbeCount */
+	uint8_t ka_probe_max;       /* KaProbeCount */
 	struct tgt_chunk_list rcvq; /* in-order bytes: belongs to tgt_deliver */
 };
 

@@ -21,8 +21,8 @@ void tgt_prr_begin(struct tgt_conn *conn, const struct tgt_delivery *d)
 static uint64_t proportional(const struct tgt_conn *conn)
 {
 	uint64_t whole = conn->prr_flight_bytes ? conn->prr_flight_bytes : 1;
-	uint64_t due = ((uint64_t)conn->prr_delivered_bytes * conn->ssthresh_bytes + whole - 1) /
-		       whole;
+	uint64_t due =
+		((uint64_t)conn->prr_delivered_bytes * conn->ssthresh_bytes + whole - 1) / whole;
 
 	return due > conn->prr_out_bytes ? due - conn->prr_out_bytes : 0;
 }

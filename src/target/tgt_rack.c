@@ -4,10 +4,10 @@
 #include "target/tgt_sent.h"
 #include "target/tgt_timer.h"
 
-#define REO_MULT_MAX     20u /* cut at a smoothed round trip anyhow */
-#define REO_PERSIST      16u /* recoveries during which a widened window is kept (RFC 8985 6.2) */
-#define MIN_RTT_LIFE_S   300u
-#define SECOND_US        1000000u
+#define REO_MULT_MAX   20u /* cut at a smoothed round trip anyhow */
+#define REO_PERSIST    16u /* recoveries during which a widened window is kept (RFC 8985 6.2) */
+#define MIN_RTT_LIFE_S 300u
+#define SECOND_US      1000000u
 
 void tgt_rack_init(struct tgt_conn *conn)
 {

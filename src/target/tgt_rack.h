@@ -24,15 +24,15 @@ struct tgt_delivery {
 	struct tgt_conn *conn;
 	const struct tgt_opts *opts;
 	uint64_t now_us;
-	uint32_t bytes;        /* that the peer has and had not told before */
-	uint32_t sacked_bytes; /* of these, by SACK blocks */
-	uint32_t lost_bytes;   /* found lost because of it */
-	tcp_seq una;           /* snd_una before */
-	tcp_seq fack;          /* rack.fack after */
+	uint32_t bytes;         /* that the peer has and had not told before */
+	uint32_t sacked_bytes;  /* of these, by SACK blocks */
+	uint32_t lost_bytes;    /* found lost because of it */
+	tcp_seq una;            /* snd_una before */
+	tcp_seq fack;           /* rack.fack after */
 	struct tgt_range dsack; /* when has_dsack */
 	bool has_dsack;
-	bool original;      /* some of it was sent once only and lies below recover (RFC 5682 3) */
-	bool in_recovery;   /* the phase before was not OPEN */
+	bool original;    /* some of it was sent once only and lies below recover (RFC 5682 3) */
+	bool in_recovery; /* the phase before was not OPEN */
 };
 
 void tgt_rack_init(struct tgt_conn *conn);

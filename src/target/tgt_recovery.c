@@ -224,8 +224,7 @@ void tgt_recovery_duplicate(struct tgt_adapter *a, struct tgt_conn *conn, struct
 }
 
 /* Duplicates without any block, from a peer that agreed to SACK: the head, as without it. */
-static void lose_unsacked_head(struct tgt_adapter *a, struct tgt_conn *conn,
-			       struct tgt_delivery *d)
+static void lose_unsacked_head(struct tgt_adapter *a, struct tgt_conn *conn, struct tgt_delivery *d)
 {
 	if (conn->phase == TGT_REC_OPEN && !conn->sent.sacked && !conn->sent.lost_bytes &&
 	    conn->dup_acks >= threshold(a) && seq_geq(conn->snd_una, conn->recover))
@@ -256,8 +255,7 @@ void tgt_recovery_reordering(struct tgt_adapter *a, struct tgt_conn *conn, uint6
 void tgt_recovery_unseen_loss(struct tgt_conn *conn, uint64_t now_us)
 {
 	tgt_undo_begin(conn);
-	conn->ssthresh_bytes =
-		tgt_cc_by_id(conn->cc_id)->lost(conn, conn->cwnd_bytes, now_us);
+	conn->ssthresh_bytes = tgt_cc_by_id(conn->cc_id)->lost(conn, conn->cwnd_bytes, now_us);
 	if (conn->cwnd_bytes > conn->ssthresh_bytes)
 		set_cwnd(conn, conn->ssthresh_bytes);
 }

@@ -18,8 +18,7 @@ static bool is_dsack(const struct tgt_conn *conn, const struct tgt_opts *opts, t
 	    seq_lt(first->start, conn->snd_una - conn->max_snd_wnd_bytes) ||
 	    seq_gt(first->end, conn->snd_max))
 		return false;
-	return seq_leq(first->end, ack) ||
-	       (opts->sack_count > 1 && within(first, &opts->sack[1]));
+	return seq_leq(first->end, ack) || (opts->sack_count > 1 && within(first, &opts->sack[1]));
 }
 
 void tgt_sack_input(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq ack,

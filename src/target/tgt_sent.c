@@ -120,8 +120,7 @@ static void join(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t i)
 
 static bool alike(const struct tgt_sent_record *x, const struct tgt_sent_record *y)
 {
-	return x->state == y->state &&
-	       (x->state & TGT_SENT_SACKED || x->sent_us == y->sent_us);
+	return x->state == y->state && (x->state & TGT_SENT_SACKED || x->sent_us == y->sent_us);
 }
 
 static void join_if_alike(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t i)
@@ -236,9 +235,8 @@ static void append(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq end, ui
 		stretch_last(a, conn, end, now_us);
 		return;
 	}
-	records(a, conn)[s->count++] = (struct tgt_sent_record){ .end = end,
-								 .sent_us = (uint32_t)now_us,
-								 .state = state };
+	records(a, conn)[s->count++] =
+		(struct tgt_sent_record){ .end = end, .sent_us = (uint32_t)now_us, .state = state };
 	count_record(s, state, 1);
 }
 
@@ -312,8 +310,8 @@ static void tell(tgt_sent_fn *delivered, void *ctx, const struct tgt_sent_record
 		delivered(ctx, &run);
 }
 
-void tgt_sent_ack(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq ack,
-		  tgt_sent_fn *delivered, void *ctx)
+void tgt_sent_ack(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq ack, tgt_sent_fn *delivered,
+		  void *ctx)
 {
 	struct tgt_sent *s = &conn->sent;
 	struct tgt_sent_record *r = records(a, conn);

@@ -52,8 +52,8 @@ void tgt_sent_again(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq start,
  * tgt_sent_ack() - all below ack is acknowledged; before snd_una moves. delivered() hears of each
  * run that the peer had not SACKed before.
  */
-void tgt_sent_ack(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq ack,
-		  tgt_sent_fn *delivered, void *ctx);
+void tgt_sent_ack(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq ack, tgt_sent_fn *delivered,
+		  void *ctx);
 /*
  * tgt_sent_sack() - the peer has [start, end), which lies in (snd_una, snd_max]. delivered() as
  * above. False: there was no room to write it down.

@@ -32,8 +32,8 @@ void tgt_timer_on_tail_probe(struct tgt_conn *conn, uint64_t now_us);
 void tgt_timer_on_new_ack(struct tgt_conn *conn, uint64_t now_us); /* snd_una advanced */
 void tgt_timer_on_ack_owed(const struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us);
 void tgt_timer_on_reordering(struct tgt_conn *conn, uint64_t until_us); /* something may be lost */
-void tgt_timer_on_order(struct tgt_conn *conn); /* or not */
-void tgt_timer_on_acceptable(struct tgt_conn *conn, uint64_t now_us); /* FIN_WAIT_2 starts anew */
+void tgt_timer_on_order(struct tgt_conn *conn);                         /* or not */
+void tgt_timer_on_acceptable(struct tgt_conn *conn, uint64_t now_us);   /* FIN_WAIT_2 starts anew */
 
 /* Events of states */
 void tgt_timer_on_fin_wait_2(struct tgt_conn *conn, uint64_t now_us);

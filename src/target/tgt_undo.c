@@ -69,7 +69,7 @@ bool tgt_frto_ack(struct tgt_conn *conn, bool advanced, bool original)
 	if (conn->frto == TGT_FRTO_HEAD) {
 		/* Beyond recover it says nothing: the one retransmission repaired all. */
 		conn->frto = advanced && seq_lt(conn->snd_una, conn->recover) ? TGT_FRTO_NEW
-									     : TGT_FRTO_OFF;
+									      : TGT_FRTO_OFF;
 		return false;
 	}
 	if (conn->frto != TGT_FRTO_NEW)

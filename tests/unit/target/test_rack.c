@@ -238,9 +238,8 @@ static void test_echo_of_last_copy(void **state)
 	again_us = (uint32_t)e->a.now_us;
 	env_ack_sack(e, ENV_ISS, &block, 1);
 	s.ack = ENV_ISS + 4940;
-	s.opt_len = (uint8_t)tgt_opt_build(opt, true, 6000,
-					   tgt_clock_ticks(&e->a) + e->conn->ts_delta_ticks, NULL,
-					   0);
+	s.opt_len = (uint8_t)tgt_opt_build(
+		opt, true, 6000, tgt_clock_ticks(&e->a) + e->conn->ts_delta_ticks, NULL, 0);
 	env_run(e, RTT_US);
 	env_segment(e, &s);
 	assert_int_equal(e->conn->rack.sent_us, again_us);
@@ -287,8 +286,8 @@ static void test_threshold_of_blocks(void **state)
 	env_run(e, RTT_US);
 	env_forget(e);
 	for (uint32_t i = 0; i < 3; i++)
-		blocks[i] = (struct tgt_range){ ENV_ISS + 1000 + 200 * i,
-						ENV_ISS + 1100 + 200 * i };
+		blocks[i] =
+			(struct tgt_range){ ENV_ISS + 1000 + 200 * i, ENV_ISS + 1100 + 200 * i };
 	env_ack_sack(e, ENV_ISS, blocks, 2);
 	assert_int_equal(e->conn->phase, TGT_REC_OPEN);
 	env_ack_sack(e, ENV_ISS, blocks, 3);

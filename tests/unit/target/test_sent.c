@@ -54,9 +54,8 @@ static void compare(struct env *e)
 		fail_msg("%s", wrong);
 	assert_int_equal(e->conn->sent.sacked_bytes, count(TGT_SENT_SACKED));
 	assert_int_equal(e->conn->sent.lost_bytes, count(TGT_SENT_LOST));
-	assert_int_equal(tgt_sent_flight(e->conn), model_max - model_una -
-							  count(TGT_SENT_SACKED) -
-							  count(TGT_SENT_LOST));
+	assert_int_equal(tgt_sent_flight(e->conn),
+			 model_max - model_una - count(TGT_SENT_SACKED) - count(TGT_SENT_LOST));
 	while (first < model_max && !(model[first].state & TGT_SENT_LOST))
 		first++;
 	assert_int_equal(tgt_sent_first_lost(&e->a, e->conn, &lost), first < model_max);
