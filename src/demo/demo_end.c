@@ -40,6 +40,8 @@ struct end {
 	uint8_t out[CHUNK]; /* generated, not yet taken by the socket */
 	uint32_t out_off, out_len;
 	uint64_t start_us, last_rx_us;
+	uint64_t held_us;       /* since when the story allows no more; 0: it does */
+	bool echo;              /* what arrives is what we sent */
 	bool eof, write_closed;
 };
 
@@ -161,11 +163,29 @@ static void generate(struct end *e, uint64_t want)
 	EVP_DigestUpdate(e->hash_out, e->out, len);
 }
 
+/* The time in which the story held an end back is not made up for by a flood afterwards. */
+static void note_hold(struct end *e, uint64_t now_us)
+{
+	struct demo_end_report *r = report_of(e);
+
+	if (atomic_load(&r->sent) >= atomic_load(&e->flow->allow)) {
+		if (!e->held_us)
+			e->held_us = now_us;
+	} else if (e->held_us) {
+		e->start_us += now_us - e->held_us;
+		e->held_us = 0;
+		atomic_store(&r->resumed_us, now_us);
+	}
+}
+
 static int end_send(struct end *e, uint64_t now_us)
 {
 	struct demo_end_report *r = report_of(e);
-	uint64_t limit = send_limit(e, now_us), sent = atomic_load(&r->sent);
+	uint64_t sent = atomic_load(&r->sent), limit = send_limit(e, now_us);
 
+	/* One chunk a tick: more, from all connections, would be a long time without reading. */
+	if (limit > sent + CHUNK)
+		limit = sent + CHUNK;
 	while (sent < limit) {
 		ssize_t n;
 
@@ -181,12 +201,21 @@ static int end_send(struct end *e, uint64_t now_us)
 	return 0;
 }
 
+static int end_tick(struct end *e, uint64_t now_us)
+{
+	note_hold(e, now_us);
+	return end_send(e, now_us);
+}
+
+/* A gap counts from when the other end had something to send. */
 static void note_arrival(struct end *e)
 {
 	struct demo_end_report *r = report_of(e);
-	uint64_t now = clock_monotonic_us(), gap = now - e->last_rx_us;
+	enum demo_side from = e->echo ? e->side : e->side == DEMO_PEER ? DEMO_SERVER : DEMO_PEER;
+	uint64_t resumed = atomic_load(&e->flow->end[from].resumed_us), now = clock_monotonic_us();
+	uint64_t since = resumed > e->last_rx_us ? resumed : e->last_rx_us, gap = now - since;
 
-	if (gap > atomic_load(&r->gap_us))
+	if (since < now && gap > atomic_load(&r->gap_us))
 		atomic_store(&r->gap_us, gap);
 	e->last_rx_us = now;
 }
@@ -286,7 +315,7 @@ static void end_serve(struct ends *ends, struct end *e, bool readable)
 	if (readable)
 		err = end_receive(ends, e);
 	else if (e->flow)
-		err = end_send(e, clock_monotonic_us());
+		err = end_tick(e, clock_monotonic_us());
 	if (err)
 		end_finish(ends, e, -err);
 	else if (e->flow)
@@ -493,6 +522,7 @@ int demo_echo_run(struct demo_flow *flow, uint64_t seed, const struct demo_addr 
 	e = ends.items[0];
 	end_bind_flow(&ends, e, 0);
 	e->flow = flow;
+	e->echo = true;
 	note_port(flow, fd);
 	atomic_store(&report_of(e)->state, DEMO_END_OPEN);
 	while (ends.open)

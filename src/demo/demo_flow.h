@@ -28,7 +28,9 @@ struct demo_end_report {
 	_Atomic uint64_t sent; /* payload bytes given to the socket */
 	_Atomic uint64_t rcvd;
 	_Atomic uint64_t
-		gap_us; /* longest time without a received byte since the story last cleared it */
+		gap_us; /* longest time without a received byte, of those in which the other end
+			    might send, since the story last cleared it */
+	_Atomic uint64_t resumed_us; /* when the story let it send again; CLOCK_MONOTONIC */
 	_Atomic uint32_t segs_in, segs_out, retransmits; /* from TCP_INFO; of the peer side only */
 	uint8_t sha_sent[32], sha_rcvd[32];              /* valid once the state is CLOSED */
 };
