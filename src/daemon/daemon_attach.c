@@ -20,6 +20,9 @@
 #include "base/log.h"
 #include "daemon/daemon_int.h"
 
+#define FIND_TRIES   50u
+#define FIND_WAIT_US 200u
+
 struct daemon_conn *daemon_conn_find(struct worker *w, uint32_t id)
 {
 	for (struct daemon_conn *dc = w->conns; dc; dc = dc->next)
@@ -89,6 +92,19 @@ static uint64_t bytes_of(int fd)
 	return info.tcpi_bytes_acked + info.tcpi_bytes_received;
 }
 
+/* A descriptor on its way through a unix socket is there in a moment. */
+static int find_holders(struct daemon_conn *dc, char *why, size_t why_size)
+{
+	int err = -EBUSY;
+
+	for (unsigned int i = 0; i < FIND_TRIES && err == -EBUSY; i++) {
+		if (i)
+			usleep(FIND_WAIT_US);
+		err = exec_find(&dc->holders, dc->pid, dc->fd_in_pid, why, why_size);
+	}
+	return err;
+}
+
 static int adopt(struct worker *w, pid_t pid, int fd_in_pid, int kernel_fd, uint64_t inode,
 		 char *why, size_t why_size)
 {
@@ -105,7 +121,7 @@ static int adopt(struct worker *w, pid_t pid, int fd_in_pid, int kernel_fd, uint
 				    .fd_in_pid = fd_in_pid,
 				    .inode = inode,
 				    .seen_us = loop_now_us(w->loop) };
-	err = exec_find(&dc->holders, pid, fd_in_pid, why, why_size);
+	err = find_holders(dc, why, why_size);
 	if (err) {
 		close(kernel_fd);
 		free(dc);
