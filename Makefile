@@ -20,6 +20,7 @@ $(BUILD)/build.ninja:
 $(BUILD)/chimney: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet src/cli/chimney
 	@ln -sf src/cli/chimney $(BUILD)/chimney
+	@ln -sf src/cli/chimney $(BUILD)/chimneyd
 
 # The main job: live kernel connections go down the chimney and come back.
 run: $(BUILD)/chimney

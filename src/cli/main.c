@@ -27,14 +27,24 @@ static int usage(FILE *out)
 
 int main(int argc, char **argv)
 {
+	const char *name = strrchr(argv[0], '/');
+
 	log_init("chimney");
+	/* Under its own name the daemon needs no command. */
+	if (!strcmp(name ? name + 1 : argv[0], "chimneyd"))
+		return cmd_daemon(argc, argv);
 	if (argc < 2)
 		return usage(stderr);
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "help"))
 		return usage(stdout);
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		if (!strcmp(argv[1], commands[i].name))
+		if (!strcmp(argv[1], commands[i].name)) {
+			char full[32];
+
+			snprintf(full, sizeof(full), "chimney %s", commands[i].name);
+			argv[1] = full; /* what usage messages call the program */
 			return commands[i].run(argc - 1, argv + 1);
+		}
 	fprintf(stderr, "chimney: '%s' is not a command\n", argv[1]);
 	return usage(stderr);
 }
