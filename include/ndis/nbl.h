@@ -175,6 +175,44 @@ typedef union _NET_BUFFER_LIST_HEADER {
 } NET_BUFFER_LIST_HEADER, *PNET_BUFFER_LIST_HEADER;
 
 /* The head has three names here, too. */
+/* What NetBufferListInfo[] holds: a VLAN tag in Ieee8021QNetBufferListInfo ... */
+typedef struct _NDIS_NET_BUFFER_LIST_8021Q_INFO {
+	union {
+		struct {
+			UINT UserPriority : 3;
+			UINT CanonicalFormatId : 1;
+			UINT VlanId : 12;
+			UINT Reserved : 16;
+		} TagHeader;
+		PVOID Value;
+	};
+} NDIS_NET_BUFFER_LIST_8021Q_INFO, *PNDIS_NET_BUFFER_LIST_8021Q_INFO;
+
+/* ... and, in TcpIpChecksumNetBufferListInfo of a received list, what was verified. */
+typedef struct _NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO {
+	union {
+		struct {
+			ULONG IsIPv4 : 1;
+			ULONG IsIPv6 : 1;
+			ULONG TcpChecksum : 1;
+			ULONG UdpChecksum : 1;
+			ULONG IpHeaderChecksum : 1;
+			ULONG Reserved : 11;
+			ULONG TcpHeaderOffset : 10;
+		} Transmit;
+		struct {
+			ULONG TcpChecksumFailed : 1;
+			ULONG UdpChecksumFailed : 1;
+			ULONG IpChecksumFailed : 1;
+			ULONG TcpChecksumSucceeded : 1;
+			ULONG UdpChecksumSucceeded : 1;
+			ULONG IpChecksumSucceeded : 1;
+			ULONG Loopback : 1;
+		} Receive;
+		PVOID Value;
+	};
+} NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO, *PNDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO;
+
 struct _NET_BUFFER_LIST {
 	union {
 		struct {

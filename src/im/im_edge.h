@@ -102,19 +102,17 @@ void im_indicate(NDIS_HANDLE miniport, NDIS_STATUS code, const void *buffer, ULO
 
 /*
  * Ieee8021QNetBufferListInfo: NDIS_NET_BUFFER_LIST_8021Q_INFO, UserPriority in bits 0-2, VlanId in
- * bits 4-15; zero: no tag. Targets of this project write the tag as it was on the wire instead,
- * with bit 16 set, which the published form leaves zero: both are understood.
+ * bits 4-15; zero: no tag.
  */
-#define IM_TAG_AS_ON_WIRE ((uintptr_t)1 << 16)
 
 static inline uint16_t im_tag_id(uintptr_t tag)
 {
-	return (tag & IM_TAG_AS_ON_WIRE ? tag : tag >> 4) & 0xfff;
+	return tag >> 4 & 0xfff;
 }
 
 static inline uint8_t im_tag_priority(uintptr_t tag)
 {
-	return (tag & IM_TAG_AS_ON_WIRE ? tag >> 13 : tag) & 7;
+	return tag & 7;
 }
 
 static inline uintptr_t im_tag_make(uint16_t id, uint8_t priority)
@@ -125,20 +123,17 @@ static inline uintptr_t im_tag_make(uint16_t id, uint8_t priority)
 /* im_tag_set_id() - the same tag for another VLAN. */
 static inline uintptr_t im_tag_set_id(uintptr_t tag, uint16_t id)
 {
-	if (tag & IM_TAG_AS_ON_WIRE)
-		return (tag & ~(uintptr_t)0xfff) | id;
 	return (tag & ~((uintptr_t)0xfff << 4)) | (uintptr_t)id << 4;
 }
 
-/*
- * TcpIpChecksumNetBufferListInfo of a received list: TcpChecksumSucceeded is bit 3 in the published
- * form, targets of this project write bit 2 alone.
- */
+/* TcpIpChecksumNetBufferListInfo of a received list: its TCP checksum is known to be right. */
 static inline bool im_csum_good(const NET_BUFFER_LIST *nbl)
 {
-	uintptr_t info = (uintptr_t)NET_BUFFER_LIST_INFO(nbl, TcpIpChecksumNetBufferListInfo);
+	NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO info = {
+		.Value = NET_BUFFER_LIST_INFO(nbl, TcpIpChecksumNetBufferListInfo),
+	};
 
-	return (info & 1u << 3) || info == 1u << 2;
+	return info.Receive.TcpChecksumSucceeded;
 }
 
 /*

@@ -17,7 +17,7 @@ enum {
 	NDIS_MAJOR = 6,
 	NDIS_MINOR = 30,
 	DRAIN_STEPS = 100000,
-	RECEIVE_CSUM_GOOD = 1 << 2, /* TcpChecksumSucceeded of a received list */
+	RECEIVE_CSUM_GOOD = 1 << 3, /* TcpChecksumSucceeded of a received list */
 	PACKET_TYPE_DIRECTED = 1,   /* NDIS_PACKET_TYPE_DIRECTED */
 };
 

@@ -249,9 +249,16 @@ void tgt_rx_queue_drop(struct tgt_adapter *a, struct tgt_chunk_list *queue, uint
 static void describe_frame(struct tgt_ddi *d, const struct nic_rx_frame *frame)
 {
 	NET_BUFFER *nb = d->plain_nbl->FirstNetBuffer;
-	uintptr_t tag = frame->vlan_present ? TGT_PLAIN_TAGGED | frame->vlan_tci : 0;
+	NDIS_NET_BUFFER_LIST_8021Q_INFO tag = { { { 0 } } };
+	NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO csum = { { { 0 } } };
 	uintptr_t segment = frame->gso_type != NIC_GSO_NONE ? frame->gso_size : 0;
 
+	if (frame->vlan_present) {
+		tag.TagHeader.UserPriority = frame->vlan_tci >> 13;
+		tag.TagHeader.CanonicalFormatId = frame->vlan_tci >> 12 & 1;
+		tag.TagHeader.VlanId = frame->vlan_tci & 0xfff;
+	}
+	csum.Receive.TcpChecksumSucceeded = frame->csum_trusted;
 	point_mdl(d->plain_mdl, (void *)(uintptr_t)frame->data, frame->len);
 	d->plain_mdl->Next = NULL;
 	nb->MdlChain = nb->CurrentMdl = d->plain_mdl;
@@ -259,10 +266,9 @@ static void describe_frame(struct tgt_ddi *d, const struct nic_rx_frame *frame)
 	nb->DataLength = frame->len;
 	d->plain_nbl->Next = NULL;
 	d->plain_nbl->Status = NDIS_STATUS_SUCCESS;
-	NET_BUFFER_LIST_INFO(d->plain_nbl, TcpIpChecksumNetBufferListInfo) =
-		(PVOID)(frame->csum_trusted ? TGT_PLAIN_CSUM_GOOD : 0);
+	NET_BUFFER_LIST_INFO(d->plain_nbl, TcpIpChecksumNetBufferListInfo) = csum.Value;
 	NET_BUFFER_LIST_INFO(d->plain_nbl, TcpLargeSendNetBufferListInfo) = (PVOID)segment;
-	NET_BUFFER_LIST_INFO(d->plain_nbl, Ieee8021QNetBufferListInfo) = (PVOID)tag;
+	NET_BUFFER_LIST_INFO(d->plain_nbl, Ieee8021QNetBufferListInfo) = tag.Value;
 }
 
 void tgt_indicate_frame(struct tgt_adapter *a, const struct nic_rx_frame *frame)

@@ -10,9 +10,9 @@
  * nic's bytes (NDIS_RECEIVE_FLAGS_RESOURCES: the receiver copies what it keeps). What the frame
  * needs to be understood is in NetBufferListInfo:
  *
- *     TcpIpChecksumNetBufferListInfo   TGT_PLAIN_CSUM_GOOD: TCP checksum verified or partial
+ *     TcpIpChecksumNetBufferListInfo   TcpChecksumSucceeded: TCP checksum verified or partial
  *     TcpLargeSendNetBufferListInfo    payload bytes a segment when it is a super-frame, else 0
- *     Ieee8021QNetBufferListInfo       TGT_PLAIN_TAGGED | TCI when the device took the tag out
+ *     Ieee8021QNetBufferListInfo       the tag when the device took it out
  *
  * Context:   worker that owns the adapter.
  */
@@ -20,10 +20,6 @@
 #define TARGET_TGT_INDICATE_H
 
 #include "target/tgt_priv.h"
-
-#define TGT_PLAIN_CSUM_GOOD                                                                        \
-	((uintptr_t)1 << 2) /* NDIS_TCP_IP_CHECKSUM: Receive.TcpChecksumSucceeded */
-#define TGT_PLAIN_TAGGED ((uintptr_t)1 << 16)
 
 /*
  * tgt_rx_lists_create() - the two pools (INI-31, INI-32) and count lists for chimney data. 0 or

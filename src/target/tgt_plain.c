@@ -12,12 +12,10 @@
 
 /*
  * The tag that came with the list: NDIS_NET_BUFFER_LIST_8021Q_INFO (UserPriority in bits 0-2,
- * VlanId in bits 4-15), or as the target itself writes it when it indicates. The CFI bit is zero.
+ * VlanId in bits 4-15). The CFI bit is zero.
  */
 static uint16_t tci_of(uintptr_t info)
 {
-	if (info & TGT_PLAIN_TAGGED)
-		return info & 0xefff;
 	return (uint16_t)((info & 7) << 13 | (info >> 4 & 0xfff));
 }
 

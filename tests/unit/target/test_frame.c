@@ -393,8 +393,8 @@ static void test_indicated_through_ndis(void **state)
 	assert_int_equal(e->nic.indicated_count, 0);
 	nbl = ddi_nth(e, CALL_PLAIN_RECEIVE, 0)->nbl;
 	assert_int_equal((uintptr_t)NET_BUFFER_LIST_INFO(nbl, TcpLargeSendNetBufferListInfo), 4);
-	assert_int_equal((uintptr_t)NET_BUFFER_LIST_INFO(nbl, Ieee8021QNetBufferListInfo), 0x12005);
-	assert_int_equal((uintptr_t)NET_BUFFER_LIST_INFO(nbl, TcpIpChecksumNetBufferListInfo), 4);
+	assert_int_equal((uintptr_t)NET_BUFFER_LIST_INFO(nbl, Ieee8021QNetBufferListInfo), 0x51);
+	assert_int_equal((uintptr_t)NET_BUFFER_LIST_INFO(nbl, TcpIpChecksumNetBufferListInfo), 8);
 	set_filter(e, 0);
 	ddi_segment(e, 1, 1, NIC_SIM_ACK, "abcdefgh", 8);
 	ddi_run(e);
