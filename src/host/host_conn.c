@@ -123,18 +123,19 @@ struct host_conn *host_conn_of_flow(struct host_adapter *adapter, const struct s
 	return NULL;
 }
 
-void host_conn_catch(struct host_conn *conn, const uint8_t *frame, uint32_t len)
+void host_conn_catch(struct host_conn *conn, const struct nic_rx_frame *frame)
 {
 	struct host_caught *c;
 
 	if (conn->caught_count >= HOST_CAUGHT_MAX)
 		return; /* the peer sends it again */
-	c = malloc(sizeof(*c) + len);
+	c = malloc(sizeof(*c) + frame->len);
 	if (!c)
 		return;
 	c->next = NULL;
-	c->len = len;
-	memcpy(c->data, frame, len);
+	memcpy(c->data, frame->data, frame->len);
+	c->frame = *frame;
+	c->frame.data = c->data;
 	*conn->caught_tail = c;
 	conn->caught_tail = &c->next;
 	conn->caught_count++;
@@ -143,7 +144,7 @@ void host_conn_catch(struct host_conn *conn, const uint8_t *frame, uint32_t len)
 void host_conn_caught_indicate(struct host_conn *conn)
 {
 	for (const struct host_caught *c = conn->caught; c; c = c->next)
-		host_adapter_indicate(conn->adapter, c->data, c->len);
+		host_adapter_indicate(conn->adapter, &c->frame);
 	drop_caught(conn);
 }
 
@@ -151,14 +152,15 @@ void host_conn_caught_forward(struct host_conn *conn)
 {
 	for (const struct host_caught *c = conn->caught; c; c = c->next) {
 		struct steer_flow flow;
-		uint32_t at = host_segment_parse(c->data, c->len, &flow), len = c->len;
+		uint32_t room = c->frame.len, len = room;
+		uint32_t at = host_segment_parse(c->data, room, &flow);
 
 		/* Ethernet pads short frames: the IP header knows the length */
 		if (at && flow.family == AF_INET)
 			len = 14u + (uint32_t)(c->data[16] << 8 | c->data[17]);
 		else if (at)
 			len = 54u + (uint32_t)(c->data[18] << 8 | c->data[19]);
-		if (at && len > at && len <= c->len &&
+		if (at && len > at && len <= room &&
 		    host_xfer_forward(conn, c->data + at, len - at) < 0)
 			break; /* no memory: the peer sends them again */
 	}

@@ -35,7 +35,7 @@ static int set_parameters(struct host_adapter *adapter)
 {
 	NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS params = {
 		.Header = { NDIS_OBJECT_TYPE_DEFAULT,
-			    NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS_REVISION_2, sizeof(params) },
+			    NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS_REVISION_1, sizeof(params) },
 		.Encapsulation = {
 			.Header = { NDIS_OBJECT_TYPE_OFFLOAD_ENCAPSULATION,
 				    NDIS_OFFLOAD_ENCAPSULATION_REVISION_1,
@@ -74,6 +74,32 @@ static void upload_adapter(struct host_adapter *adapter, TCP_UPLOAD_REASON reaso
 			host_upload_wanted(conn, reason);
 }
 
+/* Connections of it are on their way, or should be. */
+static bool busy(const struct host_adapter *adapter)
+{
+	for (const struct host_conn *conn = adapter->host->conns; conn; conn = conn->next)
+		if (conn->adapter == adapter &&
+		    (conn->moving || (conn->at_target && conn->wanted)))
+			return true;
+	return false;
+}
+
+static void power_answer(struct host_adapter *adapter)
+{
+	NET_PNP_EVENT_NOTIFICATION *event = adapter->power_event;
+
+	adapter->power_event = NULL;
+	if (event)
+		NdisCompleteNetPnPEvent(adapter->binding, event, NDIS_STATUS_SUCCESS);
+}
+
+void host_adapters_settled(struct host *host)
+{
+	for (struct host_adapter *a = host->adapters; a; a = a->next)
+		if (a->power_event && !busy(a))
+			power_answer(a);
+}
+
 static VOID protocol_status(NDIS_HANDLE binding_context, PNDIS_STATUS_INDICATION indication)
 {
 	struct host_adapter *adapter = binding_context;
@@ -101,36 +127,51 @@ static VOID protocol_status(NDIS_HANDLE binding_context, PNDIS_STATUS_INDICATION
 
 /* ---- the plain receive path --------------------------------------------------------------- */
 
-void host_adapter_indicate(struct host_adapter *adapter, const uint8_t *data, uint32_t len)
+void host_adapter_indicate(struct host_adapter *adapter, const struct nic_rx_frame *frame)
 {
-	/*
-	 * The interface has no word for "checksum verified" or "super-frame" on a plain
-	 * indication, so the kernel is told what the nic would have said: it came from there and
-	 * was looked at already.
-	 */
-	struct nic_rx_frame frame = { .data = data, .len = len, .csum_trusted = true };
-
-	if (nic_indicate(adapter->config.nic, &frame) == 0)
+	if (nic_indicate(adapter->config.nic, frame) == 0)
 		adapter->indicated++;
 }
 
-static void plain_frame(struct host_adapter *adapter, NET_BUFFER *nb)
+static uint16_t ethertype(const uint8_t *frame, uint32_t len)
 {
-	uint32_t len = NET_BUFFER_DATA_LENGTH(nb);
-	struct host_block *block = host_block_get(&adapter->host->blocks, len);
+	return len < 14 ? 0 : (uint16_t)(frame[12] << 8 | frame[13]);
+}
+
+/* What the target says of a frame: checksum and super-frame, in NetBufferListInfo. */
+static void describe(const NET_BUFFER_LIST *nbl, struct nic_rx_frame *frame)
+{
+	NDIS_TCP_IP_CHECKSUM_NET_BUFFER_LIST_INFO csum = {
+		.Value = NET_BUFFER_LIST_INFO(nbl, TcpIpChecksumNetBufferListInfo),
+	};
+
+	frame->csum_trusted = csum.Receive.TcpChecksumSucceeded;
+	frame->gso_size =
+		(uint16_t)(uintptr_t)NET_BUFFER_LIST_INFO(nbl, TcpLargeSendNetBufferListInfo);
+	if (frame->gso_size)
+		frame->gso_type = ethertype(frame->data, frame->len) == 0x86dd ? NIC_GSO_TCP6
+									       : NIC_GSO_TCP4;
+}
+
+static void plain_frame(struct host_adapter *adapter, const NET_BUFFER_LIST *nbl, NET_BUFFER *nb)
+{
+	struct nic_rx_frame frame = { .len = NET_BUFFER_DATA_LENGTH(nb) };
+	struct host_block *block = host_block_get(&adapter->host->blocks, frame.len);
 	struct steer_flow flow;
 	struct host_conn *conn = NULL;
-	uint8_t *data;
 
 	if (!block)
 		return;
-	data = NdisGetDataBuffer(nb, len, block->data, 1, 0);
-	if (data && host_segment_parse(data, len, &flow))
-		conn = host_conn_of_flow(adapter, &flow);
-	if (conn && !conn->passing)
-		host_conn_catch(conn, data, len);
-	else if (data)
-		host_adapter_indicate(adapter, data, len);
+	frame.data = NdisGetDataBuffer(nb, frame.len, block->data, 1, 0);
+	if (frame.data) {
+		describe(nbl, &frame);
+		if (host_segment_parse(frame.data, frame.len, &flow))
+			conn = host_conn_of_flow(adapter, &flow);
+		if (conn && !conn->passing)
+			host_conn_catch(conn, &frame);
+		else
+			host_adapter_indicate(adapter, &frame);
+	}
 	host_block_put(block);
 }
 
@@ -144,7 +185,7 @@ static VOID protocol_receive(NDIS_HANDLE binding_context, PNET_BUFFER_LIST chain
 	for (NET_BUFFER_LIST *nbl = chain; nbl; nbl = NET_BUFFER_LIST_NEXT_NBL(nbl))
 		for (NET_BUFFER *nb = NET_BUFFER_LIST_FIRST_NB(nbl); nb;
 		     nb = NET_BUFFER_NEXT_NB(nb))
-			plain_frame(adapter, nb);
+			plain_frame(adapter, nbl, nb);
 	if (!(flags & NDIS_RECEIVE_FLAGS_RESOURCES))
 		NdisReturnNetBufferLists(adapter->binding, chain, 0);
 }
@@ -316,6 +357,7 @@ static NDIS_STATUS protocol_unbind(NDIS_HANDLE unbind_context, NDIS_HANDLE bindi
 	(void)unbind_context;
 	adapter->bound = false;
 	host_xfer_returns(adapter);
+	power_answer(adapter);
 	return NdisCloseAdapterEx(adapter->binding);
 }
 
@@ -334,13 +376,20 @@ static NDIS_STATUS protocol_pnp_event(NDIS_HANDLE binding_context,
 				      PNET_PNP_EVENT_NOTIFICATION event)
 {
 	struct host_adapter *adapter = binding_context;
+	NDIS_DEVICE_POWER_STATE to;
 
-	/* PWR-01: leaving D0 is prepared by taking everything back. */
-	if (adapter && event->NetPnPEvent.NetEvent == NetEventSetPower) {
-		adapter->paused = true;
-		upload_adapter(adapter, UploadRequested);
-	}
-	return NDIS_STATUS_SUCCESS;
+	if (!adapter || event->NetPnPEvent.NetEvent != NetEventSetPower)
+		return NDIS_STATUS_SUCCESS;
+	memcpy(&to, event->NetPnPEvent.Buffer, sizeof(to));
+	adapter->asleep = to != NdisDeviceStateD0;
+	if (!adapter->asleep)
+		return NDIS_STATUS_SUCCESS;
+	/* PWR-01: leaving D0 waits until everything was taken back. */
+	upload_adapter(adapter, UploadRequested);
+	if (!busy(adapter))
+		return NDIS_STATUS_SUCCESS;
+	adapter->power_event = event;
+	return NDIS_STATUS_PENDING;
 }
 
 static VOID protocol_oid_complete(NDIS_HANDLE binding_context, PNDIS_OID_REQUEST request,
@@ -522,7 +571,7 @@ int host_adapter_close(struct host_adapter *adapter)
 void host_adapter_info(const struct host_adapter *adapter, struct host_adapter_info *out)
 {
 	*out = (struct host_adapter_info){
-		.paused = adapter->paused,
+		.paused = host_adapter_paused(adapter),
 		.capacity = adapter->capacity,
 		.offloaded = adapter->offloaded,
 		.indicated = adapter->indicated,

@@ -110,6 +110,8 @@ struct host_adapter {
 	NDIS_HANDLE binding;
 	NDIS_HANDLE pool; /* NET_BUFFER_LISTs with one NET_BUFFER */
 	bool bound, paused;
+	bool asleep; /* its power state is, or is about to be, another one than D0 */
+	NET_PNP_EVENT_NOTIFICATION *power_event; /* waits until its connections are in the host */
 	bool ipv4, ipv6, sack;
 	uint32_t capacity;
 	uint32_t conn_count; /* connections that exist, in any state */
@@ -130,7 +132,7 @@ struct host_adapter {
 
 struct host_caught {
 	struct host_caught *next;
-	uint32_t len;
+	struct nic_rx_frame frame; /* its data is below */
 	uint8_t data[];
 };
 
@@ -139,6 +141,7 @@ struct host_xfer {
 	struct loop_watch watch;  /* our end; fd -1: none */
 	int program_end;          /* the other end while it is in our hands, else -1 */
 	bool running;             /* bytes are moved */
+	bool sending;             /* inside a send call, which must not overlap another (SND-08) */
 	bool eof;                 /* the program wrote its last byte */
 	bool reset;               /* it closed with data unread */
 	bool fin_asked, fin_done; /* graceful disconnect requested; acknowledged by the peer */
@@ -218,7 +221,13 @@ struct host_conn {
 /* ---- host_driver.c, host_watch.c ---------------------------------------------------------- */
 
 /* host_adapter_indicate() - a frame goes to the kernel's own stack. */
-void host_adapter_indicate(struct host_adapter *adapter, const uint8_t *data, uint32_t len);
+void host_adapter_indicate(struct host_adapter *adapter, const struct nic_rx_frame *frame);
+/* host_adapters_settled() - a move has ended: answer those who waited for the last one. */
+void host_adapters_settled(struct host *host);
+static inline bool host_adapter_paused(const struct host_adapter *adapter)
+{
+	return adapter->paused || adapter->asleep;
+}
 int host_watch_open(struct host_adapter *adapter) __attribute__((warn_unused_result));
 void host_watch_close(struct host_adapter *adapter);
 
@@ -227,7 +236,7 @@ void host_watch_close(struct host_adapter *adapter);
 void host_conn_set_state(struct host_conn *conn, enum host_conn_state state);
 void host_conn_finish(struct host_conn *conn); /* GONE: frees it */
 struct host_conn *host_conn_of_flow(struct host_adapter *adapter, const struct steer_flow *flow);
-void host_conn_catch(struct host_conn *conn, const uint8_t *frame, uint32_t len);
+void host_conn_catch(struct host_conn *conn, const struct nic_rx_frame *frame);
 void host_conn_caught_indicate(struct host_conn *conn);
 void host_conn_caught_forward(struct host_conn *conn);
 void host_conn_hold(struct host_conn *conn, enum host_held kind, int fd);
