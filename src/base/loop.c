@@ -18,7 +18,8 @@ struct loop {
 	bool stop;
 	bool coarse; /* the kernel has no epoll_pwait2() */
 	uint64_t now_us;
-	struct loop_timer *timers; /* sorted by deadline: a worker has a handful, the engine's are in its own wheel */
+	struct loop_timer *
+		timers; /* sorted by deadline: a worker has a handful, the engine's are in its own wheel */
 	struct loop_hook *hooks;
 	struct epoll_event events[LOOP_EVENTS_MAX];
 	int event_count; /* of the round being served, so that an unwatched descriptor is not served any more */
@@ -56,7 +57,8 @@ int loop_watch_set(struct loop *loop, struct loop_watch *watch, uint32_t events)
 
 	if (watch->active && watch->events == events)
 		return 0;
-	if (epoll_ctl(loop->epoll_fd, watch->active ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, watch->fd, &ev) < 0)
+	if (epoll_ctl(loop->epoll_fd, watch->active ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, watch->fd,
+		      &ev) < 0)
 		return -errno;
 	watch->active = true;
 	watch->events = events;
@@ -140,17 +142,21 @@ static int wait_ms(struct loop *loop, uint64_t wait_us)
 	uint64_t ms = wait_us / 1000 + !!(wait_us % 1000);
 
 	return epoll_wait(loop->epoll_fd, loop->events, LOOP_EVENTS_MAX,
-			  wait_us == UINT64_MAX ? -1 : ms < INT_MAX ? (int)ms : INT_MAX);
+			  wait_us == UINT64_MAX ? -1
+			  : ms < INT_MAX        ? (int)ms
+						: INT_MAX);
 }
 
 static int wait_us(struct loop *loop, uint64_t us)
 {
-	struct timespec ts = { .tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000) * 1000 };
+	struct timespec ts = { .tv_sec = (time_t)(us / 1000000),
+			       .tv_nsec = (long)(us % 1000000) * 1000 };
 	int n;
 
 	if (loop->coarse)
 		return wait_ms(loop, us);
-	n = epoll_pwait2(loop->epoll_fd, loop->events, LOOP_EVENTS_MAX, us == UINT64_MAX ? NULL : &ts, NULL);
+	n = epoll_pwait2(loop->epoll_fd, loop->events, LOOP_EVENTS_MAX,
+			 us == UINT64_MAX ? NULL : &ts, NULL);
 	if (n >= 0 || errno != ENOSYS)
 		return n;
 	loop->coarse = true;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The worker puts the parts together, bottom up: TAP, steering, the target's adapter, intermediate drivers, the host
- * driver bound to the top. Then it runs rounds: descriptors, then the engine. It ends by giving every connection back
- * to the kernel and taking the parts away, top down.
+ * The worker puts the parts together, bottom up: TAP, steering, the target's adapter, intermediate
+ * drivers, the host driver bound to the top. Then it runs rounds: descriptors, then the engine. It
+ * ends by giving every connection back to the kernel and taking the parts away, top down.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -27,12 +27,12 @@
 #include "steer/steer.h"
 #include "target/tgt_driver.h"
 
-#define TARGET_NAME "tgt0"
-#define IM_MAX      8u
+#define TARGET_NAME      "tgt0"
+#define IM_MAX           8u
 #define CLOSE_ROUNDS_MAX 1000u
-#define EXEC_POLL_US 500u
-#define CHUNKS       (1u << 18) /* 1 GiB of data in the target, all connections together */
-#define CATCH_FRAMES 8192u
+#define EXEC_POLL_US     500u
+#define CHUNKS           (1u << 18) /* 1 GiB of data in the target, all connections together */
+#define CATCH_FRAMES     8192u
 
 static int read_interface(const char *ifname, uint8_t mac[6], uint32_t *mtu_bytes)
 {
@@ -85,7 +85,8 @@ static int open_target(struct worker *w)
 	/* Chunks that are never used cost address space only. */
 	struct tgt_adapter_config config = { .name = TARGET_NAME,
 					     .nic = w->nic,
-					     .limits = { .chunks = CHUNKS, .flow_catch_frames = CATCH_FRAMES },
+					     .limits = { .chunks = CHUNKS,
+							 .flow_catch_frames = CATCH_FRAMES },
 					     .now_us = loop_tick(w->loop) };
 	struct nrt_adapter_params params = { .name = TARGET_NAME, .add_device_context = &config };
 	int err = tgt_driver_register(&w->target_driver);
@@ -114,8 +115,9 @@ static int open_ims(struct worker *w)
 	snprintf(list, sizeof(list), "%s", w->config->im ? w->config->im : "");
 	for (char *name = strtok_r(list, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
 		if (strcmp(name, "passthru") || count == IM_MAX) {
-			log_err("intermediate driver '%s' is not known (passthru), or more than %u are named", name,
-				IM_MAX);
+			log_err("intermediate driver '%s' is not known (passthru), or more than %u "
+				"are named",
+				name, IM_MAX);
 			return -EINVAL;
 		}
 		names[count++] = name;
@@ -129,7 +131,8 @@ static int open_ims(struct worker *w)
 		snprintf(above, sizeof(above), "%s%u", names[count - 1 - i], i);
 		err = passthru_insert(w->top_name, above);
 		if (err) {
-			log_err("intermediate driver %s above %s: %s", above, w->top_name, strerror(-err));
+			log_err("intermediate driver %s above %s: %s", above, w->top_name,
+				strerror(-err));
 			return err;
 		}
 		snprintf(w->top_name, sizeof(w->top_name), "%s", above);
@@ -159,12 +162,15 @@ static int hold(void *ctx, struct host_conn *conn, enum host_held kind, int fd)
 	const struct daemon_conn *dc = host_conn_user(conn);
 	enum keeper_kind kept = kind == HOST_HELD_STREAM ? KEEPER_STREAM : KEEPER_SOCKET;
 
-	return fd < 0 ? keeper_release(w->keeper, kept, dc->id) : keeper_hold(w->keeper, kept, dc->id, fd);
+	return fd < 0 ? keeper_release(w->keeper, kept, dc->id)
+		      : keeper_hold(w->keeper, kept, dc->id, fd);
 }
 
 static int open_host(struct worker *w)
 {
-	struct host_config config = { .loop = w->loop, .on_change = daemon_conn_changed, .hold = hold, .ctx = w };
+	struct host_config config = {
+		.loop = w->loop, .on_change = daemon_conn_changed, .hold = hold, .ctx = w
+	};
 	struct host_adapter_config adapter = { .adapter_name = w->top_name,
 					       .ifindex = if_nametoindex(w->config->ifname),
 					       .steer = w->steer,
@@ -255,9 +261,14 @@ static int open_loop(struct worker *w)
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	w->signal_watch = (struct loop_watch){ .fn = signalled, .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK) };
-	w->hook = (struct loop_hook){ .run = run_target, .next_deadline_us = target_deadline, .ctx = w };
-	w->exec_hook = (struct loop_hook){ .run = run_exec, .next_deadline_us = exec_deadline, .ctx = w };
+	w->signal_watch =
+		(struct loop_watch){ .fn = signalled,
+				     .fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK) };
+	w->hook = (struct loop_hook){ .run = run_target,
+				      .next_deadline_us = target_deadline,
+				      .ctx = w };
+	w->exec_hook =
+		(struct loop_hook){ .run = run_exec, .next_deadline_us = exec_deadline, .ctx = w };
 	w->exec_due_us = UINT64_MAX;
 	err = loop_create(&w->loop);
 	return err ? err : loop_watch_set(w->loop, &w->signal_watch, EPOLLIN);
@@ -266,7 +277,8 @@ static int open_loop(struct worker *w)
 static int open_policy(struct worker *w)
 {
 	char why[256] = "";
-	int err = host_select_parse(&w->policy, w->config->policy ? w->config->policy : "", why, sizeof(why));
+	int err = host_select_parse(&w->policy, w->config->policy ? w->config->policy : "", why,
+				    sizeof(why));
 
 	if (err)
 		log_err("policy: %s", why);
@@ -310,7 +322,10 @@ static void close_ims(struct worker *w)
 	passthru_driver_deregister();
 }
 
-/* A driver may need a few rounds to let go of what it has in work; one that never does is left behind. */
+/*
+ * A driver may need a few rounds to let go of what it has in work; one that never does is left
+ * behind.
+ */
 static void close_target(struct worker *w)
 {
 	unsigned int rounds = 0;

@@ -40,8 +40,8 @@ struct end {
 	uint8_t out[CHUNK]; /* generated, not yet taken by the socket */
 	uint32_t out_off, out_len;
 	uint64_t start_us, last_rx_us;
-	uint64_t held_us;       /* since when the story allows no more; 0: it does */
-	bool echo;              /* what arrives is what we sent */
+	uint64_t held_us; /* since when the story allows no more; 0: it does */
+	bool echo;        /* what arrives is what we sent */
 	bool eof, write_closed;
 };
 

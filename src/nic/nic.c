@@ -3,7 +3,8 @@
 
 #include <errno.h>
 
-static unsigned int none_send(struct nic *nic, const struct nic_tx_frame *frames, unsigned int count)
+static unsigned int none_send(struct nic *nic, const struct nic_tx_frame *frames,
+			      unsigned int count)
 {
 	(void)frames;
 	nic->stats.tx_drops += count;

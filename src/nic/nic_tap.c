@@ -67,8 +67,7 @@ static int send_one(struct nic_tap *tap, const struct nic_tx_frame *f)
 	return 0;
 }
 
-static unsigned int tap_send(struct nic *nic, const struct nic_tx_frame *frames,
-			     unsigned int count)
+static unsigned int tap_send(struct nic *nic, const struct nic_tx_frame *frames, unsigned int count)
 {
 	struct nic_tap *tap = tap_of(nic);
 	unsigned int i;
@@ -189,15 +188,14 @@ int nic_tap_adopt(struct nic **out, int fd, const struct nic_tap_config *config)
 	memcpy(tap->nic.info.mac, config->mac, sizeof(config->mac));
 	tap->nic.info.mtu_bytes = config->mtu_bytes;
 	tap->nic.info.max_frame_bytes = ETH_HLEN + 65535u;
-	tap->nic.info.features = NIC_FEAT_TX_CSUM | NIC_FEAT_TSO4 | NIC_FEAT_TSO6 |
-				 NIC_FEAT_RX_CSUM;
+	tap->nic.info.features =
+		NIC_FEAT_TX_CSUM | NIC_FEAT_TSO4 | NIC_FEAT_TSO6 | NIC_FEAT_RX_CSUM;
 	tap->nic.info.kind = "tap";
 	*out = &tap->nic;
 	return 0;
 }
 
-int nic_tap_open(struct nic **out, const struct nic_tap_config *config, char *why,
-		 size_t why_size)
+int nic_tap_open(struct nic **out, const struct nic_tap_config *config, char *why, size_t why_size)
 {
 	unsigned offload = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
 	int header_bytes = sizeof(struct virtio_net_hdr);

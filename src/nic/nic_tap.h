@@ -18,9 +18,9 @@
 #include "nic/nic.h"
 
 struct nic_tap_config {
-	const char *ifname;  /* wanted name, "%d" allowed; at most 15 characters */
-	uint8_t mac[6];      /* MAC of the interface that is offloaded */
-	uint32_t mtu_bytes;  /* and its MTU */
+	const char *ifname; /* wanted name, "%d" allowed; at most 15 characters */
+	uint8_t mac[6];     /* MAC of the interface that is offloaded */
+	uint32_t mtu_bytes; /* and its MTU */
 };
 
 /*
@@ -28,8 +28,8 @@ struct nic_tap_config {
  * Context: any thread; needs CAP_NET_ADMIN there and access to /dev/net/tun.
  * Returns: 0, or -errno with one line of reason in why.
  */
-int nic_tap_open(struct nic **out, const struct nic_tap_config *config, char *why,
-		 size_t why_size) __attribute__((warn_unused_result));
+int nic_tap_open(struct nic **out, const struct nic_tap_config *config, char *why, size_t why_size)
+	__attribute__((warn_unused_result));
 
 /* nic_tap_adopt() - goes on with a device that was opened elsewhere. Takes fd, also on error. */
 int nic_tap_adopt(struct nic **out, int fd, const struct nic_tap_config *config)

@@ -83,8 +83,8 @@ static int rtnl_run(struct nlmsghdr *nlh)
 		do
 			len = mnl_socket_recvfrom(nl, buf, sizeof(buf));
 		while (len < 0 && errno == EINTR);
-		if (len < 0 || mnl_cb_run(buf, (size_t)len, 0, mnl_socket_get_portid(nl), NULL,
-					  NULL) < 0)
+		if (len < 0 ||
+		    mnl_cb_run(buf, (size_t)len, 0, mnl_socket_get_portid(nl), NULL, NULL) < 0)
 			err = -errno;
 	}
 	mnl_socket_close(nl);
@@ -179,8 +179,10 @@ static int set_int(int fd, int option, int value)
 
 static int map_ring(struct nic_veth *veth)
 {
-	struct tpacket_req req = { .tp_block_size = BLOCK_BYTES, .tp_block_nr = BLOCKS,
-				   .tp_frame_size = SLOT_BYTES, .tp_frame_nr = SLOTS };
+	struct tpacket_req req = { .tp_block_size = BLOCK_BYTES,
+				   .tp_block_nr = BLOCKS,
+				   .tp_frame_size = SLOT_BYTES,
+				   .tp_frame_nr = SLOTS };
 	struct tpacket_req none = { 0 };
 	void *ring;
 
@@ -200,7 +202,8 @@ static int map_ring(struct nic_veth *veth)
 
 static int open_socket(struct nic_veth *veth)
 {
-	struct sockaddr_ll ll = { .sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL),
+	struct sockaddr_ll ll = { .sll_family = AF_PACKET,
+				  .sll_protocol = htons(ETH_P_ALL),
 				  .sll_ifindex = (int)if_nametoindex(veth->far) };
 	int room_bytes = SOCKET_SND_BYTES, err;
 
@@ -387,14 +390,13 @@ static struct nic_veth *veth_new(const struct nic_tap_config *config)
 	memcpy(veth->nic.info.mac, config->mac, sizeof(config->mac));
 	veth->nic.info.mtu_bytes = config->mtu_bytes;
 	veth->nic.info.max_frame_bytes = ETH_HLEN + 65535u;
-	veth->nic.info.features = NIC_FEAT_TX_CSUM | NIC_FEAT_TSO4 | NIC_FEAT_TSO6 |
-				  NIC_FEAT_RX_CSUM;
+	veth->nic.info.features =
+		NIC_FEAT_TX_CSUM | NIC_FEAT_TSO4 | NIC_FEAT_TSO6 | NIC_FEAT_RX_CSUM;
 	veth->nic.info.kind = "veth";
 	return veth;
 }
 
-int nic_veth_open(struct nic **out, const struct nic_tap_config *config, char *why,
-		  size_t why_size)
+int nic_veth_open(struct nic **out, const struct nic_tap_config *config, char *why, size_t why_size)
 {
 	struct nic_veth *veth = veth_new(config);
 	const char *step = "a veth pair";

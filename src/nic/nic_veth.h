@@ -16,8 +16,8 @@
 #include "nic/nic_tap.h" /* struct nic_tap_config: the same */
 
 /* nic_veth_open() - makes the pair. 0, or -errno with one line of reason in why. */
-int nic_veth_open(struct nic **out, const struct nic_tap_config *config, char *why,
-		  size_t why_size) __attribute__((warn_unused_result));
+int nic_veth_open(struct nic **out, const struct nic_tap_config *config, char *why, size_t why_size)
+	__attribute__((warn_unused_result));
 
 /*
  * nic_tap_or_veth_open() - a TAP; where there is none to be had, a veth pair. ifname receives the

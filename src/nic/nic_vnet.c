@@ -82,7 +82,9 @@ int nic_vnet_inject(const struct nic_rx_frame *frame, const uint8_t own_mac[6],
 		tcp = 0;
 	if (frame->gso_type != NIC_GSO_NONE && !tcp)
 		return -EINVAL;
-	/* A partial checksum stays partial: the kernel trusts it as it would from a local sender. */
+	/*
+	 * A partial checksum stays partial: the kernel trusts it as it would from a local sender.
+	 */
 	if (tcp && frame->csum_trusted)
 		put_partial_csum(vh, tcp);
 	if (frame->gso_type != NIC_GSO_NONE)

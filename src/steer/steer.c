@@ -24,10 +24,12 @@ static void steer_free(struct steer *st)
 
 static int make_writers(struct steer *st)
 {
-	struct steer_msg_set flows = { .nfproto = NFPROTO_NETDEV, .dir = STEER_DIR_IN,
-				       .set4 = "flows4", .set6 = "flows6" };
-	struct steer_msg_set quiet = { .nfproto = NFPROTO_INET, .dir = STEER_DIR_OUT,
-				       .set4 = "quiet4", .set6 = "quiet6" };
+	struct steer_msg_set flows = {
+		.nfproto = NFPROTO_NETDEV, .dir = STEER_DIR_IN, .set4 = "flows4", .set6 = "flows6"
+	};
+	struct steer_msg_set quiet = {
+		.nfproto = NFPROTO_INET, .dir = STEER_DIR_OUT, .set4 = "quiet4", .set6 = "quiet6"
+	};
 
 	memcpy(flows.table, st->table, sizeof(flows.table));
 	memcpy(quiet.table, st->table, sizeof(quiet.table));
@@ -82,8 +84,8 @@ int steer_open(struct steer **out, const struct steer_config *config, char *why,
 	int err = steer_new(&st, config);
 
 	if (err)
-		return steer_refuse(err, why, why_size, "%s or %s: %s", config->ifname,
-				    config->tap, strerror(-err));
+		return steer_refuse(err, why, why_size, "%s or %s: %s", config->ifname, config->tap,
+				    strerror(-err));
 	nl = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
 	if (nl && mnl_socket_bind(nl, 0, MNL_SOCKET_AUTOPID) < 0) {
 		err = -errno;
@@ -148,8 +150,9 @@ int steer_flow_check(const struct steer_flow *flow, uint32_t bound_ifindex, char
 		return steer_refuse(-EOPNOTSUPP, why, why_size,
 				    "loopback: the kernel drops what is forwarded to lo");
 	if (flow->family == AF_INET6 && flow->remote[0] == 0xfe && (flow->remote[1] & 0xc0) == 0x80)
-		return steer_refuse(-EOPNOTSUPP, why, why_size,
-				    "IPv6 link-local: such an address belongs to its own link only");
+		return steer_refuse(
+			-EOPNOTSUPP, why, why_size,
+			"IPv6 link-local: such an address belongs to its own link only");
 	return 0;
 }
 

@@ -31,10 +31,10 @@
 struct steer;
 
 struct steer_config {
-	const char *ifname;  /* the interface of the flows */
-	const char *tap;     /* the TAP, created already and held open by the nic */
-	uint8_t mac[6];      /* MAC of ifname; the TAP is given the same */
-	uint32_t mtu_bytes;  /* MTU of ifname; the TAP is given the same */
+	const char *ifname; /* the interface of the flows */
+	const char *tap;    /* the TAP, created already and held open by the nic */
+	uint8_t mac[6];     /* MAC of ifname; the TAP is given the same */
+	uint32_t mtu_bytes; /* MTU of ifname; the TAP is given the same */
 };
 
 /* One TCP connection as this host sees it. IPv4 uses the first 4 bytes of an address. */

@@ -52,8 +52,9 @@ static int rtnl_run(const struct nlmsghdr *nlh, mnl_cb_t cb, void *data)
 
 		if (len < 0 && errno == EINTR)
 			continue;
-		ret = len < 0 ? -1 : mnl_cb_run(buf, (size_t)len, nlh->nlmsg_seq,
-						mnl_socket_get_portid(nl), cb, data);
+		ret = len < 0 ? -1
+			      : mnl_cb_run(buf, (size_t)len, nlh->nlmsg_seq,
+					   mnl_socket_get_portid(nl), cb, data);
 		if (ret < 0)
 			err = -errno;
 		if (ret <= MNL_CB_STOP)
@@ -162,7 +163,8 @@ static int check_interface(const struct steer *st, struct link_facts *f, char *w
 	if (f->flags & IFF_LOOPBACK)
 		return steer_refuse(-EOPNOTSUPP, why, n,
 				    "%s is a loopback interface: the kernel drops what is "
-				    "forwarded to it", st->ifname);
+				    "forwarded to it",
+				    st->ifname);
 	if (f->arphrd != ARPHRD_ETHER)
 		return steer_refuse(-EOPNOTSUPP, why, n, "%s is not an Ethernet interface",
 				    st->ifname);
@@ -297,11 +299,13 @@ static int check_tap(const struct steer *st, const struct link_facts *iface, int
 	if (tap.has_inet && tap.rp_filter != rp_filter)
 		return steer_refuse(-EOPNOTSUPP, why, n,
 				    "%s: rp_filter stays %d, injected frames would be taken for "
-				    "spoofed ones", st->tap, tap.rp_filter);
+				    "spoofed ones",
+				    st->tap, tap.rp_filter);
 	if (iface->has_inet6 && !iface->ipv6_disabled && tap.ipv6_disabled)
 		return steer_refuse(-EOPNOTSUPP, why, n,
 				    "%s: disable_ipv6 cannot be cleared, IPv6 frames could not be "
-				    "given to the kernel", st->tap);
+				    "given to the kernel",
+				    st->tap);
 	return 0;
 }
 

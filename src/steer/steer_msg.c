@@ -24,15 +24,16 @@
 #define STAMP_HEAD_BYTES (3u * sizeof(struct nlattr))
 #define PREFIX_MAX_BYTES 160u
 #define BRACKET_BYTES    (MNL_NLMSG_HDRLEN + (unsigned)sizeof(struct nfgenmsg))
-#define BATCH_MAX_BYTES                                                                           \
-	(2u * BRACKET_BYTES + 2u * PREFIX_MAX_BYTES +                                             \
+#define BATCH_MAX_BYTES                                                                            \
+	(2u * BRACKET_BYTES + 2u * PREFIX_MAX_BYTES +                                              \
 	 STEER_BATCH_FLOWS * (STAMP_HEAD_BYTES + STEER_KEY6_BYTES))
 
 /* The ELEMENTS attribute has a 16-bit length. */
-_Static_assert(STEER_BATCH_FLOWS * (STAMP_HEAD_BYTES + STEER_KEY6_BYTES) + 4u <= 0xffffu,
+_Static_assert(STEER_BATCH_FLOWS *(STAMP_HEAD_BYTES + STEER_KEY6_BYTES) + 4u <= 0xffffu,
 	       "a full batch must fit one attribute");
 
-struct template {
+struct template
+{
 	uint8_t prefix[PREFIX_MAX_BYTES] __attribute__((aligned(4)));
 	uint32_t prefix_len;
 	uint32_t elements_at; /* offset of the ELEMENTS attribute in prefix */
@@ -160,16 +161,16 @@ static uint8_t *put_elements(struct steer_msg *msg, uint8_t *at, const struct te
 	((struct nlattr *)(start + t->elements_at))->nla_len =
 		(uint16_t)(at - (start + t->elements_at));
 	nlh->nlmsg_len = (uint32_t)(at - start);
-	nlh->nlmsg_type = (NFNL_SUBSYS_NFTABLES << 8) |
-			  (add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM);
+	nlh->nlmsg_type =
+		(NFNL_SUBSYS_NFTABLES << 8) | (add ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM);
 	/* EXCL: a flow that is there already belongs to somebody else's connection. */
 	nlh->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK | (add ? NLM_F_CREATE | NLM_F_EXCL : 0);
 	nlh->nlmsg_seq = ++*seq;
 	return at;
 }
 
-int steer_msg_build(struct steer_msg *msg, int add, const struct steer_flow *flows,
-		    unsigned count, uint32_t seq, const void **out, unsigned *acks)
+int steer_msg_build(struct steer_msg *msg, int add, const struct steer_flow *flows, unsigned count,
+		    uint32_t seq, const void **out, unsigned *acks)
 {
 	uint32_t last = seq;
 	uint8_t *at;

@@ -21,7 +21,7 @@ enum steer_dir {
 };
 
 struct steer_msg_set {
-	uint8_t nfproto;             /* family of the table */
+	uint8_t nfproto; /* family of the table */
 	enum steer_dir dir;
 	char table[STEER_NAME_BYTES];
 	char set4[8], set6[8];
@@ -38,12 +38,11 @@ void steer_msg_free(struct steer_msg *msg);
  * the begin message; the following ones count up from it.
  * Returns: bytes at *out (borrowed until the next call), or -EINVAL for an unknown family.
  */
-int steer_msg_build(struct steer_msg *msg, int add, const struct steer_flow *flows,
-		    unsigned count, uint32_t seq, const void **out, unsigned *acks)
+int steer_msg_build(struct steer_msg *msg, int add, const struct steer_flow *flows, unsigned count,
+		    uint32_t seq, const void **out, unsigned *acks)
 	__attribute__((warn_unused_result));
 
 /* steer_msg_key() - the set key of a flow; returns its length in bytes or -EINVAL. */
-int steer_msg_key(const struct steer_flow *flow, enum steer_dir dir,
-		  uint8_t key[STEER_KEY6_BYTES]);
+int steer_msg_key(const struct steer_flow *flow, enum steer_dir dir, uint8_t key[STEER_KEY6_BYTES]);
 
 #endif

@@ -116,8 +116,8 @@ static void put_chain(struct txn *t, const char *name, const char *dev, uint32_t
 	nftnl_chain_set_u32(chain, NFTNL_CHAIN_POLICY, NF_ACCEPT);
 	if (dev)
 		nftnl_chain_set_str(chain, NFTNL_CHAIN_DEV, dev);
-	nftnl_chain_nlmsg_build_payload(
-		txn_msg(t, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL), chain);
+	nftnl_chain_nlmsg_build_payload(txn_msg(t, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL),
+					chain);
 	nftnl_chain_free(chain);
 	txn_next(t);
 }
@@ -457,13 +457,15 @@ int steer_nft_install(struct steer *st, char *why, size_t why_size)
 	case -EPERM:
 		return steer_refuse(err, why, why_size,
 				    "nftables table \"%s\" cannot be made: %s (does another "
-				    "process steer this interface?)", st->table, strerror(-err));
+				    "process steer this interface?)",
+				    st->table, strerror(-err));
 	case -EOPNOTSUPP:
 	case -EAFNOSUPPORT:
 	case -ENOENT:
 		return steer_refuse(err, why, why_size,
 				    "the kernel lacks nf_tables netdev ingress chains, nft fwd or "
-				    "owned tables (5.12): %s", strerror(-err));
+				    "owned tables (5.12): %s",
+				    strerror(-err));
 	default:
 		return steer_refuse(err, why, why_size, "nftables table \"%s\": %s", st->table,
 				    strerror(-err));

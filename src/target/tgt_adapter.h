@@ -2,12 +2,13 @@
 /*
  * tgt_adapter.h - one offload target: what engine and DDI side share.
  *
- * An adapter belongs to one worker thread; nothing here is locked. The caller sets now_us; no code of this room
- * reads a clock. What has to survive the worker (connections, paths, neighbors, data) is in the arena; everything
- * else here dies with the process. NDIS handles and NET_BUFFER_LIST queues are private to the DDI side
- * (tgt_priv.h), so that the engine compiles without NDIS.
+ * An adapter belongs to one worker thread; nothing here is locked. The caller sets now_us; no code
+ * of this room reads a clock. What has to survive the worker (connections, paths, neighbors, data)
+ * is in the arena; everything else here dies with the process. NDIS handles and NET_BUFFER_LIST
+ * queues are private to the DDI side (tgt_priv.h), so that the engine compiles without NDIS.
  *
- * Read tgt_conn.c for the theory of operation of a connection, tgt_store.c for the objects above it.
+ * Read tgt_conn.c for the theory of operation of a connection, tgt_store.c for the objects above
+ * it.
  */
 #ifndef TARGET_TGT_ADAPTER_H
 #define TARGET_TGT_ADAPTER_H
@@ -29,8 +30,8 @@ struct wheel;
 #define TGT_CHUNK_BYTES   4096u       /* size of a data chunk, links included */
 
 /*
- * What the host set with OID_TCP_CONNECTION_OFFLOAD_PARAMETERS, already in the units of the engine. The defaults
- * are those of tgt_params_default().
+ * What the host set with OID_TCP_CONNECTION_OFFLOAD_PARAMETERS, already in the units of the engine.
+ * The defaults are those of tgt_params_default().
  */
 struct tgt_params {
 	uint32_t ticks_per_second;
@@ -65,7 +66,9 @@ struct tgt_counters {
 	/* IP: counted by tgt_frame */
 	uint64_t in_receives, in_octets, in_delivers, out_requests, out_octets;
 	uint32_t in_header_errors, in_truncated_packets, in_discards, out_discards, out_no_routes;
-	/* TCP: segments received, sent and resets by tgt_frame; the rest by whoever sees the event */
+	/*
+	 * TCP: segments received, sent and resets by tgt_frame; the rest by whoever sees the event
+	 */
 	uint64_t in_segments, out_segments;
 	uint32_t reset_established, retransmitted_segments, in_errors, out_resets;
 	/* CurrentlyEstablished is computed from the connections when it is asked for */
@@ -109,7 +112,10 @@ static inline void tgt_drop(struct tgt_adapter *a, enum tgt_drop_reason reason)
 	a->drops[reason]++;
 }
 
-/* Host ticks <-> microseconds. TGT_TICKS_STOPPED is the caller's business. Rounds to the nearest below. */
+/*
+ * Host ticks <-> microseconds. TGT_TICKS_STOPPED is the caller's business. Rounds to the nearest
+ * below.
+ */
 static inline uint64_t tgt_ticks_to_us(const struct tgt_adapter *a, uint32_t ticks)
 {
 	return (uint64_t)ticks * 1000000u / a->params.ticks_per_second;
