@@ -261,6 +261,7 @@ int host_path_get(struct host_adapter *adapter, const struct steer_flow *flow,
 		  const struct host_nl_route *route, const struct host_nl_neigh *neigh,
 		  struct host_path **out) __attribute__((warn_unused_result));
 void host_path_put(struct host_path *path); /* frees what is not offloaded and needed no more */
+void host_neighbor_put(struct host_neighbor *neighbor);
 
 /* ---- host_state.c ------------------------------------------------------------------------- */
 

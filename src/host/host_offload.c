@@ -221,7 +221,7 @@ static int check_adapter(struct host_conn *conn)
 	conn->info.reason_code = HOST_NOT_CAPABLE;
 	if (adapter->host->off)
 		return host_why(conn, -EPERM, "offload is switched off");
-	if (adapter->paused)
+	if (host_adapter_paused(adapter))
 		return host_why(conn, -EAGAIN, "the target asked for a pause");
 	if (adapter->offloaded >= adapter->capacity)
 		return host_why(conn, -ENOSPC, "the target is full");
@@ -406,7 +406,7 @@ int host_conn_offload(struct host_conn *conn, host_done_fn *done, void *ctx)
 		return -EBUSY;
 	if (conn->at_target)
 		return -EALREADY;
-	if (conn->adapter->paused || conn->adapter->host->off)
+	if (host_adapter_paused(conn->adapter) || conn->adapter->host->off)
 		return -EAGAIN;
 	host_move_begin(conn, host_offload_stages, done, ctx);
 	return 0;

@@ -417,6 +417,30 @@ int host_path_get(struct host_adapter *adapter, const struct steer_flow *flow,
 	return 0;
 }
 
+static void neighbor_alone_done(struct host_op *op)
+{
+	if (op->neighbor_object->refs == 0 && !is_down(&op->neighbor_object->handle))
+		neighbor_free(op->neighbor_object);
+}
+
+/* An update was the last to hold it: the path that went meanwhile has left it at the target. */
+void host_neighbor_put(struct host_neighbor *neighbor)
+{
+	struct host_op *op;
+
+	if (--neighbor->refs > 0)
+		return;
+	if (!is_down(&neighbor->handle)) {
+		neighbor_free(neighbor);
+		return;
+	}
+	op = op_new(neighbor->adapter, HOST_OP_TERMINATE, neighbor_alone_done);
+	if (!op)
+		return; /* it stays for the next path to it */
+	op->neighbor_object = neighbor;
+	host_ops_run(neighbor->adapter);
+}
+
 /* A terminate of a path alone is over: its neighbor went with it, or has other paths. */
 static void alone_done(struct host_op *op)
 {

@@ -496,6 +496,7 @@ void host_all_step(struct host *host)
 	struct host_all *all = host->all;
 	int failed = 0;
 
+	host_adapters_settled(host);
 	if (!all)
 		return;
 	for (struct host_conn *conn = host->conns; conn; conn = conn->next) {

@@ -29,11 +29,11 @@ static void neighbor_updated(struct host_op *op)
 	struct host_neighbor *neighbor = op->neighbor_object;
 	bool failed = op->root && op->neighbor.list.Status != NDIS_STATUS_SUCCESS;
 
-	neighbor->refs--;
 	if (failed) /* UPD-21 */
 		for (struct host_path *p = op->adapter->paths; p; p = p->next)
 			if (p->neighbor == neighbor)
 				upload_path(p);
+	host_neighbor_put(neighbor);
 }
 
 static void neighbor_changed(struct host_adapter *adapter, const struct host_nl_neigh *now)
@@ -46,8 +46,11 @@ static void neighbor_changed(struct host_adapter *adapter, const struct host_nl_
 		    memcmp(n->mac, now->mac, sizeof(n->mac)) == 0)
 			continue;
 		memcpy(n->mac, now->mac, sizeof(n->mac));
-		if (n->handle.MiniportOffloadContext &&
-		    host_op_submit_neighbor(n, neighbor_updated) < 0)
+		/*
+		 * While it is being offloaded (UPD-16) the update waits behind that; there is
+		 * nothing to do in its turn when it is not at the target.
+		 */
+		if (host_op_submit_neighbor(n, neighbor_updated) < 0)
 			log_warn("no memory to tell the target of a neighbor's new address");
 	}
 }
@@ -75,7 +78,7 @@ static void check_path(struct host_path *path)
 	if (route.mtu_bytes == path->mtu_bytes)
 		return;
 	path->mtu_bytes = route.mtu_bytes;
-	if (path->handle.MiniportOffloadContext && host_op_submit_path(path, path_updated) < 0)
+	if (host_op_submit_path(path, path_updated) < 0)
 		log_warn("no memory to tell the target of a new path MTU");
 }
 

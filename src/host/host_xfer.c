@@ -313,9 +313,13 @@ static void pump_out(struct host_conn *conn)
 {
 	struct host_xfer *x = &conn->xfer;
 
+	if (x->sending)
+		return; /* the target indicates something while it is called: the loop below goes on */
+	x->sending = true;
 	while (x->running && !x->eof && !x->reset && x->outstanding < x->limit)
 		if (send_some(conn) < HOST_SEND_BYTES)
 			break;
+	x->sending = false;
 	if (x->running && (x->eof || x->reset))
 		program_ended(conn);
 }
