@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What the host driver says to NDIS and when: the real host over the real target, with a spy on
- * every call between host and NDIS.
+ * What the host driver says to NDIS and when: registration, state operations and their trees. The real
+ * host over the real target, with a spy on every call between host and NDIS.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -21,90 +21,10 @@
 
 #include <ndis/ndisstatus.h>
 
-#include "host_rig.h"
-#include "host_spy.h"
+#include "host_spy_rig.h"
 #include "req.h"
 
 #define PEER4 "10.78.0.2"
-
-static struct rig rig;
-static bool usable;
-
-#define NEED_RIG()                                                                                 \
-	do {                                                                                       \
-		if (!usable)                                                                       \
-			skip();                                                                    \
-	} while (0)
-
-static int setup(void **state)
-{
-	(void)state;
-	spy_clear();
-	usable = rig_open(&rig);
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	spy_clear();
-	rig_close(&rig);
-	return 0;
-}
-
-static int fresh(void **state)
-{
-	(void)state;
-	spy_clear();
-	return 0;
-}
-
-static enum host_conn_state place(const struct rig_conn *c)
-{
-	return host_conn_info(c->conn)->state;
-}
-
-static bool in_host(struct rig_conn *c)
-{
-	return place(c) == HOST_CONN_HOST;
-}
-
-static void rounds(struct rig_conn *c, unsigned int count)
-{
-	while (count--)
-		rig_step(c);
-}
-
-static void connect_offloaded(struct rig_conn *c, uint32_t seed)
-{
-	rig_connect(&rig, c, AF_INET, seed);
-	rig_transfer(c, 10000);
-	assert_int_equal(0, rig_offload(c));
-}
-
-static void back_and_away(struct rig_conn *c)
-{
-	assert_int_equal(0, rig_upload(c));
-	rig_transfer(c, 10000);
-	rig_disconnect(c);
-}
-
-/* The program writes that much at once, before anybody reads it. */
-static void write_burst(struct rig_conn *c, int fd, size_t bytes)
-{
-	static uint8_t data[30000];
-
-	while (bytes > 0) {
-		size_t len = bytes < sizeof(data) ? bytes : sizeof(data);
-
-		for (size_t i = 0; i < len; i++)
-			data[i] = test_byte(c->own.tx_seed, c->own.sent + i);
-		test_write_all(fd, data, len);
-		c->own.sent += len;
-		bytes -= len;
-	}
-	c->own.goal = c->own.sent;
-}
 
 /* ---- registration and parameters ---------------------------------------------------------- */
 
@@ -343,8 +263,7 @@ static void data_travels_with_state(void **state)
 		test_write_all(c.pair.b, data, sizeof(data));
 		c.peer.sent += sizeof(data);
 	}
-	while (c.own.rcvd < 3000)
-		rig_step(&c);
+	WAIT(&c, c.own.rcvd >= 3000);
 	for (unsigned int same = 0; same < 20; same++) { /* until the peer's window is full */
 		uint64_t before = c.own.sent;
 
@@ -484,14 +403,12 @@ static void terminate_waits_for_queries(void **state)
 	connect_offloaded(&c, 450);
 	spy.hold[HOST_OP_QUERY] = true;
 	ask(&c);
-	while (!spy.held[HOST_OP_QUERY])
-		rig_step(&c);
+	WAIT(&c, spy.held[HOST_OP_QUERY]);
 	assert_int_equal(0, rig_ask_upload(&c));
 	rounds(&c, 30);
 	assert_int_equal(0, spy.ops[HOST_OP_TERMINATE]);
 	spy_release(HOST_OP_QUERY);
-	while (!in_host(&c))
-		rig_step(&c);
+	WAIT(&c, in_host(&c));
 	REQ("TRM-11", spy.ops[HOST_OP_TERMINATE] == 1 && !spy.busy_terminate);
 	rig_transfer(&c, 10000);
 	rig_disconnect(&c);
@@ -538,8 +455,7 @@ static void offload_is_left_alone(void **state)
 	spy.up = update_over;
 	spy.hold[HOST_OP_INITIATE] = true;
 	assert_int_equal(0, rig_ask_offload(&c));
-	while (!spy.held[HOST_OP_INITIATE])
-		rig_step(&c);
+	WAIT(&c, spy.held[HOST_OP_INITIATE]);
 	/* everything that could make the host call now */
 	write_burst(&c, c.conn->xfer.program_end, 5000);
 	neighbor_is(other, NUD_REACHABLE);
@@ -553,14 +469,12 @@ static void offload_is_left_alone(void **state)
 	spy_release(HOST_OP_INITIATE);
 	RIG_RUN(&c, rig_done);
 	assert_int_equal(0, c.err);
-	while (open_updates || !spy.ops[HOST_OP_UPDATE])
-		rig_step(&c);
+	WAIT(&c, !open_updates && spy.ops[HOST_OP_UPDATE]);
 	REQ("UPD-16", spy.ops[HOST_OP_UPDATE] == 1 && memcmp(sent_mac, other, 6) == 0);
 	assert_true(tree.depth == 1 && tree.type[0] == NeighborOffloadCachedState &&
 		    tree.only_these_states && tree.context[0]);
 	neighbor_is(rig.net.mac_b, NUD_REACHABLE);
-	while (open_updates || spy.ops[HOST_OP_UPDATE] < 2)
-		rig_step(&c);
+	WAIT(&c, !open_updates && spy.ops[HOST_OP_UPDATE] >= 2);
 	assert_memory_equal(rig.net.mac_b, sent_mac, 6);
 	RIG_RUN(&c, rig_all_there);
 	rig_transfer(&c, 100000); /* to the right address */
@@ -580,18 +494,15 @@ static void one_update_at_a_time(void **state)
 	spy.up = update_over;
 	spy.hold[HOST_OP_UPDATE] = true;
 	neighbor_is(first, NUD_REACHABLE);
-	while (!spy.held[HOST_OP_UPDATE])
-		rig_step(&c);
+	WAIT(&c, spy.held[HOST_OP_UPDATE]);
 	neighbor_is(second, NUD_REACHABLE);
 	rounds(&c, 20);
 	assert_int_equal(1, spy.ops[HOST_OP_UPDATE]);
 	spy_release(HOST_OP_UPDATE);
-	while (open_updates || spy.ops[HOST_OP_UPDATE] < 2)
-		rig_step(&c);
+	WAIT(&c, !open_updates && spy.ops[HOST_OP_UPDATE] >= 2);
 	REQ("UPD-17", most_open_updates == 1 && memcmp(sent_mac, second, 6) == 0);
 	neighbor_is(rig.net.mac_b, NUD_REACHABLE);
-	while (open_updates || spy.ops[HOST_OP_UPDATE] < 3)
-		rig_step(&c);
+	WAIT(&c, !open_updates && spy.ops[HOST_OP_UPDATE] >= 3);
 	rig_transfer(&c, 10000);
 	back_and_away(&c);
 }
@@ -606,23 +517,55 @@ static void update_outlives_the_path(void **state)
 	(void)state;
 	NEED_RIG();
 	connect_offloaded(&c, 570);
-	spy.hold[HOST_OP_UPDATE] = true;
-	neighbor_is(other, NUD_REACHABLE);
-	while (!spy.held[HOST_OP_UPDATE])
-		rig_step(&c);
-	neighbor_is(rig.net.mac_b, NUD_REACHABLE);
+	spy.hold[HOST_OP_QUERY] = spy.hold[HOST_OP_UPDATE] = true;
+	ask(&c);
+	WAIT(&c, spy.held[HOST_OP_QUERY]);
 	assert_int_equal(0, rig_ask_upload(&c));
-	rounds(&c, 20);
-	assert_int_equal(0, spy.ops[HOST_OP_TERMINATE]);
+	rounds(&c, 10);
+	neighbor_is(other, NUD_REACHABLE); /* its update waits behind the terminate */
+	rounds(&c, 10);
+	spy_release(HOST_OP_QUERY);
+	WAIT(&c, in_host(&c) && spy.held[HOST_OP_UPDATE]);
+	neighbor_is(rig.net.mac_b, NUD_REACHABLE);
 	spy_release(HOST_OP_UPDATE);
-	while (!in_host(&c))
-		rig_step(&c);
 	rounds(&c, 10);
 	tgt_adapter_usage(rig.target, &usage);
 	assert_true(usage.connections == 0 && usage.paths == 0 && usage.neighbors == 0);
 	assert_null(rig.adapter->neighbors);
 	rig_transfer(&c, 10000);
 	rig_disconnect(&c);
+}
+
+/* A new address in the very moment in which the old one is on its way down. */
+static void change_now(enum host_op_kind kind, NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *root)
+{
+	static const uint8_t other[6] = { 2, 1, 1, 1, 1, 1 };
+
+	note_update(kind, root);
+	if (kind != HOST_OP_INITIATE)
+		return;
+	assert_null(root->OffloadHandle->MiniportOffloadContext);
+	neighbor_is(other, NUD_REACHABLE);
+	rig.adapter->nl_watch.fn(&rig.adapter->nl_watch, 0);
+}
+
+static void change_during_offload_is_not_lost(void **state)
+{
+	struct rig_conn c;
+
+	(void)state;
+	NEED_RIG();
+	open_updates = 0;
+	spy.up = update_over;
+	spy.down = change_now;
+	connect_offloaded(&c, 575);
+	WAIT(&c, !open_updates && spy.ops[HOST_OP_UPDATE]);
+	assert_int_equal(2, sent_mac[0]);
+	assert_int_equal(1, sent_mac[5]);
+	spy.down = note_update;
+	neighbor_is(rig.net.mac_b, NUD_REACHABLE);
+	WAIT(&c, !open_updates && spy.ops[HOST_OP_UPDATE] >= 2);
+	back_and_away(&c);
 }
 
 static uint32_t reachability(struct host_neighbor *neighbor)
@@ -652,416 +595,6 @@ static void reachability_is_told(void **state)
 	back_and_away(&c);
 }
 
-/* ---- bytes -------------------------------------------------------------------------------- */
-
-static void bytes_take_the_chimney(void **state)
-{
-	struct rig_conn c;
-	uint64_t before;
-	unsigned int sends;
-
-	(void)state;
-	NEED_RIG();
-	rig_connect(&rig, &c, AF_INET, 600);
-	rig_transfer(&c, 50000);
-	assert_true(spy.sends == 0 && spy.accepted + spy.partly == 0);
-	assert_int_equal(0, rig_offload(&c));
-	before = host_conn_info(c.conn)->bytes_from_program;
-	spy.poke = true; /* calls must not overlap even if the target asks for more meanwhile */
-	write_burst(&c, c.pair.a, 120000);
-	rig_transfer(&c, 50000);
-	spy.poke = false;
-	REQ("SND-02", spy.sends > 0 && spy.accepted > 0 &&
-			      host_conn_info(c.conn)->bytes_from_program - before == 170000);
-	REQ("SND-08", spy.sends > 1 && spy.overlaps == 0);
-	REQ("SND-13", !spy.odd_info && !spy.odd_list);
-	assert_int_equal(0, rig_upload(&c));
-	sends = spy.sends;
-	rig_transfer(&c, 50000);
-	assert_int_equal(sends, spy.sends);
-	rig_disconnect(&c);
-}
-
-/* The program does not read: an indication is refused, then there is a request for what is left. */
-static void full_stream_refuses(void **state)
-{
-	struct rig_conn c;
-
-	(void)state;
-	NEED_RIG();
-	connect_offloaded(&c, 650);
-	c.closed = true; /* it neither reads nor writes */
-	c.peer.goal += 2000000;
-	for (unsigned int i = 0; i < 2000 && !spy.refused; i++)
-		rig_step(&c);
-	REQ("RCV-29", spy.refused > 0 && !spy.wrong_answer);
-	spy.poke = true;
-	c.closed = false;
-	RIG_RUN(&c, rig_all_there);
-	spy.poke = false;
-	REQ("RCV-04", spy.receives > 0 && !spy.odd_list);
-	REQ("RCV-05", spy.receives > 0 && spy.overlaps == 0);
-	assert_false(spy.wrong_answer);
-	back_and_away(&c);
-}
-
-static NDIS_STATUS indicate(struct rig_conn *c, uint8_t *data, uint32_t len, ULONG *consumed)
-{
-	MDL *mdl = NdisAllocateMdl(NULL, data, len);
-	NET_BUFFER_LIST *list =
-		NdisAllocateNetBufferAndNetBufferList(rig.adapter->pool, 0, 0, mdl, 0, len);
-	NDIS_STATUS status;
-
-	*consumed = 0xdeadbeef;
-	status = spy.tcp.TcpOffloadReceiveIndicateHandler(&c->conn->handle, list,
-							  NDIS_STATUS_SUCCESS, consumed);
-	assert_int_not_equal(NDIS_STATUS_SUCCESS, status); /* the list is ours still */
-	c->conn->xfer.held = 0;                            /* the target keeps nothing of it */
-	NdisFreeNetBufferList(list);
-	NdisFreeMdl(mdl);
-	return status;
-}
-
-/* One indication of more than the stream holds, then another one while it is full. */
-static void large_indication_is_taken_in_part(void **state)
-{
-	static uint8_t data[600000];
-	struct rig_conn c;
-	NDIS_STATUS status;
-	ULONG consumed;
-
-	(void)state;
-	NEED_RIG();
-	connect_offloaded(&c, 660);
-	for (size_t i = 0; i < sizeof(data); i++)
-		data[i] = test_byte(c.peer.tx_seed, c.peer.sent + i);
-	status = indicate(&c, data, sizeof(data), &consumed);
-	assert_true(consumed > 0 && consumed < sizeof(data));
-	c.peer.goal = c.peer.sent += consumed; /* as if it had sent them */
-	assert_int_equal(NDIS_STATUS_OFFLOAD_DATA_PARTIALLY_ACCEPTED, status);
-	status = indicate(&c, data, 1000, &consumed);
-	assert_int_equal(NDIS_STATUS_OFFLOAD_DATA_NOT_ACCEPTED, status);
-	assert_int_equal(0, consumed);
-	RIG_RUN(&c, rig_all_there); /* just the bytes that were said to be taken */
-	rig_transfer(&c, 10000);
-	REQ("RCV-30", c.own.rcvd == c.peer.sent);
-	back_and_away(&c);
-}
-
-/* What came back unsent during a terminate the kernel sends. */
-static void return_kept(enum host_op_kind kind, NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *root)
-{
-	(void)root;
-	if (kind == HOST_OP_TERMINATE)
-		spy_return_sends(rig.adapter);
-}
-
-static void unsent_bytes_are_sent(void **state)
-{
-	struct rig_conn c;
-
-	(void)state;
-	NEED_RIG();
-	connect_offloaded(&c, 680);
-	rig_transfer(&c, 10000);
-	spy.keep_sends = true;
-	spy.down = return_kept;
-	write_burst(&c, c.pair.a, 50000);
-	while (spy.sends == 0 || c.conn->xfer.outstanding < 50000)
-		rig_step(&c);
-	rounds(&c, 20);
-	assert_int_equal(c.own.sent - 50000, c.peer.rcvd);
-	assert_int_equal(0, rig_upload(&c));
-	RIG_RUN(&c, rig_all_there);
-	REQ("IMD-23", c.peer.rcvd == c.own.sent);
-	rig_transfer(&c, 10000);
-	rig_disconnect(&c);
-}
-
-/* ---- ends --------------------------------------------------------------------------------- */
-
-static bool peer_ended(struct rig_conn *c)
-{
-	return c->peer.eof || c->peer.error;
-}
-
-static bool disconnect_over(struct rig_conn *c)
-{
-	(void)c;
-	return spy.disconnected > 0;
-}
-
-static void closing_and_uploading(void **state)
-{
-	struct rig_conn c;
-
-	(void)state;
-	NEED_RIG();
-	connect_offloaded(&c, 700); /* upload, then close */
-	assert_int_equal(0, rig_upload(&c));
-	assert_int_equal(0, spy.disconnects);
-	rig_transfer(&c, 10000);
-	assert_false(c.peer.eof);
-	c.own.close = true;
-	RIG_RUN(&c, peer_ended);
-	assert_int_equal(0, c.peer.error);
-	rig_disconnect(&c);
-	connect_offloaded(&c, 710); /* close, then upload */
-	c.own.close = true;
-	RIG_RUN(&c, peer_ended);
-	REQ("DIS-02", spy.disconnects == 1 && !spy.odd_list &&
-			      spy.disconnect_flags == TCP_DISCONNECT_GRACEFUL_CLOSE);
-	assert_int_equal(0, rig_upload(&c));
-	c.peer.goal += 10000;
-	RIG_RUN(&c, rig_all_there);
-	REQ("TRM-28", c.own.rcvd == c.peer.goal && !c.own.eof && !c.own.error);
-	rig_disconnect(&c);
-}
-
-static void failed_disconnect_is_not_repeated(void **state)
-{
-	struct rig_conn c;
-
-	(void)state;
-	NEED_RIG();
-	connect_offloaded(&c, 730);
-	spy.fail_disconnect = true;
-	c.own.close = true;
-	RIG_RUN(&c, disconnect_over);
-	spy.fail_disconnect = false;
-	for (unsigned int i = 0; i < 5; i++) { /* reasons to look at the stream again */
-		spy.tcp.TcpOffloadEventHandler(&c.conn->handle, TcpIndicateSendBacklogChange,
-					       1u << 20);
-		rounds(&c, 3);
-	}
-	c.peer.goal += 10000;
-	RIG_RUN(&c, rig_all_there);
-	REQ("DIS-21", spy.disconnects == 1);
-	assert_int_equal(0, rig_upload(&c));
-	rig_disconnect(&c);
-}
-
-static void abortive_close(void **state)
-{
-	struct rig_conn c;
-
-	(void)state;
-	NEED_RIG();
-	connect_offloaded(&c, 750);
-	test_write_all(c.pair.b, "unread", 6);
-	c.closed = true;
-	for (unsigned int i = 0; i < 20; i++)
-		assert_int_equal(0, loop_round(rig.loop, 1000));
-	close(c.self.fd);
-	c.self.fd = -1;
-	RIG_RUN(&c, rig_gone);
-	REQ("DIS-05", spy.disconnects == 1 &&
-			      spy.disconnect_flags == TCP_DISCONNECT_ABORTIVE_CLOSE &&
-			      spy.disconnect_len == 0);
-	rig_disconnect(&c);
-}
-
-static void reset_is_taken_up(void **state)
-{
-	struct linger hard = { 1, 0 };
-	struct rig_conn c;
-
-	(void)state;
-	NEED_RIG();
-	connect_offloaded(&c, 770);
-	setsockopt(c.pair.b, SOL_SOCKET, SO_LINGER, &hard, sizeof(hard));
-	close(c.pair.b);
-	c.pair.b = c.peer.fd = -1;
-	RIG_RUN(&c, rig_gone);
-	REQ("DIS-28", spy.events[TcpIndicateAbort] == 1 && spy.ops[HOST_OP_TERMINATE] == 1);
-	rig_disconnect(&c);
-}
-
-/* ---- the target asks ---------------------------------------------------------------------- */
-
-static void requests_to_upload(void **state)
-{
-	static const TCP_UPLOAD_REASON reasons[] = { HardwareFailure, InvalidState,
-						     ReceivedUrgentData, TimeoutExpiration,
-						     UploadRequested };
-	unsigned int count = sizeof(reasons) / sizeof(reasons[0]);
-	struct rig_conn c;
-
-	(void)state;
-	NEED_RIG();
-	rig_connect(&rig, &c, AF_INET, 800);
-	rig_transfer(&c, 10000);
-	for (unsigned int i = 0; i < count; i++) {
-		assert_int_equal(0, rig_offload(&c));
-		rig_transfer(&c, 10000);
-		rounds(&c, 20); /* nobody asked for anything */
-		assert_int_equal(i, spy.ops[HOST_OP_TERMINATE]);
-		spy.tcp.TcpOffloadEventHandler(&c.conn->handle, TcpIndicateRetrieve, reasons[i]);
-		rounds(&c, 3);
-		assert_int_equal(i + 1, spy.ops[HOST_OP_TERMINATE]);
-		RIG_RUN(&c, in_host);
-		rig_transfer(&c, 10000);
-	}
-	REQ("EVT-06", spy.ops[HOST_OP_TERMINATE] == count);
-	assert_int_equal(0, rig_offload(&c));
-	tgt_adapter_upload_all(rig.target);
-	while (spy.ops[HOST_OP_TERMINATE] == count)
-		rig_step(&c);
-	RIG_RUN(&c, in_host);
-	tgt_adapter_resume_offload(rig.target);
-	rounds(&c, 5);
-	/* as many as were asked for, and the state went up with each */
-	REQ("TRM-01", spy.ops[HOST_OP_TERMINATE] == count + 1 &&
-			      spy.completed[HOST_OP_TERMINATE] == count + 1);
-	REQ("TRM-04", spy.ops[HOST_OP_TERMINATE] == count + 1);
-	rig_transfer(&c, 10000);
-	rig_disconnect(&c);
-}
-
-static void pause_holds_offloads(void **state)
-{
-	struct rig_conn c;
-
-	(void)state;
-	NEED_RIG();
-	rig_connect(&rig, &c, AF_INET, 820);
-	rig_transfer(&c, 1000);
-	tgt_adapter_pause_offload(rig.target);
-	rounds(&c, 5);
-	REQ("STI-02", rig_offload(&c) == -EAGAIN && spy.ops[HOST_OP_INITIATE] == 0);
-	tgt_adapter_resume_offload(rig.target);
-	rounds(&c, 5);
-	assert_int_equal(0, rig_offload(&c));
-	back_and_away(&c);
-}
-
-/* ---- kernel ------------------------------------------------------------------------------- */
-
-static uint32_t ts_up;
-
-static void jump(enum host_op_kind kind, NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *root)
-{
-	NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *b = root;
-
-	if (kind != HOST_OP_TERMINATE)
-		return;
-	while (b->DependentBlockList)
-		b = b->DependentBlockList;
-	((TCP_OFFLOAD_STATE_DELEGATED *)(void *)NdisOffloadFirstState(b))->TsTime += 100000;
-	ts_up = ((TCP_OFFLOAD_STATE_DELEGATED *)(void *)NdisOffloadFirstState(b))->TsTime;
-}
-
-/* TSval of an outgoing segment of the connection, from what a packet socket saw; false: none. */
-static bool sniffed_tsval(int fd, uint16_t port_be, uint32_t *tsval)
-{
-	uint8_t f[2048];
-	ssize_t n;
-
-	while ((n = recv(fd, f, sizeof(f), MSG_DONTWAIT)) > 0) {
-		size_t tcp = 14 + (size_t)(f[14] & 15) * 4;
-		bool v4 = n >= 66 && f[12] == 8 && f[13] == 0 && f[23] == IPPROTO_TCP;
-
-		/* NOP, NOP, timestamps: what this kernel writes */
-		if (!v4 || memcmp(f + tcp, &port_be, 2) != 0 || f[tcp + 22] != 8)
-			continue;
-		memcpy(tsval, f + tcp + 24, 4);
-		*tsval = ntohl(*tsval);
-		return true;
-	}
-	return false;
-}
-
-static void timestamps_go_on(void **state)
-{
-	struct rig_conn c;
-	struct tcp_info info;
-	uint32_t now = 0, tsval = 0;
-	int sniffer = socket(AF_PACKET, SOCK_RAW, htons(ETH_P_ALL));
-	socklen_t len = sizeof(now);
-
-	(void)state;
-	NEED_RIG();
-	connect_offloaded(&c, 850);
-	spy.up = jump; /* a clock that the kernel does not have of itself */
-	assert_int_equal(0, rig_upload(&c));
-	assert_int_equal(0, getsockopt(c.pair.a, IPPROTO_TCP, TCP_TIMESTAMP, &now, &len));
-	REQ("TSP-06", now - ts_up < 5000);
-	assert_true(sniffer >= 0);
-	while (recv(sniffer, &tsval, sizeof(tsval), MSG_DONTWAIT) > 0)
-		; /* from before */
-	rig_transfer(&c, 10000);
-	assert_true(sniffed_tsval(sniffer, host_conn_info(c.conn)->flow.local_port_be, &tsval));
-	close(sniffer);
-	len = sizeof(info);
-	assert_int_equal(0, getsockopt(c.pair.a, IPPROTO_TCP, TCP_INFO, &info, &len));
-	REQ("TSP-07", tsval - ts_up < 5000 && info.tcpi_rtt < 5000000);
-	spy.up = NULL;
-	rig_disconnect(&c);
-}
-
-static void ip_options_stay(void **state)
-{
-	static const uint8_t options[4] = { 1, 1, 1, 0 };
-	struct rig_conn c;
-
-	(void)state;
-	NEED_RIG();
-	rig_connect(&rig, &c, AF_INET, 870);
-	rig_transfer(&c, 10000);
-	assert_int_equal(0, setsockopt(c.pair.a, IPPROTO_IP, IP_OPTIONS, options, sizeof(options)));
-	REQ("NSP-03", rig_offload(&c) == -ENOTSUP && spy.ops[HOST_OP_INITIATE] == 0 &&
-			      strstr(c.why, "IPv4 options"));
-	assert_int_equal(0, setsockopt(c.pair.a, IPPROTO_IP, IP_OPTIONS, options, 0));
-	assert_int_equal(0, rig_offload(&c));
-	back_and_away(&c);
-}
-
-/* ---- power -------------------------------------------------------------------------------- */
-
-static struct {
-	bool done;
-	NDIS_STATUS status;
-	unsigned int terminates; /* completed when the change was over */
-} power;
-
-static void power_over(void *ctx, NDIS_OID_REQUEST *request, NDIS_STATUS status)
-{
-	(void)ctx;
-	(void)request;
-	power.done = true;
-	power.status = status;
-	power.terminates = spy.completed[HOST_OP_TERMINATE];
-}
-
-static bool powered(struct rig_conn *c)
-{
-	(void)c;
-	return power.done;
-}
-
-static void sleep_takes_all_back(void **state)
-{
-	struct rig_conn c[2];
-
-	(void)state;
-	NEED_RIG();
-	connect_offloaded(&c[0], 900);
-	connect_offloaded(&c[1], 910);
-	assert_int_equal(0, nrt_set_power(rig.nrt, NdisDeviceStateD3, power_over, NULL));
-	assert_false(power.done); /* the device is not asked before */
-	RIG_RUN(&c[0], powered);
-	REQ("PWR-01", power.status == NDIS_STATUS_SUCCESS && power.terminates == 2 &&
-			      in_host(&c[0]) && in_host(&c[1]));
-	assert_int_equal(-EAGAIN, rig_offload(&c[0]));
-	rig_transfer(&c[0], 10000);
-	power.done = false;
-	assert_int_equal(0, nrt_set_power(rig.nrt, NdisDeviceStateD0, power_over, NULL));
-	RIG_RUN(&c[0], powered);
-	assert_int_equal(0, rig_offload(&c[0]));
-	back_and_away(&c[0]);
-	rig_disconnect(&c[1]);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1075,20 +608,8 @@ int main(void)
 		cmocka_unit_test_setup(offload_is_left_alone, fresh),
 		cmocka_unit_test_setup(one_update_at_a_time, fresh),
 		cmocka_unit_test_setup(update_outlives_the_path, fresh),
+		cmocka_unit_test_setup(change_during_offload_is_not_lost, fresh),
 		cmocka_unit_test_setup(reachability_is_told, fresh),
-		cmocka_unit_test_setup(bytes_take_the_chimney, fresh),
-		cmocka_unit_test_setup(full_stream_refuses, fresh),
-		cmocka_unit_test_setup(large_indication_is_taken_in_part, fresh),
-		cmocka_unit_test_setup(unsent_bytes_are_sent, fresh),
-		cmocka_unit_test_setup(closing_and_uploading, fresh),
-		cmocka_unit_test_setup(failed_disconnect_is_not_repeated, fresh),
-		cmocka_unit_test_setup(abortive_close, fresh),
-		cmocka_unit_test_setup(reset_is_taken_up, fresh),
-		cmocka_unit_test_setup(requests_to_upload, fresh),
-		cmocka_unit_test_setup(pause_holds_offloads, fresh),
-		cmocka_unit_test_setup(timestamps_go_on, fresh),
-		cmocka_unit_test_setup(ip_options_stay, fresh),
-		cmocka_unit_test_setup(sleep_takes_all_back, fresh),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
