@@ -176,11 +176,13 @@ static json_t *op_stats(struct worker *w)
 	if (err)
 		return bad("the target does not report its statistics", false);
 	nic_stats(w->nic, &nic);
-	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "ok", 1, "segments_in",
-			 (json_int_t)tcp.InSegments, "segments_out", (json_int_t)tcp.OutSegments,
-			 "retransmits", (json_int_t)tcp.RetransmittedSegments, "resets_sent",
+	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "ok", 1,
+			 "segments_in", (json_int_t)tcp.InSegments, "segments_out",
+			 (json_int_t)tcp.OutSegments, "retransmits",
+			 (json_int_t)tcp.RetransmittedSegments, "resets_sent",
 			 (json_int_t)tcp.OutResets, "tap_bytes_in", (json_int_t)nic.rx_bytes,
-			 "tap_bytes_out", (json_int_t)nic.tx_bytes, "closed_offloaded",
+			 "tap_bytes_out", (json_int_t)nic.tx_bytes, "tap_bytes_indicated",
+			 (json_int_t)nic.indicated_bytes, "closed_offloaded",
 			 (json_int_t)w->closed_offloaded, "drops", drops(w));
 }
 

@@ -78,8 +78,7 @@ static void upload_adapter(struct host_adapter *adapter, TCP_UPLOAD_REASON reaso
 static bool busy(const struct host_adapter *adapter)
 {
 	for (const struct host_conn *conn = adapter->host->conns; conn; conn = conn->next)
-		if (conn->adapter == adapter &&
-		    (conn->moving || (conn->at_target && conn->wanted)))
+		if (conn->adapter == adapter && (conn->moving || (conn->at_target && conn->wanted)))
 			return true;
 	return false;
 }
@@ -149,8 +148,8 @@ static void describe(const NET_BUFFER_LIST *nbl, struct nic_rx_frame *frame)
 	frame->gso_size =
 		(uint16_t)(uintptr_t)NET_BUFFER_LIST_INFO(nbl, TcpLargeSendNetBufferListInfo);
 	if (frame->gso_size)
-		frame->gso_type = ethertype(frame->data, frame->len) == 0x86dd ? NIC_GSO_TCP6
-									       : NIC_GSO_TCP4;
+		frame->gso_type =
+			ethertype(frame->data, frame->len) == 0x86dd ? NIC_GSO_TCP6 : NIC_GSO_TCP4;
 }
 
 static void plain_frame(struct host_adapter *adapter, const NET_BUFFER_LIST *nbl, NET_BUFFER *nb)

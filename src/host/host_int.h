@@ -96,7 +96,7 @@ struct host {
 	struct host_nl *nl;
 	struct host_ct *ct;
 	bool off;
-	struct host_all *all; /* host_upload_all() under way */
+	struct host_all *all;    /* host_upload_all() under way */
 	struct host_conn *mover; /* whose move has its turn */
 	struct host_conn *waiting, **waiting_tail;
 	struct loop_timer turn_timer;
@@ -183,7 +183,7 @@ struct host_move {
 	TCP_UPLOAD_REASON reason;
 	uint64_t start_us, stop_us, resume_us, freeze_us, thaw_us;
 	unsigned int attempts;
-	bool quiet; /* packets of the kernel's socket are dropped for a moment */
+	bool quiet;      /* packets of the kernel's socket are dropped for a moment */
 	bool delivering; /* the program waits for what it had not read */
 };
 

@@ -21,11 +21,11 @@
 
 #include "base/log.h"
 
-#define AGAIN_MAX 8u
-#define SWING_US  20000u
-#define RETRY_US  10000u
+#define AGAIN_MAX   8u
+#define SWING_US    20000u
+#define RETRY_US    10000u
 #define REST_MAX_US 2000u /* between two moves */
-#define TRIES_MAX 200u /* of an upload that somebody waits for: two seconds */
+#define TRIES_MAX   200u  /* of an upload that somebody waits for: two seconds */
 
 static const struct host_stage *const lists[] = { host_offload_stages, host_upload_stages,
 						  host_back_stages };

@@ -36,14 +36,14 @@ void host_nl_close(struct host_nl *nl);
 struct host_nl_link {
 	uint32_t ifindex;
 	char name[16];
-	char kind[16];       /* "veth", "vlan", "vrf", ...; empty for a plain device */
+	char kind[16]; /* "veth", "vlan", "vrf", ...; empty for a plain device */
 	uint8_t mac[6];
-	uint16_t arphrd;     /* ARPHRD_* */
-	uint32_t flags;      /* IFF_* */
+	uint16_t arphrd; /* ARPHRD_* */
+	uint32_t flags;  /* IFF_* */
 	uint32_t mtu_bytes;
-	uint8_t operstate;   /* IF_OPER_* */
-	uint32_t master;     /* ifindex of bridge, bond or VRF; 0 none */
-	uint32_t lower;      /* ifindex of the device below (VLAN) or the peer (veth); 0 none */
+	uint8_t operstate; /* IF_OPER_* */
+	uint32_t master;   /* ifindex of bridge, bond or VRF; 0 none */
+	uint32_t lower;    /* ifindex of the device below (VLAN) or the peer (veth); 0 none */
 };
 
 /* host_nl_link_get() - by index, or by name when ifindex is 0. -ENODEV when there is none. */
@@ -56,16 +56,16 @@ bool host_nl_link_usable(const struct host_nl_link *link);
 /* ---- routes ---- */
 
 struct host_nl_route {
-	uint8_t type;             /* RTN_UNICAST, RTN_LOCAL, ... */
+	uint8_t type; /* RTN_UNICAST, RTN_LOCAL, ... */
 	uint32_t table;
 	uint32_t ifindex;
 	struct host_nl_addr next_hop; /* the destination itself when it is on the link */
 	bool gatewayed;
 	struct host_nl_addr source; /* that the kernel would choose */
-	uint32_t mtu_bytes;       /* path MTU: cached exception, route metric, else MTU of the link */
-	bool mtu_locked;          /* the administrator forbids path MTU discovery */
-	uint32_t mtu_expires_ms;  /* remaining life of a learned path MTU; 0: not a learned one */
-	uint32_t hop_limit;       /* 0: the default of the namespace */
+	uint32_t mtu_bytes; /* path MTU: cached exception, route metric, else MTU of the link */
+	bool mtu_locked;    /* the administrator forbids path MTU discovery */
+	uint32_t mtu_expires_ms; /* remaining life of a learned path MTU; 0: not a learned one */
+	uint32_t hop_limit;      /* 0: the default of the namespace */
 };
 
 /*
@@ -83,8 +83,8 @@ struct host_nl_neigh {
 	struct host_nl_addr addr;
 	bool has_mac;
 	uint8_t mac[6];
-	uint16_t state; /* NUD_* */
-	uint8_t flags;  /* NTF_* */
+	uint16_t state;                                         /* NUD_* */
+	uint8_t flags;                                          /* NTF_* */
 	uint32_t confirmed_age_ms, used_age_ms, updated_age_ms; /* how long ago */
 };
 
@@ -109,7 +109,7 @@ int host_nl_neigh_confirm(struct host_nl *nl, uint32_t ifindex, const struct hos
 /* ---- events ---- */
 
 enum host_nl_event_type {
-	HOST_NL_LINK,       /* new or changed */
+	HOST_NL_LINK, /* new or changed */
 	HOST_NL_LINK_GONE,
 	HOST_NL_NEIGH,      /* new or changed */
 	HOST_NL_NEIGH_GONE, /* also when a STALE entry was only collected */
@@ -117,7 +117,7 @@ enum host_nl_event_type {
 	HOST_NL_ROUTE_GONE,
 	HOST_NL_ADDR,
 	HOST_NL_ADDR_GONE,
-	HOST_NL_OVERRUN,    /* events were lost: ask for everything again */
+	HOST_NL_OVERRUN, /* events were lost: ask for everything again */
 };
 
 struct host_nl_prefix {
@@ -148,12 +148,12 @@ int host_nl_events(struct host_nl *nl, host_nl_event_fn *fn, void *ctx)
 /* ---- TCP sockets ---- */
 
 struct host_nl_sock {
-	struct steer_flow flow;     /* a v4-mapped connection is shown as IPv4 */
-	bool v4_mapped;             /* its socket is AF_INET6 */
-	uint8_t state;              /* TCP_ESTABLISHED, ... */
+	struct steer_flow flow; /* a v4-mapped connection is shown as IPv4 */
+	bool v4_mapped;         /* its socket is AF_INET6 */
+	uint8_t state;          /* TCP_ESTABLISHED, ... */
 	uint32_t inode, uid;
-	uint32_t bound_ifindex;     /* SO_BINDTODEVICE; 0 none */
-	uint32_t mark;              /* SO_MARK, shown to CAP_NET_ADMIN only */
+	uint32_t bound_ifindex; /* SO_BINDTODEVICE; 0 none */
+	uint32_t mark;          /* SO_MARK, shown to CAP_NET_ADMIN only */
 	uint32_t recv_queue_bytes, send_queue_bytes;
 	uint64_t cookie;
 };
@@ -166,7 +166,7 @@ int host_nl_sock_list(struct host_nl *nl, uint32_t state_mask, host_nl_sock_fn *
 	__attribute__((warn_unused_result));
 
 /* host_nl_sock_find() - the one socket of this connection; -ENOENT when there is none. */
-int host_nl_sock_find(struct host_nl *nl, const struct steer_flow *flow,
-		      struct host_nl_sock *out) __attribute__((warn_unused_result));
+int host_nl_sock_find(struct host_nl *nl, const struct steer_flow *flow, struct host_nl_sock *out)
+	__attribute__((warn_unused_result));
 
 #endif

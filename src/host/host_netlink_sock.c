@@ -115,8 +115,7 @@ static int found_cb(void *ctx, const struct host_nl_sock *sock)
 	return 1;
 }
 
-int host_nl_sock_find(struct host_nl *nl, const struct steer_flow *flow,
-		      struct host_nl_sock *out)
+int host_nl_sock_find(struct host_nl *nl, const struct steer_flow *flow, struct host_nl_sock *out)
 {
 	struct found f = { .out = out };
 	struct listing l = { .fn = found_cb, .ctx = &f };

@@ -171,7 +171,8 @@ static int hush(struct host_conn *conn)
 
 static void unhush(struct host_conn *conn)
 {
-	if (conn->move.quiet && steer_quiet_del(conn->adapter->config.steer, &conn->info.flow, 1) == 0)
+	if (conn->move.quiet &&
+	    steer_quiet_del(conn->adapter->config.steer, &conn->info.flow, 1) == 0)
 		conn->move.quiet = false;
 }
 

@@ -43,7 +43,8 @@ struct parser {
 	size_t why_size;
 };
 
-static int wrong(const struct parser *p, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static int wrong(const struct parser *p, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 static int wrong(const struct parser *p, const char *fmt, ...)
 {
@@ -72,7 +73,8 @@ static int parse_prefix(const struct parser *p, const char *word, struct prefix 
 	most = out->family == AF_INET ? 32 : 128;
 	out->bits = slash ? (unsigned int)strtoul(slash + 1, &end, 10) : most;
 	if (slash && (!isdigit((unsigned char)slash[1]) || *end || out->bits > most))
-		return wrong(p, "'%s': a prefix length from 0 to %u is wanted behind the slash", word, most);
+		return wrong(p, "'%s': a prefix length from 0 to %u is wanted behind the slash",
+			     word, most);
 	return 0;
 }
 
@@ -87,7 +89,8 @@ static int parse_range(const struct parser *p, const char *word, struct range *o
 	else if (n != 2)
 		from = 0;
 	if (from < 1 || from > 65535 || to < from || to > 65535)
-		return wrong(p, "'%s' is not a port or range of ports; like 443 or 6379-6389", word);
+		return wrong(p, "'%s' is not a port or range of ports; like 443 or 6379-6389",
+			     word);
 	*out = (struct range){ .set = true, .from = (uint16_t)from, .to = (uint16_t)to };
 	return 0;
 }
@@ -122,7 +125,8 @@ static int parse_time(const struct parser *p, const char *word, uint64_t *out_ms
 	return 0;
 }
 
-static int parse_condition(const struct parser *p, const char *name, const char *value, struct rule *r)
+static int parse_condition(const struct parser *p, const char *name, const char *value,
+			   struct rule *r)
 {
 	if (!strcmp(name, "local"))
 		return parse_prefix(p, value, &r->local);
@@ -138,7 +142,9 @@ static int parse_condition(const struct parser *p, const char *name, const char 
 		return parse_size(p, value, &r->min_rate);
 	if (!strcmp(name, "min-age"))
 		return parse_time(p, value, &r->min_age_ms);
-	return wrong(p, "'%s' is not a condition (any, local, remote, local-port, remote-port, min-bytes, min-rate, min-age)",
+	return wrong(p,
+		     "'%s' is not a condition (any, local, remote, local-port, remote-port, "
+		     "min-bytes, min-rate, min-age)",
 		     name);
 }
 
@@ -250,9 +256,11 @@ static bool matches(const struct rule *r, const struct host_select_facts *f)
 {
 	uint64_t rate = f->bytes / (f->age_ms / 1000 + 1);
 
-	return in_prefix(&r->local, f->family, f->local) && in_prefix(&r->remote, f->family, f->remote) &&
-	       in_range(&r->local_port, f->local_port) && in_range(&r->remote_port, f->remote_port) &&
-	       f->bytes >= r->min_bytes && rate >= r->min_rate && f->age_ms >= r->min_age_ms;
+	return in_prefix(&r->local, f->family, f->local) &&
+	       in_prefix(&r->remote, f->family, f->remote) &&
+	       in_range(&r->local_port, f->local_port) &&
+	       in_range(&r->remote_port, f->remote_port) && f->bytes >= r->min_bytes &&
+	       rate >= r->min_rate && f->age_ms >= r->min_age_ms;
 }
 
 void host_select_judge(struct host_select *select, const struct host_select_facts *facts,

@@ -74,7 +74,13 @@ unsigned int nic_send(struct nic *nic, const struct nic_tx_frame *frames, unsign
 
 int nic_indicate(struct nic *nic, const struct nic_rx_frame *frame)
 {
-	return nic->ops.indicate(nic, frame);
+	int err = nic->ops.indicate(nic, frame);
+
+	if (!err) {
+		nic->stats.indicated_frames++;
+		nic->stats.indicated_bytes += frame->len;
+	}
+	return err;
 }
 
 unsigned int nic_poll(struct nic *nic, unsigned int budget)

@@ -69,6 +69,7 @@ struct nic_info {
 struct nic_stats {
 	uint64_t rx_frames, rx_bytes, tx_frames, tx_bytes;
 	uint64_t rx_drops, tx_drops;
+	uint64_t indicated_frames, indicated_bytes; /* given to the host's own stack */
 };
 
 /*

@@ -12,7 +12,8 @@
 
 #include "nic/nic_tap.h"
 
-#define BYTES 14000
+#define BYTES      14000
+#define ROUNDS_MAX 50u
 
 struct give_back {
 	struct nic *nic;
@@ -31,34 +32,46 @@ static void on_frame(void *ctx, const struct nic_rx_frame *frame)
 		g->err = nic_indicate(g->nic, frame);
 }
 
-static void try_family(const struct fact_net *net, struct fact_steer *s, int family)
+/* BYTES from the peer, all by way of the TAP; true when they arrived as they were sent. */
+static bool pass_on(struct give_back *g, const struct fact_pair *pair, uint8_t seed)
 {
 	static uint8_t out[BYTES], in[BYTES];
+	size_t got = 0;
+
+	fact_fill(out, sizeof(out), seed);
+	fact_write_all(pair->b, out, BYTES);
+	while (got < BYTES) {
+		struct pollfd pfd[2] = { { .fd = nic_fd(g->nic), .events = POLLIN },
+					 { .fd = pair->a, .events = POLLIN } };
+		ssize_t n;
+
+		must(poll(pfd, 2, FACT_WAIT_MS) > 0);
+		nic_poll(g->nic, 16);
+		must_ok(g->err);
+		n = recv(pair->a, in + got, BYTES - got, MSG_DONTWAIT);
+		got += n > 0 ? (size_t)n : 0;
+	}
+	return !memcmp(in, out, BYTES);
+}
+
+static void try_family(const struct fact_net *net, struct fact_steer *s, int family)
+{
 	struct give_back g = { .nic = s->nic };
 	struct fact_pair pair;
 	struct steer_flow flow;
-	size_t got = 0;
 	int v = family == AF_INET ? 4 : 6;
+	bool same = true;
 
-	fact_fill(out, sizeof(out), 3);
 	fact_pair_open(net, family, &pair);
 	flow = fact_pair_flow(&pair);
 	must_ok(steer_add(s->st, &flow, 1));
 	nic_set_rx(s->nic, on_frame, &g);
-	fact_write_all(pair.b, out, BYTES);
-	while (got < BYTES) {
-		struct pollfd pfd[2] = { { .fd = nic_fd(s->nic), .events = POLLIN },
-					 { .fd = pair.a, .events = POLLIN } };
-		ssize_t n;
-
-		must(poll(pfd, 2, FACT_WAIT_MS) > 0);
-		nic_poll(s->nic, 16);
-		must_ok(g.err);
-		n = recv(pair.a, in + got, BYTES - got, MSG_DONTWAIT);
-		got += n > 0 ? (size_t)n : 0;
-	}
-	fact(g.super && !memcmp(in, out, BYTES),
-	     "IPv%d: what steering caught, given back through the TAP, reaches its socket", v);
+	/* A paced sender may begin with single segments: a super-frame has to be among them. */
+	for (unsigned int round = 0; same && (!round || (!g.super && round < ROUNDS_MAX)); round++)
+		same = pass_on(&g, &pair, (uint8_t)(3 + round));
+	fact(same, "IPv%d: what steering caught, given back through the TAP, reaches its socket",
+	     v);
+	fact(g.super, "IPv%d: super-frames are among it", v);
 	must_ok(steer_del(s->st, &flow, 1));
 	nic_set_rx(s->nic, NULL, NULL);
 	fact_pair_close(&pair);
