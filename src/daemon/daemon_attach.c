@@ -34,13 +34,21 @@ struct daemon_conn *daemon_conn_find(struct worker *w, uint32_t id)
 static bool known(struct worker *w, uint64_t inode)
 {
 	for (struct daemon_conn *dc = w->conns; dc; dc = dc->next)
-		if (dc->conn && dc->inode == inode)
+		if (dc->inode == inode)
 			return true;
 	return false;
 }
 
-/* A copy of a descriptor of the process if it is an established TCP connection, else -1. */
-static int fetch_connection(int pidfd, int fd_in_pid, uint64_t *inode)
+/* A connection found in a process, not yet known. */
+struct found {
+	int fd; /* our copy of the descriptor */
+	int fd_in_pid;
+	uint64_t inode;
+	uint64_t bytes; /* both ways, so far */
+};
+
+/* True when the descriptor is a TCP connection that has been established; found->fd is ours then. */
+static bool fetch_connection(int pidfd, int fd_in_pid, struct found *found)
 {
 	int fd = (int)syscall(SYS_pidfd_getfd, pidfd, fd_in_pid, 0), protocol = 0;
 	socklen_t len = sizeof(protocol);
@@ -48,20 +56,23 @@ static int fetch_connection(int pidfd, int fd_in_pid, uint64_t *inode)
 	struct stat st;
 
 	if (fd < 0)
-		return -1;
+		return false;
 	if (getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) < 0 || protocol != IPPROTO_TCP)
 		goto other;
 	len = sizeof(info);
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0 || fstat(fd, &st) < 0)
 		goto other;
-	if (info.tcpi_state == 0 || info.tcpi_state == 7 || info.tcpi_state == 10 ||
-	    info.tcpi_state == 2)
-		goto other; /* never connected, closed, listening, connecting */
-	*inode = st.st_ino;
-	return fd;
+	if (info.tcpi_state == 0 || info.tcpi_state == HOST_TCP_CLOSE ||
+	    info.tcpi_state == HOST_TCP_LISTEN || info.tcpi_state == HOST_TCP_SYN_SENT)
+		goto other;
+	*found = (struct found){ .fd = fd,
+				 .fd_in_pid = fd_in_pid,
+				 .inode = st.st_ino,
+				 .bytes = info.tcpi_bytes_acked + info.tcpi_bytes_received };
+	return true;
 other:
 	close(fd);
-	return -1;
+	return false;
 }
 
 /*
@@ -82,16 +93,6 @@ static void judge(struct worker *w, struct daemon_conn *dc, uint64_t bytes)
 	host_select_judge(w->policy, &facts, &dc->verdict);
 }
 
-static uint64_t bytes_of(int fd)
-{
-	struct tcp_info info = { 0 };
-	socklen_t len = sizeof(info);
-
-	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) < 0)
-		return 0;
-	return info.tcpi_bytes_acked + info.tcpi_bytes_received;
-}
-
 /* A descriptor on its way through a unix socket is there in a moment. */
 static int find_holders(struct daemon_conn *dc, char *why, size_t why_size)
 {
@@ -105,29 +106,28 @@ static int find_holders(struct daemon_conn *dc, char *why, size_t why_size)
 	return err;
 }
 
-static int adopt(struct worker *w, pid_t pid, int fd_in_pid, int kernel_fd, uint64_t inode,
-		 char *why, size_t why_size)
+/* Takes found->fd, also on error. */
+static int adopt(struct worker *w, pid_t pid, const struct found *found, char *why, size_t why_size)
 {
 	struct daemon_conn *dc = calloc(1, sizeof(*dc));
-	uint64_t bytes = bytes_of(kernel_fd);
 	int err;
 
 	if (!dc) {
-		close(kernel_fd);
+		close(found->fd);
 		return -ENOMEM;
 	}
 	*dc = (struct daemon_conn){ .worker = w,
 				    .pid = pid,
-				    .fd_in_pid = fd_in_pid,
-				    .inode = inode,
+				    .fd_in_pid = found->fd_in_pid,
+				    .inode = found->inode,
 				    .seen_us = loop_now_us(w->loop) };
 	err = find_holders(dc, why, why_size);
 	if (err) {
-		close(kernel_fd);
+		close(found->fd);
 		free(dc);
 		return err;
 	}
-	err = host_conn_add(w->adapter, kernel_fd, &daemon_program_ops, dc, &dc->conn);
+	err = host_conn_add(w->adapter, found->fd, &daemon_program_ops, dc, &dc->conn);
 	if (err) {
 		exec_free(dc->holders);
 		free(dc);
@@ -137,8 +137,19 @@ static int adopt(struct worker *w, pid_t pid, int fd_in_pid, int kernel_fd, uint
 	dc->id = ++w->last_id;
 	dc->next = w->conns;
 	w->conns = dc;
-	judge(w, dc, bytes);
+	judge(w, dc, found->bytes);
 	return 0;
+}
+
+void daemon_conn_gone(struct daemon_conn *dc)
+{
+	struct daemon_conn **at = &dc->worker->conns;
+
+	while (*at != dc)
+		at = &(*at)->next;
+	*at = dc->next;
+	exec_free(dc->holders);
+	free(dc);
 }
 
 static int open_pid(pid_t pid, DIR **dir, int *pidfd, char *why, size_t why_size)
@@ -166,22 +177,18 @@ int daemon_attach(struct worker *w, pid_t pid, char *why, size_t why_size)
 	if (err)
 		return err;
 	while ((entry = readdir(dir))) {
-		int fd_in_pid = atoi(entry->d_name), fd;
-		uint64_t inode = 0;
+		struct found conn;
 
-		if (entry->d_name[0] == '.')
+		if (entry->d_name[0] == '.' || !fetch_connection(pidfd, atoi(entry->d_name), &conn))
 			continue;
-		fd = fetch_connection(pidfd, fd_in_pid, &inode);
-		if (fd < 0)
-			continue;
-		if (known(w, inode)) {
-			close(fd);
+		if (known(w, conn.inode)) {
+			close(conn.fd);
 			continue;
 		}
-		err = adopt(w, pid, fd_in_pid, fd, inode, why, why_size);
+		err = adopt(w, pid, &conn, why, why_size);
 		if (err)
 			log_info("process %d, descriptor %d stays in the host: %s", (int)pid,
-				 fd_in_pid, why);
+				 conn.fd_in_pid, why);
 		else
 			found++;
 	}
@@ -202,12 +209,11 @@ void daemon_conn_changed(void *worker, struct host_conn *conn, enum host_conn_st
 
 void daemon_conns_free(struct worker *w)
 {
-	while (w->conns) {
-		struct daemon_conn *dc = w->conns;
+	struct daemon_conn *next;
 
-		w->conns = dc->next;
-		if (dc->conn)
-			host_conn_remove(dc->conn); /* calls program_gone() */
-		free(dc);
+	for (struct daemon_conn *dc = w->conns; dc; dc = next) {
+		next = dc->next;
+		if (host_conn_remove(dc->conn) < 0)
+			log_err("connection %u could not be let go", dc->id);
 	}
 }

@@ -29,6 +29,7 @@
 #include "daemon/daemon_int.h"
 #include "ipc/ipc_msg.h"
 #include "ndis/nrt.h"
+#include "ndis/nrt_status.h"
 #include "nic/nic.h"
 #include "target/tgt_driver.h"
 
@@ -110,7 +111,7 @@ static json_t *op_list(struct worker *w, const json_t *request)
 
 	/* Newest first; a page ends with the id that the next one starts below. */
 	for (struct daemon_conn *dc = w->conns; dc; dc = dc->next) {
-		if (!dc->conn || (after && dc->id >= after))
+		if (after && dc->id >= after)
 			continue;
 		if (json_array_size(list) == LIST_PAGE)
 			break;
@@ -251,20 +252,6 @@ static json_t *op_switch(struct worker *w, struct daemon_client *client, json_in
 	return bad(host_conn_info(dc->conn)->reason, passes(err));
 }
 
-static const char *tcp_state_name(uint8_t state)
-{
-	static const char *const names[TcpConnectionMaxState] = {
-		[TcpConnectionClosed] = "CLOSED",           [TcpConnectionListen] = "LISTEN",
-		[TcpConnectionSynSent] = "SYN_SENT",        [TcpConnectionSynRcvd] = "SYN_RCVD",
-		[TcpConnectionEstablished] = "ESTABLISHED", [TcpConnectionFinWait1] = "FIN_WAIT_1",
-		[TcpConnectionFinWait2] = "FIN_WAIT_2",     [TcpConnectionCloseWait] = "CLOSE_WAIT",
-		[TcpConnectionClosing] = "CLOSING",         [TcpConnectionLastAck] = "LAST_ACK",
-		[TcpConnectionTimeWait] = "TIME_WAIT",
-	};
-
-	return state < TcpConnectionMaxState ? names[state] : "?";
-}
-
 static json_t *print_query(const struct host_query_result *q)
 {
 	char text[512];
@@ -273,9 +260,9 @@ static json_t *print_query(const struct host_query_result *q)
 		 "  state %s  rcv_nxt %" PRIu32 "  rcv_wnd %" PRIu32 "  snd_una %" PRIu32
 		 "  snd_nxt %" PRIu32 "  snd_max %" PRIu32 "\n  snd_wnd %" PRIu32 "  cwnd %" PRIu32
 		 "  ssthresh %" PRIu32 "  srtt %" PRIu64 " us  rttvar %" PRIu64 " us\n",
-		 tcp_state_name(q->tcp_state), q->rcv_nxt, q->rcv_wnd_bytes, q->snd_una, q->snd_nxt,
-		 q->snd_max, q->snd_wnd_bytes, q->cwnd_bytes, q->ssthresh_bytes, q->srtt_us,
-		 q->rttvar_us);
+		 nrt_tcp_state_name(q->tcp_state), q->rcv_nxt, q->rcv_wnd_bytes, q->snd_una,
+		 q->snd_nxt, q->snd_max, q->snd_wnd_bytes, q->cwnd_bytes, q->ssthresh_bytes,
+		 q->srtt_us, q->rttvar_us);
 	return json_pack("{s:b, s:s}", "ok", 1, "text", text);
 }
 
@@ -331,7 +318,7 @@ static json_t *serve_conn(struct worker *w, struct daemon_client *client, const 
 
 	if (!json_is_integer(id))
 		return bad("this operation needs \"id\", a connection of the list", false);
-	if (!dc || !dc->conn)
+	if (!dc)
 		return bad("no such connection (see list)", false);
 	if (!strcmp(op, "offload") || !strcmp(op, "upload"))
 		return op_switch(w, client, tag, dc, op[0] == 'o');

@@ -14,6 +14,7 @@
 #include "daemon/daemon.h"
 #include "exec/exec.h"
 #include "host/host.h"
+#include "host/host_image.h"
 #include "host/host_select.h"
 #include "keeper/keeper.h"
 
@@ -28,7 +29,7 @@ struct worker;
 struct daemon_conn {
 	uint32_t id;
 	struct worker *worker;
-	struct host_conn *conn; /* NULL once it is over */
+	struct host_conn *conn;
 	struct exec_holders *holders;
 	pid_t pid;
 	int fd_in_pid;
@@ -80,6 +81,7 @@ void worker_stop(struct worker *w);
  */
 int daemon_attach(struct worker *w, pid_t pid, char *why, size_t why_size);
 struct daemon_conn *daemon_conn_find(struct worker *w, uint32_t id);
+void daemon_conn_gone(struct daemon_conn *dc); /* its end: leaves the table, freed */
 void daemon_conns_free(struct worker *w);
 void daemon_conn_changed(void *worker, struct host_conn *conn, enum host_conn_state from,
 			 enum host_conn_state to);

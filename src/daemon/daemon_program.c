@@ -39,11 +39,7 @@ static void program_resume(void *ctx)
 
 static void program_gone(void *ctx)
 {
-	struct daemon_conn *dc = ctx;
-
-	exec_free(dc->holders);
-	dc->holders = NULL;
-	dc->conn = NULL;
+	daemon_conn_gone(ctx);
 }
 
 static int program_fetch(void *ctx, int *fd)

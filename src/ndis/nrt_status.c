@@ -116,3 +116,17 @@ const char *nrt_status_name(NDIS_STATUS status)
 
 	return row ? row->name : "NDIS_STATUS_?";
 }
+
+const char *nrt_tcp_state_name(TCP_OFFLOAD_CONNECTION_STATE state)
+{
+	static const char *const names[TcpConnectionMaxState] = {
+		[TcpConnectionClosed] = "CLOSED",           [TcpConnectionListen] = "LISTEN",
+		[TcpConnectionSynSent] = "SYN_SENT",        [TcpConnectionSynRcvd] = "SYN_RCVD",
+		[TcpConnectionEstablished] = "ESTABLISHED", [TcpConnectionFinWait1] = "FIN_WAIT_1",
+		[TcpConnectionFinWait2] = "FIN_WAIT_2",     [TcpConnectionCloseWait] = "CLOSE_WAIT",
+		[TcpConnectionClosing] = "CLOSING",         [TcpConnectionLastAck] = "LAST_ACK",
+		[TcpConnectionTimeWait] = "TIME_WAIT",
+	};
+
+	return (unsigned int)state < TcpConnectionMaxState ? names[state] : "?";
+}

@@ -6,7 +6,7 @@
 #ifndef NDIS_NRT_STATUS_H
 #define NDIS_NRT_STATUS_H
 
-#include <ndis/ndisstatus.h>
+#include <ndis/ndischimney.h>
 
 /* nrt_status_from_errno() - err is 0 or negative. Unknown errnos are NDIS_STATUS_FAILURE. */
 NDIS_STATUS nrt_status_from_errno(int err);
@@ -19,5 +19,8 @@ int nrt_errno_from_status(NDIS_STATUS status);
 
 /* nrt_status_name() - "NDIS_STATUS_..." for messages; "NDIS_STATUS_?" for unknown values. */
 const char *nrt_status_name(NDIS_STATUS status);
+
+/* nrt_tcp_state_name() - "ESTABLISHED", "FIN_WAIT_1", ...; "?" for unknown values. */
+const char *nrt_tcp_state_name(TCP_OFFLOAD_CONNECTION_STATE state);
 
 #endif
