@@ -221,15 +221,11 @@ struct host_conn_info {
 const struct host_conn_info *host_conn_info(const struct host_conn *conn);
 void host_conn_set_user(struct host_conn *conn, void *user); /* the caller's own pointer */
 void *host_conn_user(const struct host_conn *conn);
-struct host_adapter *host_conn_adapter(const struct host_conn *conn);
-struct host_conn *host_conn_next(const struct host *host,
-				 const struct host_conn *conn); /* NULL: the first */
 
 /* host_conn_print_tree() - the state tree as it went down last, for people. */
 void host_conn_print_tree(const struct host_conn *conn, FILE *out);
 
 const char *host_conn_state_name(enum host_conn_state state);
-const char *host_upload_reason_name(int reason);
 
 /*
  * host_upload_all() - upload every offloaded connection; done() once, when the last has ended,

@@ -247,16 +247,6 @@ void *host_conn_user(const struct host_conn *conn)
 	return conn->user;
 }
 
-struct host_adapter *host_conn_adapter(const struct host_conn *conn)
-{
-	return conn->adapter;
-}
-
-struct host_conn *host_conn_next(const struct host *host, const struct host_conn *conn)
-{
-	return conn ? conn->next : host->conns;
-}
-
 void host_conn_print_tree(const struct host_conn *conn, FILE *out)
 {
 	if (conn->down_tree)
@@ -271,24 +261,4 @@ const char *host_conn_state_name(enum host_conn_state state)
 							     "uploading", "gone" };
 
 	return state < HOST_CONN_STATES ? names[state] : "?";
-}
-
-const char *host_upload_reason_name(int reason)
-{
-	static const char *const names[MaxUploadReason] = {
-		[0] = "none",
-		[LowActivity] = "LowActivity",
-		[HighDropRate] = "HighDropRate",
-		[SmallIO] = "SmallIO",
-		[NoBufferPreposting] = "NoBufferPreposting",
-		[ReceivedUrgentData] = "ReceivedUrgentData",
-		[HighFragmentation] = "HighFragmentation",
-		[HighOutOfOrderPackets] = "HighOutOfOrderPackets",
-		[TimeoutExpiration] = "TimeoutExpiration",
-		[InvalidState] = "InvalidState",
-		[UploadRequested] = "UploadRequested",
-		[HardwareFailure] = "HardwareFailure",
-	};
-
-	return reason >= 0 && reason < MaxUploadReason && names[reason] ? names[reason] : "?";
 }

@@ -13,6 +13,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#include "ndis/nrt_status.h"
+
 static void header(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list, OFFLOAD_STATE_TYPE type)
 {
 	list->Header.Type = (UCHAR)type;
@@ -283,16 +285,6 @@ const char *host_status_text(NDIS_STATUS status)
 	return "unknown status";
 }
 
-static const char *ddi_state_name(TCP_OFFLOAD_CONNECTION_STATE state)
-{
-	static const char *const names[] = { "CLOSED",     "LISTEN",      "SYN_SENT",
-					     "SYN_RCVD",   "ESTABLISHED", "FIN_WAIT_1",
-					     "FIN_WAIT_2", "CLOSE_WAIT",  "CLOSING",
-					     "LAST_ACK",   "TIME_WAIT" };
-
-	return (unsigned int)state < sizeof(names) / sizeof(names[0]) ? names[state] : "?";
-}
-
 static void print_tcp(FILE *out, const struct host_op *op)
 {
 	const TCP_OFFLOAD_STATE_CONST *c = (const void *)NdisOffloadFirstState(&op->tcp.list);
@@ -312,7 +304,7 @@ static void print_tcp(FILE *out, const struct host_op *op)
 	fprintf(out,
 		"               delegated  %s  rcv nxt %u wnd %u  snd una %u nxt %u max %u wnd "
 		"%u\n",
-		ddi_state_name(d->State), d->RcvNxt, d->RcvWnd, d->SndUna, d->SndNxt, d->SndMax,
+		nrt_tcp_state_name(d->State), d->RcvNxt, d->RcvWnd, d->SndUna, d->SndNxt, d->SndMax,
 		d->SndWnd);
 	fprintf(out,
 		"                          cwnd %u  ssthresh %u  srtt %u/8  rttvar %u/4 ms  tstime "

@@ -356,3 +356,17 @@ void im_deregister(struct im_driver *driver)
 	NdisMDeregisterMiniportDriver(driver->miniport_handle);
 	driver->miniport_handle = driver->protocol_handle = NULL;
 }
+
+NDIS_HANDLE im_pool_create(void)
+{
+	NET_BUFFER_LIST_POOL_PARAMETERS params = {
+		.Header = {
+			.Type = NDIS_OBJECT_TYPE_DEFAULT,
+			.Revision = NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_1,
+			.Size = NDIS_SIZEOF_NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_1,
+		},
+		.fAllocateNetBuffer = TRUE,
+	};
+
+	return NdisAllocateNetBufferListPool(NULL, &params);
+}

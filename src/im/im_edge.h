@@ -97,6 +97,9 @@ int im_make_instance(NDIS_HANDLE driver, const char *name, void *device_context)
 NDIS_STATUS im_open_below(NDIS_HANDLE protocol, void *binding_context, NDIS_HANDLE bind_context,
 			  NDIS_STRING *adapter_name, NDIS_HANDLE *binding);
 
+/* im_pool_create() - lists with one NET_BUFFER each; NULL when memory is short. */
+NDIS_HANDLE im_pool_create(void);
+
 /* im_indicate() - a status indication of a virtual miniport; buffer NULL: none. */
 void im_indicate(NDIS_HANDLE miniport, NDIS_STATUS code, const void *buffer, ULONG bytes);
 
@@ -104,7 +107,6 @@ void im_indicate(NDIS_HANDLE miniport, NDIS_STATUS code, const void *buffer, ULO
  * Ieee8021QNetBufferListInfo: NDIS_NET_BUFFER_LIST_8021Q_INFO, UserPriority in bits 0-2, VlanId in
  * bits 4-15; zero: no tag.
  */
-
 static inline uint16_t im_tag_id(uintptr_t tag)
 {
 	return tag >> 4 & 0xfff;

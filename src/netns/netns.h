@@ -109,8 +109,6 @@ int netns_route_add(struct netns *ns, const char *dst, unsigned prefix_len, cons
 /* netns_neigh_set() - a neighbour entry of the given NUD_* state. */
 int netns_neigh_set(struct netns *ns, const char *ifname, const char *addr, const uint8_t mac[6],
 		    uint16_t nud_state) __attribute__((warn_unused_result));
-int netns_neigh_del(struct netns *ns, const char *ifname, const char *addr)
-	__attribute__((warn_unused_result));
 
 /*
  * netns_wait_running() - returns when ifname is up and has carrier (operstate up or unknown).

@@ -329,11 +329,6 @@ int netns_neigh_set(struct netns *ns, const char *ifname, const char *addr, cons
 	return neigh_req(ns, RTM_NEWNEIGH, ifname, addr, mac, nud_state);
 }
 
-int netns_neigh_del(struct netns *ns, const char *ifname, const char *addr)
-{
-	return neigh_req(ns, RTM_DELNEIGH, ifname, addr, NULL, 0);
-}
-
 static int running_cb(const struct nlmsghdr *nlh, void *data)
 {
 	const struct ifinfomsg *ifm = mnl_nlmsg_get_payload(nlh);

@@ -384,6 +384,26 @@ int sim_host_add_adapter(struct sim_host *host, struct sim_binding *binding,
 	return binding->adapter ? 0 : -ENOENT;
 }
 
+/* The target answers such requests at once. */
+static int set_oid(struct sim_binding *binding, NDIS_OID oid, void *value, UINT bytes)
+{
+	NDIS_OID_REQUEST request = {
+		.Header = {
+			.Type = NDIS_OBJECT_TYPE_OID_REQUEST,
+			.Revision = NDIS_OID_REQUEST_REVISION_1,
+			.Size = NDIS_SIZEOF_OID_REQUEST_REVISION_1,
+		},
+		.RequestType = NdisRequestSetInformation,
+		.DATA.SET_INFORMATION = {
+			.Oid = oid,
+			.InformationBuffer = value,
+			.InformationBufferLength = bytes,
+		},
+	};
+
+	return nrt_errno_from_status(NdisOidRequest(binding->handle, &request));
+}
+
 /* Switch connection offload on, with the default parameters (INI-15). */
 static int enable_offload(struct sim_binding *binding)
 {
@@ -411,42 +431,16 @@ static int enable_offload(struct sim_binding *binding)
 		.TcpPushTicks = 500,
 		.NceStaleTicks = 30000,
 	};
-	NDIS_OID_REQUEST request = {
-		.Header = {
-			.Type = NDIS_OBJECT_TYPE_OID_REQUEST,
-			.Revision = NDIS_OID_REQUEST_REVISION_1,
-			.Size = NDIS_SIZEOF_OID_REQUEST_REVISION_1,
-		},
-		.RequestType = NdisRequestSetInformation,
-		.DATA.SET_INFORMATION = {
-			.Oid = OID_TCP_CONNECTION_OFFLOAD_PARAMETERS,
-			.InformationBuffer = &params,
-			.InformationBufferLength = sizeof(params),
-		},
-	};
 
-	return nrt_errno_from_status(NdisOidRequest(binding->handle, &request));
+	return set_oid(binding, OID_TCP_CONNECTION_OFFLOAD_PARAMETERS, &params, sizeof(params));
 }
 
 /* Without a filter the target gives frames that are not its own to the nic's host side. */
 static int want_plain_frames(struct sim_binding *binding)
 {
 	ULONG filter = PACKET_TYPE_DIRECTED;
-	NDIS_OID_REQUEST request = {
-		.Header = {
-			.Type = NDIS_OBJECT_TYPE_OID_REQUEST,
-			.Revision = NDIS_OID_REQUEST_REVISION_1,
-			.Size = NDIS_SIZEOF_OID_REQUEST_REVISION_1,
-		},
-		.RequestType = NdisRequestSetInformation,
-		.DATA.SET_INFORMATION = {
-			.Oid = OID_GEN_CURRENT_PACKET_FILTER,
-			.InformationBuffer = &filter,
-			.InformationBufferLength = sizeof(filter),
-		},
-	};
 
-	return nrt_errno_from_status(NdisOidRequest(binding->handle, &request));
+	return set_oid(binding, OID_GEN_CURRENT_PACKET_FILTER, &filter, sizeof(filter));
 }
 
 int sim_host_bind(struct sim_host *host, struct sim_binding *binding)

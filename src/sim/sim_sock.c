@@ -216,7 +216,7 @@ static void stopped(struct sim_op *op)
 	}
 	sim_note(sock->world, "%u %s %s: terminated in %s una %u nxt %u max %u rcv %u wnd %u",
 		 sock->number, sock->side == SIM_AT_PEER ? "peer" : "host",
-		 sim_place_name(sock->at->place), sim_tcp_state_name(delegated->State),
+		 sim_place_name(sock->at->place), nrt_tcp_state_name(delegated->State),
 		 delegated->SndUna, delegated->SndNxt, delegated->SndMax, delegated->RcvNxt,
 		 delegated->RcvWnd);
 	learn(sock, delegated);

@@ -15,18 +15,6 @@ enum {
 	TICKS_NONE = -1,
 };
 
-static const char *const tcp_state_names[] = {
-	"CLOSED",     "LISTEN",     "SYN_SENT", "SYN_RCVD", "ESTABLISHED", "FIN_WAIT_1",
-	"FIN_WAIT_2", "CLOSE_WAIT", "CLOSING",  "LAST_ACK", "TIME_WAIT",
-};
-
-const char *sim_tcp_state_name(TCP_OFFLOAD_CONNECTION_STATE state)
-{
-	if ((unsigned int)state >= sizeof(tcp_state_names) / sizeof(tcp_state_names[0]))
-		return "?";
-	return tcp_state_names[state];
-}
-
 static struct sim_block *block_new(OFFLOAD_STATE_TYPE type, NDIS_OFFLOAD_HANDLE *handle)
 {
 	struct sim_block *block = calloc(1, sizeof(*block));

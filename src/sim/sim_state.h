@@ -51,6 +51,4 @@ void sim_state_age(struct sim_tcp_state *state, uint64_t now_us);
 const char *sim_state_differs(const TCP_OFFLOAD_STATE_DELEGATED *a,
 			      const TCP_OFFLOAD_STATE_DELEGATED *b);
 
-const char *sim_tcp_state_name(TCP_OFFLOAD_CONNECTION_STATE state);
-
 #endif

@@ -23,11 +23,6 @@ enum {
 	SEND_WINDOW = 192 << 10,
 };
 
-static const char *const phase_names[SIM_STORY_PHASES] = {
-	"in the kernel",  "offloaded", "uploaded", "offloaded again",
-	"uploaded again", "last",      "close",
-};
-
 struct story_conn {
 	struct story *story;
 	struct sim_conn *conn;
@@ -52,11 +47,6 @@ struct story {
 	struct samples offloads, uploads;
 	uint64_t segments_before, retransmits_before, began_us, changed_us;
 };
-
-const char *sim_story_phase_name(enum sim_story_phase phase)
-{
-	return phase_names[phase];
-}
 
 void sim_story_config_default(struct sim_story_config *config)
 {

@@ -66,8 +66,6 @@ struct sim_story_account {
 	char failure[200];
 };
 
-const char *sim_story_phase_name(enum sim_story_phase phase);
-
 /*
  * sim_story_run() - the whole story. Blocks for its real time; prints nothing.
  * Returns: 0 and a full account (look at ok), or -errno when the world could not be made.

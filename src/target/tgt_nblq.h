@@ -85,11 +85,6 @@ static inline NET_BUFFER_LIST *tgt_nbl_chain_pop(NET_BUFFER_LIST **chain)
 
 /* ---- the bytes that lists describe ---- */
 
-static inline const uint8_t *tgt_mdl_data(const MDL *mdl)
-{
-	return mdl->MappedSystemVa;
-}
-
 /* Bytes of all NET_BUFFERs of one list. */
 static inline uint32_t tgt_nbl_bytes(const NET_BUFFER_LIST *nbl)
 {

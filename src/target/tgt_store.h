@@ -50,12 +50,4 @@ static inline struct tgt_neighbor *tgt_neighbor_of(const struct tgt_adapter *a,
 	return arena_ptr(a->arena, path->neighbor);
 }
 
-/* An object or one above it was invalidated: nothing may be sent. */
-static inline bool tgt_conn_is_invalid(const struct tgt_adapter *a, const struct tgt_conn *conn)
-{
-	const struct tgt_path *path = tgt_path_of(a, conn);
-
-	return path->invalid || tgt_neighbor_of(a, path)->invalid;
-}
-
 #endif

@@ -36,16 +36,7 @@ struct segment {
 
 int mux_forward_create(struct mux_team *team)
 {
-	NET_BUFFER_LIST_POOL_PARAMETERS params = {
-		.Header = {
-			.Type = NDIS_OBJECT_TYPE_DEFAULT,
-			.Revision = NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_1,
-			.Size = NDIS_SIZEOF_NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_1,
-		},
-		.fAllocateNetBuffer = TRUE,
-	};
-
-	team->forward_pool = NdisAllocateNetBufferListPool(NULL, &params);
+	team->forward_pool = im_pool_create();
 	return team->forward_pool ? 0 : -ENOMEM;
 }
 
@@ -316,16 +307,10 @@ void mux_receive(NDIS_HANDLE context, NET_BUFFER_LIST *chain, NDIS_PORT_NUMBER p
 void mux_return(NDIS_HANDLE context, NET_BUFFER_LIST *chain, ULONG flags)
 {
 	struct mux_team *team = context;
-	struct nrt_nblq lists[MUX_MEMBERS_MAX] = { { NULL, NULL } };
-	NET_BUFFER_LIST *nbl, *keep;
-	unsigned int i;
+	struct nrt_nblq lists[MUX_MEMBERS_MAX];
 
-	NRT_NBL_FOREACH_SAFE(nbl, keep, chain)
-	{
-		i = mux_unmark(nbl);
-		nrt_nblq_push(&lists[i < team->member_count ? i : 0], nbl);
-	}
-	for (i = 0; i < team->member_count; i++)
+	mux_sort_back(team, chain, lists);
+	for (unsigned int i = 0; i < team->member_count; i++)
 		if (!nrt_nblq_empty(&lists[i]))
 			NdisReturnNetBufferLists(team->members[i]->binding,
 						 nrt_nblq_take_all(&lists[i]), flags);

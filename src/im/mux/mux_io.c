@@ -40,6 +40,21 @@ unsigned int mux_unmark(NET_BUFFER_LIST *nbl)
 	return (unsigned int)(word & MARK_MASK) - 1;
 }
 
+void mux_sort_back(const struct mux_team *team, NET_BUFFER_LIST *chain,
+		   struct nrt_nblq lists[MUX_MEMBERS_MAX])
+{
+	NET_BUFFER_LIST *nbl, *keep;
+
+	for (unsigned int i = 0; i < MUX_MEMBERS_MAX; i++)
+		lists[i] = (struct nrt_nblq){ NULL, NULL };
+	NRT_NBL_FOREACH_SAFE(nbl, keep, chain)
+	{
+		unsigned int i = mux_unmark(nbl);
+
+		nrt_nblq_push(&lists[i < team->member_count ? i : 0], nbl);
+	}
+}
+
 void mux_mark_chain(NET_BUFFER_LIST *chain, const struct mux_member *member)
 {
 	NET_BUFFER_LIST *nbl;
@@ -85,16 +100,10 @@ static NDIS_STATUS disconnect(NDIS_HANDLE context, PVOID offload_context, PNET_B
 static NDIS_STATUS receive_return(NDIS_HANDLE context, PNET_BUFFER_LIST chain)
 {
 	struct mux_team *team = context;
-	struct nrt_nblq lists[MUX_MEMBERS_MAX] = { { NULL, NULL } };
-	NET_BUFFER_LIST *nbl, *keep;
-	unsigned int i;
+	struct nrt_nblq lists[MUX_MEMBERS_MAX];
 
-	NRT_NBL_FOREACH_SAFE(nbl, keep, chain)
-	{
-		i = mux_unmark(nbl);
-		nrt_nblq_push(&lists[i < team->member_count ? i : 0], nbl);
-	}
-	for (i = 0; i < team->member_count; i++)
+	mux_sort_back(team, chain, lists);
+	for (unsigned int i = 0; i < team->member_count; i++)
 		if (!nrt_nblq_empty(&lists[i]))
 			NdisOffloadTcpReceiveReturn(team->members[i]->binding,
 						    nrt_nblq_take_all(&lists[i]));

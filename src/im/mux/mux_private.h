@@ -27,6 +27,7 @@
 #define IM_MUX_PRIVATE_H
 
 #include "im/im_edge.h"
+#include "ndis/nrt_nblq.h"
 #include "im/mux/mux.h"
 
 struct mux_team;
@@ -198,6 +199,10 @@ extern const NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS mux_client_tcp;
  */
 void mux_mark(NET_BUFFER_LIST *nbl, const struct mux_member *member);
 unsigned int mux_unmark(NET_BUFFER_LIST *nbl);
+
+/* mux_sort_back() - unmark a chain that comes back; lists[] gets each member's part, in order. */
+void mux_sort_back(const struct mux_team *team, NET_BUFFER_LIST *chain,
+		   struct nrt_nblq lists[MUX_MEMBERS_MAX]);
 void mux_mark_chain(NET_BUFFER_LIST *chain, const struct mux_member *member);
 
 /* ---- mux_forward.c: segments that came in on the wrong member ---- */

@@ -34,16 +34,7 @@ struct vlan_of {
 
 int vlan_receive_create(struct vlan_lower *lower)
 {
-	NET_BUFFER_LIST_POOL_PARAMETERS params = {
-		.Header = {
-			.Type = NDIS_OBJECT_TYPE_DEFAULT,
-			.Revision = NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_1,
-			.Size = NDIS_SIZEOF_NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_1,
-		},
-		.fAllocateNetBuffer = TRUE,
-	};
-
-	lower->pool = NdisAllocateNetBufferListPool(NULL, &params);
+	lower->pool = im_pool_create();
 	return lower->pool ? 0 : -ENOMEM;
 }
 
