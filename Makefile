@@ -5,7 +5,7 @@ BUILD ?= build
 
 all: $(BUILD)/chimney
 
-.PHONY: all run test lint deps clean
+.PHONY: all run test bench lint deps clean
 
 # Installs what is missing from Debian's packages (as root), or names it.
 deps:
@@ -30,6 +30,15 @@ run: $(BUILD)/chimney
 test:
 	@tools/install-deps test
 	@tools/run-tests
+
+# Every figure, ours and the peers' in turns; raw samples stay under bench/results.
+bench:
+	@tools/install-deps run
+	@test -f build-bench/build.ninja || meson setup build-bench --buildtype=release -Db_ndebug=true >/dev/null
+	@ninja -C build-bench --quiet bench/chimney-bench
+	@mkdir -p bench/results
+	build-bench/bench/chimney-bench --json >bench/results/$$(date +%Y-%m-%d-%H%M%S).json
+	@bench/table bench/results/*.json
 
 # Formatting, static analysis and the table of who may include whom.
 lint:

@@ -20,6 +20,8 @@ struct pool_header {
 	uint32_t count;
 	uint32_t used;
 	uint32_t free_top; /* number of indices on the free stack */
+	uint32_t zero_bytes;
+	uint32_t reserved;
 	uint64_t map_off;
 	uint64_t stack_off;
 	uint64_t objects_off;
@@ -56,6 +58,7 @@ static uint64_t plan(struct arena_header *h, const struct arena_pool_spec *specs
 		strncpy(p->name, specs[i].name, sizeof(p->name) - 1);
 		p->object_bytes = (uint32_t)round_up(specs[i].object_bytes, ARENA_ALIGN);
 		p->count = specs[i].count;
+		p->zero_bytes = specs[i].zero_bytes ? specs[i].zero_bytes : p->object_bytes;
 		p->map_off = off;
 		off = round_up(off + p->count, ARENA_ALIGN);
 		p->stack_off = off;
@@ -192,7 +195,7 @@ void *arena_take(struct arena *arena, unsigned int pool)
 		return NULL;
 	index = pop_index(arena, p);
 	object = arena->base + p->objects_off + (uint64_t)index * p->object_bytes;
-	memset(object, 0, p->object_bytes);
+	memset(object, 0, p->zero_bytes);
 	arena->base[p->map_off + index] = 1;
 	p->used++;
 	return object;

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define ARENA_MAGIC     0x63686d6eu /* "chmn" */
-#define ARENA_VERSION   1u
+#define ARENA_VERSION   2u
 #define ARENA_NULL      0u
 #define ARENA_POOLS_MAX 8
 
@@ -30,6 +30,7 @@ struct arena_pool_spec {
 	const char *name;      /* up to 15 characters; lets the keeper find the pool */
 	uint32_t object_bytes; /* rounded up to ARENA_ALIGN */
 	uint32_t count;
+	uint32_t zero_bytes; /* that arena_take() clears at the front; 0: the whole object */
 };
 
 /*
@@ -52,7 +53,7 @@ int arena_fd(const struct arena *arena);
 /* arena_pool() - index of the pool of that name, or -ENOENT. */
 int arena_pool(const struct arena *arena, const char *name);
 
-/* arena_take() - a zeroed object of a pool, or NULL when it is used up. */
+/* arena_take() - an object of a pool, zeroed as far as the pool's zero_bytes say, or NULL when it is used up. */
 void *arena_take(struct arena *arena, unsigned int pool);
 void arena_give(struct arena *arena, unsigned int pool, void *object);
 

@@ -61,20 +61,22 @@ void csum_add(struct csum *c, const void *data, size_t len)
 
 void csum_pseudo4(struct csum *c, const void *src, const void *dst, uint8_t proto, uint32_t len)
 {
-	uint16_t tail[2] = { htons(proto), htons((uint16_t)len) };
+	uint32_t from, to;
 
-	csum_add(c, src, 4);
-	csum_add(c, dst, 4);
-	csum_add(c, tail, sizeof(tail));
+	memcpy(&from, src, sizeof(from));
+	memcpy(&to, dst, sizeof(to));
+	c->sum += (uint64_t)from + to + htons(proto) + htons((uint16_t)len);
 }
 
 void csum_pseudo6(struct csum *c, const void *src, const void *dst, uint8_t proto, uint32_t len)
 {
-	uint32_t tail[2] = { htonl(len), htonl(proto) };
+	uint32_t word[8];
 
-	csum_add(c, src, 16);
-	csum_add(c, dst, 16);
-	csum_add(c, tail, sizeof(tail));
+	memcpy(word, src, 16);
+	memcpy(word + 4, dst, 16);
+	for (unsigned int i = 0; i < 8; i++)
+		c->sum += word[i];
+	c->sum += (uint64_t)htonl(len) + htonl(proto);
 }
 
 uint16_t csum_fold(const struct csum *c)

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct csum {
 	uint64_t sum;
@@ -28,6 +29,22 @@ void csum_add(struct csum *c, const void *data, size_t len);
  * and payload. */
 void csum_pseudo4(struct csum *c, const void *src, const void *dst, uint8_t proto, uint32_t len);
 void csum_pseudo6(struct csum *c, const void *src, const void *dst, uint8_t proto, uint32_t len);
+
+/*
+ * csum_ip4() - checksum of an IPv4 header without options, in words that are all there: 0 over a right one.
+ */
+static inline uint16_t csum_ip4(const uint8_t *header)
+{
+	uint32_t word[5];
+	uint64_t sum;
+
+	memcpy(word, header, sizeof(word));
+	sum = (uint64_t)word[0] + word[1] + word[2] + word[3] + word[4];
+	sum = (sum & 0xffffffffu) + (sum >> 32);
+	sum = (sum & 0xffffu) + (sum >> 16);
+	sum = (sum & 0xffffu) + (sum >> 16);
+	return (uint16_t) ~((sum & 0xffffu) + (sum >> 16));
+}
 
 /* csum_fold() - the 16-bit sum, not complemented: what a checksum field holds for a device that
  * completes it. */

@@ -216,10 +216,11 @@ static void merge_limits(struct tgt_limits *to, const struct tgt_limits *wish,
 static int make_arena(struct tgt_adapter *a, const char *name)
 {
 	const struct arena_pool_spec pools[] = {
-		{ "conn", sizeof(struct tgt_conn), a->limits.tcp_entries },
-		{ "path", sizeof(struct tgt_path), a->limits.path_entries },
-		{ "neighbor", sizeof(struct tgt_neighbor), a->limits.neighbor_entries },
-		{ "chunk", TGT_CHUNK_BYTES, a->limits.chunks },
+		{ "conn", sizeof(struct tgt_conn), a->limits.tcp_entries, 0 },
+		{ "path", sizeof(struct tgt_path), a->limits.path_entries, 0 },
+		{ "neighbor", sizeof(struct tgt_neighbor), a->limits.neighbor_entries, 0 },
+		/* a chunk says how many of its bytes count */
+		{ "chunk", TGT_CHUNK_BYTES, a->limits.chunks, sizeof(struct tgt_chunk) },
 	};
 	int err = arena_create(&a->arena, name, pools, 4);
 

@@ -111,10 +111,19 @@ static enum tgt_frame_kind parse_transport(const struct nic_rx_frame *frame, con
 	return TGT_FRAME_SEGMENT;
 }
 
+static bool ipv4_sum_good(const uint8_t *ip, uint32_t header)
+{
+	struct csum c = { 0 };
+
+	if (header == IPV4_BYTES)
+		return csum_ip4(ip) == 0;
+	csum_add(&c, ip, header);
+	return csum_final(&c) == 0;
+}
+
 static enum tgt_frame_kind parse_ipv4(const struct nic_rx_frame *frame, const uint8_t *ip,
 				      uint32_t have, struct tgt_parsed *p)
 {
-	struct csum c = { 0 };
 	uint32_t header, total;
 
 	if (have < IPV4_BYTES || ip[0] >> 4 != 4)
@@ -125,8 +134,7 @@ static enum tgt_frame_kind parse_ipv4(const struct nic_rx_frame *frame, const ui
 		total = have; /* longer than the field can say */
 	if (header < IPV4_BYTES || header > have || total < header || !ip[8])
 		return TGT_FRAME_CORRUPT_IP;
-	csum_add(&c, ip, header);
-	if (csum_final(&c))
+	if (!ipv4_sum_good(ip, header))
 		return TGT_FRAME_CORRUPT_IP;
 	if (header != IPV4_BYTES || get16(ip + 6) & IPV4_FRAGMENT || ip[9] != PROTO_TCP)
 		return TGT_FRAME_OTHER;
@@ -223,7 +231,6 @@ static uint32_t build_ipv4(struct tgt_adapter *a, uint8_t *h, const struct tgt_p
 			   const struct tgt_conn *conn, const struct tgt_xmit *x,
 			   uint32_t tcp_bytes, uint32_t datagrams)
 {
-	struct csum c = { 0 };
 	uint16_t check;
 
 	memset(h, 0, IPV4_BYTES);
@@ -236,8 +243,7 @@ static uint32_t build_ipv4(struct tgt_adapter *a, uint8_t *h, const struct tgt_p
 	h[9] = PROTO_TCP;
 	memcpy(h + 12, path->local, 4);
 	memcpy(h + 16, path->remote, 4);
-	csum_add(&c, h, IPV4_BYTES);
-	check = csum_final(&c);
+	check = csum_ip4(h);
 	memcpy(h + 10, &check, 2);
 	return IPV4_BYTES;
 }

@@ -19,6 +19,7 @@
 #include "nic/nic_sim_net.h"
 #include "req.h"
 #include "target/tgt_cc.h"
+#include "target/tgt_chunk.h"
 #include "target/tgt_conn.h"
 #include "target/tgt_sendq.h"
 
@@ -343,7 +344,10 @@ static void make_adapter(struct end *end)
 {
 	static const struct arena_pool_spec pools[] = {
 		{ .name = "conn", .object_bytes = sizeof(struct tgt_conn), .count = 1 },
-		{ .name = "chunk", .object_bytes = TGT_CHUNK_BYTES, .count = CHUNKS },
+		{ .name = "chunk",
+		  .object_bytes = TGT_CHUNK_BYTES,
+		  .count = CHUNKS,
+		  .zero_bytes = sizeof(struct tgt_chunk) },
 	};
 
 	end->a.now_us = net.now_us;

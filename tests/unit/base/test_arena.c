@@ -37,6 +37,27 @@ static void test_take_and_give(void **state)
 	arena_destroy(a);
 }
 
+/* A pool may leave the bulk of its objects as it is: only the front is cleared. */
+static void test_zero_bytes(void **state)
+{
+	static const struct arena_pool_spec part = {
+		.name = "part", .object_bytes = 256, .count = 1, .zero_bytes = 16
+	};
+	struct arena *a;
+	char *object;
+
+	(void)state;
+	assert_int_equal(arena_create(&a, "test", &part, 1), 0);
+	object = arena_take(a, 0);
+	memset(object, 'x', 256);
+	arena_give(a, 0, object);
+	assert_ptr_equal(arena_take(a, 0), object);
+	for (int i = 0; i < 16; i++)
+		assert_int_equal(object[i], 0);
+	assert_int_equal(object[16], 'x');
+	arena_destroy(a);
+}
+
 /* What one mapping writes another one, at another address, reads through the same reference. */
 static void test_second_mapping(void **state)
 {
@@ -95,9 +116,8 @@ static void test_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_take_and_give),
-		cmocka_unit_test(test_second_mapping),
-		cmocka_unit_test(test_walk),
+		cmocka_unit_test(test_take_and_give),  cmocka_unit_test(test_zero_bytes),
+		cmocka_unit_test(test_second_mapping), cmocka_unit_test(test_walk),
 		cmocka_unit_test(test_refused),
 	};
 

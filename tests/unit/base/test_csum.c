@@ -78,12 +78,36 @@ static void test_pseudo_headers(void **state)
 	assert_int_equal(csum_final(&c6), slow(all6, sizeof(all6)));
 }
 
+static void test_ip4_header(void **state)
+{
+	uint32_t random = 1;
+
+	(void)state;
+	for (int round = 0; round < 1000; round++) {
+		uint8_t header[20];
+		uint16_t check;
+
+		for (int i = 0; i < 20; i++) {
+			random = random * 1664525u + 1013904223u;
+			header[i] = round == 0 ? 0xff : (uint8_t)(random >> 24);
+		}
+		assert_int_equal(csum_ip4(header), slow(header, 20));
+		header[10] = header[11] = 0;
+		check = csum_ip4(header);
+		memcpy(header + 10, &check, 2);
+		assert_int_equal(csum_ip4(header), 0);
+		header[round % 20] ^= 1;
+		assert_int_not_equal(csum_ip4(header), 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_example),
 		cmocka_unit_test(test_pieces),
 		cmocka_unit_test(test_pseudo_headers),
+		cmocka_unit_test(test_ip4_header),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,7 +18,10 @@ struct env *env_new(void)
 {
 	static const struct arena_pool_spec pools[] = {
 		{ .name = "conn", .object_bytes = sizeof(struct tgt_conn), .count = 2 },
-		{ .name = "chunk", .object_bytes = TGT_CHUNK_BYTES, .count = 1500 },
+		{ .name = "chunk",
+		  .object_bytes = TGT_CHUNK_BYTES,
+		  .count = 1500,
+		  .zero_bytes = sizeof(struct tgt_chunk) },
 	};
 	struct env *e = calloc(1, sizeof(*e));
 	struct tgt_conn *c;

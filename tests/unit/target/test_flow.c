@@ -23,7 +23,8 @@ static struct tgt_adapter adapter;
 
 static int setup(void **state)
 {
-	const struct arena_pool_spec pools[] = { { "chunk", TGT_CHUNK_BYTES, 8 } };
+	const struct arena_pool_spec pools[] = { { "chunk", TGT_CHUNK_BYTES, 8,
+						   sizeof(struct tgt_chunk) } };
 
 	memset(&adapter, 0, sizeof(adapter));
 	assert_int_equal(arena_create(&adapter.arena, "test", pools, 1), 0);

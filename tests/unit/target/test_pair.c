@@ -18,6 +18,7 @@
 
 #include "base/wheel.h"
 #include "target/tgt_cc.h"
+#include "target/tgt_chunk.h"
 #include "target/tgt_conn.h"
 #include "target/tgt_opt.h"
 #include "target/tgt_sendq.h"
@@ -224,7 +225,10 @@ static void make_side(struct side *s, int index)
 {
 	static const struct arena_pool_spec pools[] = {
 		{ .name = "conn", .object_bytes = sizeof(struct tgt_conn), .count = 2 },
-		{ .name = "chunk", .object_bytes = TGT_CHUNK_BYTES, .count = 800 },
+		{ .name = "chunk",
+		  .object_bytes = TGT_CHUNK_BYTES,
+		  .count = 800,
+		  .zero_bytes = sizeof(struct tgt_chunk) },
 	};
 
 	memset(s, 0, sizeof(*s));
