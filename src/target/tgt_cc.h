@@ -24,6 +24,8 @@ struct tgt_cc_ops {
 	uint32_t (*lost)(struct tgt_conn *conn, uint32_t flight_bytes, uint64_t now_us);
 	/* The timeout was spurious; cwnd_bytes and ssthresh_bytes are back at their old values. */
 	void (*undo)(struct tgt_conn *conn);
+	/* Nothing was sent for so long: time that does not count. */
+	void (*idle)(struct tgt_conn *conn, uint64_t idle_us);
 };
 
 extern const struct tgt_cc_ops tgt_cc_newreno;
@@ -40,7 +42,24 @@ uint32_t tgt_cc_slow_start(struct tgt_conn *conn, uint32_t bytes);
  */
 void tgt_cc_reno_grow(struct tgt_conn *conn, uint32_t bytes, uint64_t *carry);
 
-/* tgt_cc_restart() - after an idle period longer than the timeout (RFC 5681 4.1). */
-void tgt_cc_restart(struct tgt_conn *conn);
+/*
+ * tgt_hystart_acked() - slow start that ends when the round trip grows (RFC 9406), before the queue
+ * of the bottleneck overflows. Needs the round trips that SACK gives (tgt_rack); without them it
+ * is tgt_cc_slow_start(). Stretch ACKs count in full.
+ */
+uint32_t tgt_hystart_acked(struct tgt_conn *conn, uint32_t bytes, uint64_t now_us);
+
+/*
+ * tgt_cc_restart() - after an idle period longer than the timeout (RFC 5681 4.1): cwnd is halved
+ * for every timeout that passed, not below the initial window. ssthresh remembers three quarters
+ * of it.
+ */
+void tgt_cc_restart(struct tgt_conn *conn, uint64_t idle_us);
+/*
+ * tgt_cc_validate() - at the end of all output, with what is in flight: a cwnd that was not the
+ * limit for a whole timeout decays towards what was used (RFC 2861, as the kernel that hands over
+ * does; RFC 7661 for why). waiting: more data was there, so the peer's window was the limit.
+ */
+void tgt_cc_validate(struct tgt_conn *conn, uint32_t flight_bytes, bool waiting, uint64_t now_us);
 
 #endif

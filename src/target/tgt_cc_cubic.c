@@ -11,7 +11,7 @@
 
 /* words of tgt_conn.cc */
 enum {
-	W_MAX,      /* window before the last reduction, bytes */
+	W_MAX,      /* window before the last reduction, bytes; 0: the first slow start */
 	EPOCH,      /* now_us when congestion avoidance began + 1; 0: not in it */
 	K_MS,       /* K, milliseconds */
 	W_EST,      /* AIMD window, bytes */
@@ -122,7 +122,10 @@ static void follow_target(struct tgt_conn *conn, uint32_t bytes, uint64_t target
 
 static void cubic_acked(struct tgt_conn *conn, uint32_t bytes, uint64_t now_us)
 {
-	bytes = tgt_cc_slow_start(conn, bytes);
+	if (!conn->cc[W_MAX]) /* the first time: nobody knows yet where the limit is */
+		bytes = tgt_hystart_acked(conn, bytes, now_us);
+	else
+		bytes = tgt_cc_slow_start(conn, bytes);
 	if (!bytes)
 		return;
 	if (!conn->cc[EPOCH])
@@ -156,6 +159,13 @@ static void cubic_undo(struct tgt_conn *conn)
 		conn->cc[W_MAX] = conn->cwnd_bytes;
 }
 
+/* The curve is one of sending time: without this it would jump while nobody probes the network. */
+static void cubic_idle(struct tgt_conn *conn, uint64_t idle_us)
+{
+	if (conn->cc[EPOCH])
+		conn->cc[EPOCH] += idle_us;
+}
+
 const struct tgt_cc_ops tgt_cc_cubic = {
 	.name = "cubic",
 	.id = 0,
@@ -163,4 +173,5 @@ const struct tgt_cc_ops tgt_cc_cubic = {
 	.acked = cubic_acked,
 	.lost = cubic_lost,
 	.undo = cubic_undo,
+	.idle = cubic_idle,
 };

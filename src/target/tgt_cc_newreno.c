@@ -26,6 +26,12 @@ static uint32_t newreno_lost(struct tgt_conn *conn, uint32_t flight_bytes, uint6
 	return flight_bytes / 2 > least ? flight_bytes / 2 : least;
 }
 
+static void newreno_idle(struct tgt_conn *conn, uint64_t idle_us)
+{
+	(void)conn;
+	(void)idle_us;
+}
+
 const struct tgt_cc_ops tgt_cc_newreno = {
 	.name = "newreno",
 	.id = 1,
@@ -33,4 +39,5 @@ const struct tgt_cc_ops tgt_cc_newreno = {
 	.acked = newreno_acked,
 	.lost = newreno_lost,
 	.undo = newreno_init,
+	.idle = newreno_idle,
 };

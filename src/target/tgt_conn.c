@@ -44,6 +44,7 @@
 
 #include "base/wheel.h"
 #include "target/tgt_cc.h"
+#include "target/tgt_hole.h"
 #include "target/tgt_output.h"
 #include "target/tgt_persist.h"
 #include "target/tgt_reasm.h"
@@ -78,6 +79,8 @@ uint32_t tgt_conn_mss(const struct tgt_conn *conn)
 
 	if (conn->path_mtu_bytes > headers && conn->path_mtu_bytes - headers < mss)
 		mss = conn->path_mtu_bytes - headers;
+	if (conn->hole_mtu_bytes && conn->hole_mtu_bytes - headers < mss)
+		mss = conn->hole_mtu_bytes - headers;
 	if (mss < MSS_LEAST)
 		mss = MSS_LEAST;
 	return conn->options & TGT_OPT_TIMESTAMP ? mss - TGT_OPT_TS_BYTES : mss;
@@ -146,6 +149,7 @@ static void prepare(struct tgt_adapter *a, struct tgt_conn *conn)
 	conn->snd_wl2 = conn->snd_una;
 	conn->rcv_acked = conn->rcv_nxt;
 	conn->last_send_us = a->now_us;
+	conn->cwnd_used_us = (uint32_t)a->now_us;
 	if (conn->max_snd_wnd_bytes < conn->snd_wnd_bytes)
 		conn->max_snd_wnd_bytes = conn->snd_wnd_bytes;
 	if (!conn->rcv_buf_bytes)
@@ -223,6 +227,7 @@ void tgt_conn_set_mtu(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t pat
 	uint32_t old = tgt_conn_mss(conn);
 
 	conn->path_mtu_bytes = path_mtu_bytes;
+	tgt_hole_forget(conn);
 	if (!(conn->flags & TGT_CF_STARTED) || conn->flags & TGT_CF_SUSPENDED)
 		return;
 	if (tgt_conn_mss(conn) < old && !(conn->flags & TGT_CF_PERSIST))

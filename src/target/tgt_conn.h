@@ -161,6 +161,18 @@ struct tgt_rack {
 	uint8_t reo_persist; /* recoveries until it is one again */
 };
 
+/* Looking for the end of slow start by delay (tgt_hystart). */
+struct tgt_hystart {
+	tcp_seq round_end;    /* snd_max when the round began */
+	uint32_t min_us;      /* of this round; 0: no sample */
+	uint32_t last_min_us; /* of the one before */
+	uint32_t base_us;     /* min_us that made us careful; 0: we are not */
+	uint32_t begin_us;    /* of the round, low 32 bits of now_us */
+	uint32_t train_us;    /* last ACK of the train that the round began with */
+	uint16_t samples;
+	uint8_t begun, careful_rounds;
+};
+
 /* Send data: list.head's first byte has sequence number seq. */
 struct tgt_sendq {
 	struct tgt_chunk_list list;
@@ -185,6 +197,7 @@ struct tgt_conn {
 	uint8_t scaling;                /* it was agreed, if only with 0 */
 	uint8_t cc_id;                  /* tgt_cc_by_id() */
 	uint16_t remote_mss;            /* from the handshake; payload + options bound */
+	uint16_t hole_mtu_bytes; /* what gets through a black hole; 0: none found (tgt_hole) */
 	uint32_t flow_label;
 	uint32_t options;        /* TGT_OPT_ */
 	uint32_t path_mtu_bytes; /* copy of the path's; change it through tgt_conn_set_mtu() */
@@ -212,8 +225,10 @@ struct tgt_conn {
 	tcp_seq snd_wl1, snd_wl2; /* snd_wl2 is not in the DDI: the DDI side sets it to snd_una */
 	tcp_seq snd_small_end;    /* end of the last segment below MSS (Nagle) */
 	uint32_t cwnd_bytes, ssthresh_bytes;
-	uint32_t srtt_us8;   /* 8 times the smoothed round trip; 0: no sample yet */
-	uint32_t rttvar_us4; /* 4 times its variation */
+	uint32_t cwnd_used_bytes; /* most in flight since cwnd was the limit last */
+	uint32_t cwnd_used_us;    /* when it was, or was validated: low 32 bits */
+	uint32_t srtt_us8;        /* 8 times the smoothed round trip; 0: no sample yet */
+	uint32_t rttvar_us4;      /* 4 times its variation */
 	uint32_t ts_recent;
 	uint32_t ts_delta_ticks;  /* timestamp sent = tgt_clock_ticks() + this */
 	uint64_t ts_recent_us;    /* when it was received: now minus TsRecentAge at offload */
@@ -232,7 +247,13 @@ struct tgt_conn {
 	struct tgt_sent sent;
 	struct tgt_rack rack;
 	struct tgt_reasm reasm;
-	uint64_t cc[TGT_CC_WORDS]; /* private to the congestion control */
+	union {
+		uint64_t cc[TGT_CC_WORDS]; /* private to the congestion control */
+		struct {
+			uint64_t cc_kept[2];
+			struct tgt_hystart hystart; /* only in slow start */
+		};
+	};
 
 	/* loss recovery: touched only while something is wrong */
 	uint32_t undo_cwnd_bytes, undo_ssthresh_bytes; /* before the reduction */
@@ -241,6 +262,10 @@ struct tgt_conn {
 	uint32_t undo_tsval;
 	uint32_t prr_delivered_bytes, prr_out_bytes, prr_flight_bytes; /* RFC 6937bis */
 	tcp_seq tlp_end;
+	uint16_t hole_high_bytes;     /* MTU that did not get through; 0: none is known */
+	uint16_t hole_probe_bytes;    /* MTU of the probe that is out; 0: none is */
+	tcp_seq hole_start, hole_end; /* the probe */
+	uint32_t hole_next_s;         /* no larger segment is tried before */
 
 	/* acknowledgment and limiters */
 	tcp_seq dsack_start, dsack_end;

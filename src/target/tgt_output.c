@@ -14,6 +14,7 @@
 #include <errno.h>
 
 #include "target/tgt_cc.h"
+#include "target/tgt_hole.h"
 #include "target/tgt_opt.h"
 #include "target/tgt_persist.h"
 #include "target/tgt_prr.h"
@@ -322,7 +323,7 @@ static void restart_after_idle(struct tgt_conn *conn, uint64_t now_us)
 {
 	if (conn->snd_una == conn->snd_max && conn->sendq.list.bytes &&
 	    conn->phase == TGT_REC_OPEN && now_us - conn->last_send_us > tgt_rtt_rto(conn))
-		tgt_cc_restart(conn);
+		tgt_cc_restart(conn, now_us - conn->last_send_us);
 }
 
 static bool may_send_data(const struct tgt_conn *conn)
@@ -344,11 +345,35 @@ static void send_recovery_all(struct tgt_adapter *a, struct tgt_conn *conn, uint
 			;
 }
 
+/* One larger segment, to learn whether it gets through. */
+static void send_hole_probe(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us)
+{
+	uint32_t off = conn->snd_nxt - conn->snd_una, quota = tgt_recovery_quota(a, conn);
+	uint32_t wnd = conn->snd_wnd_bytes > off ? conn->snd_wnd_bytes - off : 0;
+	uint16_t mtu = conn->hole_mtu_bytes;
+	tcp_seq seq = conn->snd_nxt, end;
+	uint32_t probe;
+	int err;
+
+	if (seq != conn->snd_max || seq_geq(seq, tgt_sendq_end(conn)))
+		return;
+	probe = tgt_hole_probe(conn, tgt_sendq_end(conn) - seq, wnd < quota ? wnd : quota, now_us);
+	if (!probe || tgt_timer_running(conn, TGT_TMR_RETRY))
+		return;
+	conn->hole_mtu_bytes = (uint16_t)probe;
+	err = send_range(a, conn, seq, tgt_conn_mss(conn), false, now_us, &end);
+	conn->hole_mtu_bytes = mtu;
+	if (!err)
+		tgt_hole_sent(conn, probe, seq, end);
+}
+
 static void send_all(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us)
 {
 	restart_after_idle(conn, now_us);
 	conn->flags &= ~TGT_CF_CWND_LIMITED;
 	send_recovery_all(a, conn, now_us);
+	if (conn->hole_mtu_bytes)
+		send_hole_probe(a, conn, now_us);
 	send_stream_all(a, conn, now_us);
 	if (conn->frto && !tgt_timer_running(conn, TGT_TMR_RETRY) &&
 	    tgt_recovery_frto_failed(conn)) {
@@ -356,6 +381,8 @@ static void send_all(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_
 		send_stream_all(a, conn, now_us);
 	}
 	conn->flags &= ~TGT_CF_SWS_EXPIRED;
+	tgt_cc_validate(conn, tgt_recovery_flight(conn), seq_lt(conn->snd_nxt, tgt_sendq_end(conn)),
+			now_us);
 }
 
 void tgt_output(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us)

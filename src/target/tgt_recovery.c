@@ -3,6 +3,7 @@
 
 #include "target/tgt_cc.h"
 #include "target/tgt_close.h"
+#include "target/tgt_hole.h"
 #include "target/tgt_prr.h"
 #include "target/tgt_rtt.h"
 #include "target/tgt_sent.h"
@@ -180,10 +181,21 @@ void tgt_recovery_new_ack(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t
 	}
 	if (conn->phase != TGT_REC_FAST)
 		conn->dup_acks = 0;
+	if (conn->hole_mtu_bytes && conn->hole_probe_bytes)
+		tgt_hole_acked(conn, d->now_us);
 	if (seq_lt(conn->recover, conn->snd_una))
 		conn->recover = conn->snd_una;
 	if (seq_lt(conn->high_rxt, conn->snd_una))
 		conn->high_rxt = conn->snd_una;
+}
+
+/* All that is missing is a segment that may have been too large for the path. */
+static bool only_probe_lost(const struct tgt_adapter *a, struct tgt_conn *conn)
+{
+	struct tgt_range lost;
+
+	return conn->hole_probe_bytes && tgt_sent_first_lost(a, conn, &lost) &&
+	       conn->sent.lost_bytes == lost.end - lost.start && tgt_hole_lost(conn, &lost);
 }
 
 static void enter_fast(const struct tgt_adapter *a, struct tgt_conn *conn,
@@ -193,7 +205,10 @@ static void enter_fast(const struct tgt_adapter *a, struct tgt_conn *conn,
 
 	tgt_undo_begin(conn);
 	tgt_tlp_forget(conn);
-	conn->ssthresh_bytes = tgt_cc_by_id(conn->cc_id)->lost(conn, flight, now_us);
+	if (only_probe_lost(a, conn))
+		conn->ssthresh_bytes = conn->cwnd_bytes;
+	else
+		conn->ssthresh_bytes = tgt_cc_by_id(conn->cc_id)->lost(conn, flight, now_us);
 	conn->phase = TGT_REC_FAST;
 	conn->recover = conn->snd_max;
 	conn->high_rxt = conn->snd_una;
@@ -296,6 +311,8 @@ static void go_back(struct tgt_adapter *a, struct tgt_conn *conn, bool all, uint
 
 void tgt_recovery_timeout(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us)
 {
+	bool smaller;
+
 	conn->total_rt_us += tgt_timer_rexmt_interval(conn);
 	if (tgt_timer_exhausted(a, conn)) {
 		tgt_close_give_up(a, conn, TGT_UPLOAD_TIMEOUT);
@@ -309,8 +326,9 @@ void tgt_recovery_timeout(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t
 	conn->phase = TGT_REC_LOSS;
 	conn->recover = conn->snd_max;
 	conn->dup_acks = 0;
+	smaller = tgt_hole_timeout(conn, now_us);
 	conn->cwnd_bytes = tgt_conn_mss(conn);
-	go_back(a, conn, false, now_us);
+	go_back(a, conn, smaller, now_us);
 	if (a->params.doubt_retransmissions && conn->rexmt_count == a->params.doubt_retransmissions)
 		tgt_reach_doubt(a, conn);
 }

@@ -151,18 +151,116 @@ static void test_extremes(void **state)
 	env_free(e);
 }
 
+/* Half for every timeout that passed, but the initial window stays; ssthresh remembers, and cubic's
+ * curve waits. */
 static void test_restart(void **state)
 {
 	struct env *e = env_new();
 	struct tgt_conn *c = conn_for(e, &tgt_cc_cubic, 100);
 
 	(void)state;
-	tgt_cc_restart(c);
+	c->ssthresh_bytes = 10 * ENV_MSS;
+	c->cc[0] = 200 * ENV_MSS;
+	tgt_cc_cubic.acked(c, ENV_MSS, 7000000);
+	assert_int_equal(c->cc[1], 7000001);
+	c->cwnd_bytes = 100 * ENV_MSS;
+	tgt_cc_restart(c, 2 * 200000 + 1);
+	assert_int_equal(c->cwnd_bytes, 25 * ENV_MSS);
+	assert_int_equal(c->ssthresh_bytes, 75 * ENV_MSS);
+	assert_int_equal(c->cc[1], 7400002);
+	tgt_cc_restart(c, 5000000);
 	assert_int_equal(c->cwnd_bytes, TGT_CC_INITIAL_SEGMENTS * ENV_MSS);
+	assert_int_equal(c->ssthresh_bytes, 75 * ENV_MSS);
 	c->cwnd_bytes = 3 * ENV_MSS;
-	tgt_cc_restart(c);
+	tgt_cc_restart(c, 5000000);
 	assert_int_equal(c->cwnd_bytes, 3 * ENV_MSS);
 	env_free(e);
+}
+
+/* A round of slow start in which every sample says the same. Returns by how much cwnd grew. */
+static uint32_t slow_round(struct tgt_conn *c, uint32_t rtt_us)
+{
+	uint32_t before = c->cwnd_bytes;
+
+	c->rack.rtt_us = rtt_us;
+	c->snd_una = c->snd_max;
+	c->snd_max += 16 * ENV_MSS;
+	for (int i = 0; i < 16; i++)
+		tgt_cc_cubic.acked(c, ENV_MSS, 1000000);
+	return c->cwnd_bytes - before;
+}
+
+/* Eight samples of a longer round trip make slow start careful; shorter ones take it back. */
+static void test_hystart(void **state)
+{
+	struct env *e = env_new();
+	struct tgt_conn *c = conn_for(e, &tgt_cc_cubic, 20);
+
+	(void)state;
+	c->options |= TGT_OPT_SACK;
+	assert_int_equal(slow_round(c, 10000), 16 * ENV_MSS);
+	assert_int_equal(slow_round(c, 13000), 16 * ENV_MSS); /* below the least rise */
+	assert_int_equal(slow_round(c, 20000), 7 * ENV_MSS + 9 * ENV_MSS / 4);
+	assert_int_equal(slow_round(c, 19000), 7 * ENV_MSS / 4 + 9 * ENV_MSS);
+	assert_int_equal(slow_round(c, 40000), 7 * ENV_MSS + 9 * ENV_MSS / 4);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(slow_round(c, 40000), 4 * ENV_MSS);
+		assert_int_equal(c->ssthresh_bytes, UINT32_MAX);
+	}
+	slow_round(c, 40000);
+	assert_true(c->ssthresh_bytes <= c->cwnd_bytes);
+	env_free(e);
+}
+
+/* ACKs without a gap for half of the shortest round trip: the path is full enough. */
+static void test_hystart_train(void **state)
+{
+	static const struct {
+		uint32_t gap_us, min_rtt_us, segments;
+		bool ends;
+	} cases[] = {
+		{ 500, 10000, 20, true },   /* 16 ACKs in 7.5 ms */
+		{ 300, 10000, 20, false },  /* in 4.5 ms */
+		{ 2500, 10000, 20, false }, /* no train */
+		{ 500, 10000, 3, false },   /* 3 + 12 segments, never 16 */
+		{ 100, 900, 20, false },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct env *e = env_new();
+		struct tgt_conn *c = conn_for(e, &tgt_cc_cubic, cases[i].segments);
+		uint64_t now_us = UINT32_MAX - 2000;
+
+		c->options |= TGT_OPT_SACK;
+		c->rack.rtt_us = c->rack.min_rtt_us = cases[i].min_rtt_us;
+		c->snd_max += 20 * ENV_MSS;
+		for (int n = 0; n < (cases[i].segments < 16 ? 12 : 16); n++) {
+			tgt_cc_cubic.acked(c, ENV_MSS, now_us);
+			now_us += cases[i].gap_us;
+		}
+		assert_int_equal(c->ssthresh_bytes != UINT32_MAX, cases[i].ends);
+		env_free(e);
+	}
+}
+
+/* Not after a loss, and not without round trips: slow start as ever. */
+static void test_hystart_does_not_apply(void **state)
+{
+	(void)state;
+	for (int lost = 0; lost < 2; lost++) {
+		struct env *e = env_new();
+		struct tgt_conn *c = conn_for(e, &tgt_cc_cubic, 20);
+
+		if (lost) {
+			c->options |= TGT_OPT_SACK;
+			c->ssthresh_bytes = tgt_cc_cubic.lost(c, 20 * ENV_MSS, 1);
+			c->ssthresh_bytes = UINT32_MAX;
+		}
+		for (uint32_t rtt_us = 10000; rtt_us < 1000000; rtt_us *= 2)
+			assert_int_equal(slow_round(c, rtt_us), 16 * ENV_MSS);
+		env_free(e);
+	}
 }
 
 int main(void)
@@ -176,6 +274,9 @@ int main(void)
 		cmocka_unit_test(test_cubic_fast_convergence),
 		cmocka_unit_test(test_extremes),
 		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_hystart),
+		cmocka_unit_test(test_hystart_train),
+		cmocka_unit_test(test_hystart_does_not_apply),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

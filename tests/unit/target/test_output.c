@@ -222,6 +222,34 @@ static void test_cwnd_validation(void **state)
 	env_free(e);
 }
 
+/* Half of a window that nobody used for a timeout goes. Not when the peer's window was the limit. */
+static void test_cwnd_unused(void **state)
+{
+	(void)state;
+	for (int small_window = 0; small_window < 2; small_window++) {
+		struct env *e = env_new();
+
+		e->conn->cwnd_bytes = 50000;
+		e->conn->ssthresh_bytes = 20000;
+		if (small_window) {
+			e->conn->snd_wnd_bytes = 1000;
+			e->peer_wnd_raw = 1000;
+		}
+		env_start(e);
+		if (small_window)
+			env_send(e, 100000);
+		for (int i = 0; i < 12; i++) {
+			if (!small_window)
+				env_send(e, 1000);
+			env_run(e, 20000);
+			env_ack(e, e->conn->snd_max);
+		}
+		assert_int_equal(e->conn->cwnd_bytes, small_window ? 50000 : 30000);
+		assert_int_equal(e->conn->ssthresh_bytes, small_window ? 20000 : 37500);
+		env_free(e);
+	}
+}
+
 /* Device full: nothing is taken as sent, and it goes out a little later. */
 static void test_device_full(void **state)
 {
@@ -418,6 +446,7 @@ int main(void)
 		cmocka_unit_test(test_nagle_does_not_hold),
 		cmocka_unit_test(test_cwnd),
 		cmocka_unit_test(test_cwnd_validation),
+		cmocka_unit_test(test_cwnd_unused),
 		cmocka_unit_test(test_device_full),
 		cmocka_unit_test(test_device_error),
 		cmocka_unit_test(test_shrinking_window),
