@@ -8,6 +8,12 @@
 
 int cmd_demo(int argc, char **argv);
 int cmd_daemon(int argc, char **argv);
-int cmd_ctl(int argc, char **argv);
+/* Any operation of a running daemon: attach, list, show ... */
+int cmd_admin(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+
+#define CLI_CONTROL_PATH "/run/chimney.sock"
+/* cli_connect() - a connection to the daemon's control socket, or -errno. */
+int cli_connect(const char *path);
 
 #endif

@@ -19,6 +19,10 @@ static const struct argp_option options[] = {
 	{ "policy", 'p', "FILE", 0, "rules: which connections may be offloaded (default: none)",
 	  0 },
 	{ "im", 'd', "LIST", 0, "intermediate drivers between host and target, top first", 0 },
+	{ "chimney", 'm', "MODE", 0,
+	  "manual (requests only, the default), enabled (what the rules match, at once), "
+	  "automatic (of that, what is heavy and near) or disabled",
+	  0 },
 	{ 0 },
 };
 
@@ -55,6 +59,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 	case 'd':
 		a->config.im = arg;
 		break;
+	case 'm':
+		if (daemon_mode_parse(arg, &a->config.mode) < 0)
+			argp_error(state,
+				   "--chimney '%s': manual, enabled, automatic or disabled is "
+				   "wanted",
+				   arg);
+		break;
 	case ARGP_KEY_END:
 		if (!a->config.ifname)
 			argp_error(state, "--interface is missing: which interface's connections "
@@ -74,8 +85,7 @@ int cmd_daemon(int argc, char **argv)
 		.doc = "Serve the connections of this network namespace until SIGTERM; all are "
 		       "given back then.",
 	};
-	struct arguments a = { .config = { .control_path = "/run/chimney.sock",
-					   .control_fd = -1 } };
+	struct arguments a = { .config = { .control_path = CLI_CONTROL_PATH, .control_fd = -1 } };
 	int status;
 
 	argp_parse(&argp, argc, argv, 0, NULL, &a);

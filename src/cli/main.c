@@ -13,15 +13,29 @@ static const struct {
 	{ "demo", cmd_demo,
 	  "move live connections down the chimney and back, and check every byte" },
 	{ "daemon", cmd_daemon, "serve the connections of this network namespace" },
-	{ "ctl", cmd_ctl,
-	  "talk to a running daemon: attach, list, offload, upload, query, stats, stop" },
+	{ "check", cmd_check, "what is missing on this machine, and how to mend it" },
+	{ "attach", cmd_admin, "take on the connections of a process: attach PID" },
+	{ "detach", cmd_admin, "give them back to the kernel and forget them: detach PID" },
+	{ "list", cmd_admin, "all connections: where each is, and why" },
+	{ "show", cmd_admin, "show connections, stats, adapters, history or global" },
+	{ "offload", cmd_admin, "hand a connection down: offload ID" },
+	{ "upload", cmd_admin, "take a connection up again: upload ID" },
+	{ "tree", cmd_admin, "the state tree of a connection's last offload: tree ID" },
+	{ "query", cmd_admin, "delegated state of an offloaded connection: query ID" },
+	{ "set", cmd_admin,
+	  "the switch for everybody: set global chimney=automatic|enabled|disabled|manual" },
+	{ "pause", cmd_admin, "no new offloads until resume" },
+	{ "resume", cmd_admin, "the end of a pause" },
+	{ "upload-all", cmd_admin, "take all connections up" },
+	{ "stats", cmd_admin, "counters of the daemon and the target" },
+	{ "stop", cmd_admin, "give all connections back and end the daemon" },
 };
 
 static int usage(FILE *out)
 {
 	fprintf(out, "usage: chimney COMMAND [OPTION...]   (chimney COMMAND --help)\n\n");
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
-		fprintf(out, "  %-8s %s\n", commands[i].name, commands[i].help);
+		fprintf(out, "  %-10s %s\n", commands[i].name, commands[i].help);
 	return out == stderr ? 2 : 0;
 }
 

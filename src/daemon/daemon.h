@@ -9,12 +9,23 @@
 #ifndef DAEMON_DAEMON_H
 #define DAEMON_DAEMON_H
 
+/* Who decides on an offload. */
+enum daemon_mode {
+	DAEMON_MANUAL, /* requests only */
+	DAEMON_DISABLED,
+	DAEMON_ENABLED,   /* what the policy matches, at once */
+	DAEMON_AUTOMATIC, /* of that, what is heavy and near */
+};
+const char *daemon_mode_name(enum daemon_mode mode);
+int daemon_mode_parse(const char *name, enum daemon_mode *out); /* -1: no such mode */
+
 struct daemon_config {
 	const char *ifname; /* interface whose connections may be offloaded */
 	const char *im; /* intermediate drivers from top to bottom, comma separated; NULL: none */
 	const char *policy;       /* text of the rules (host_select.h) */
 	const char *control_path; /* unix socket to listen on, or NULL */
-	int control_fd;           /* an already connected client, or -1 */
+	enum daemon_mode mode;
+	int control_fd; /* an already connected client, or -1 */
 };
 
 /*

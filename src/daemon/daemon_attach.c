@@ -4,7 +4,6 @@
  * every established TCP connection becomes a connection of the host driver, in the host, with the
  * policy's verdict on it.
  */
-#include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
 #include <linux/tcp.h>
@@ -43,7 +42,7 @@ static bool known(struct worker *w, uint64_t inode)
 struct found {
 	int fd; /* our copy of the descriptor */
 	int fd_in_pid;
-	uint64_t inode;
+	uint64_t inode, cookie;
 	uint64_t bytes; /* both ways, so far */
 };
 
@@ -53,6 +52,7 @@ static bool fetch_connection(int pidfd, int fd_in_pid, struct found *found)
 	int fd = (int)syscall(SYS_pidfd_getfd, pidfd, fd_in_pid, 0), protocol = 0;
 	socklen_t len = sizeof(protocol);
 	struct tcp_info info = { 0 };
+	uint64_t cookie = 0;
 	struct stat st;
 
 	if (fd < 0)
@@ -65,32 +65,18 @@ static bool fetch_connection(int pidfd, int fd_in_pid, struct found *found)
 	if (info.tcpi_state == 0 || info.tcpi_state == HOST_TCP_CLOSE ||
 	    info.tcpi_state == HOST_TCP_LISTEN || info.tcpi_state == HOST_TCP_SYN_SENT)
 		goto other;
+	len = sizeof(cookie);
+	if (getsockopt(fd, SOL_SOCKET, SO_COOKIE, &cookie, &len) < 0)
+		goto other;
 	*found = (struct found){ .fd = fd,
 				 .fd_in_pid = fd_in_pid,
 				 .inode = st.st_ino,
+				 .cookie = cookie,
 				 .bytes = info.tcpi_bytes_acked + info.tcpi_bytes_received };
 	return true;
 other:
 	close(fd);
 	return false;
-}
-
-/*
- * What the policy looks at. The kernel does not tell a connection's age: it counts from when we
- * first saw it.
- */
-static void judge(struct worker *w, struct daemon_conn *dc, uint64_t bytes)
-{
-	const struct host_conn_info *info = host_conn_info(dc->conn);
-	struct host_select_facts facts = { .family = info->flow.family,
-					   .local_port = ntohs(info->flow.local_port_be),
-					   .remote_port = ntohs(info->flow.remote_port_be),
-					   .age_ms = (loop_now_us(w->loop) - dc->seen_us) / 1000,
-					   .bytes = bytes };
-
-	memcpy(facts.local, info->flow.local, sizeof(facts.local));
-	memcpy(facts.remote, info->flow.remote, sizeof(facts.remote));
-	host_select_judge(w->policy, &facts, &dc->verdict);
 }
 
 /* A descriptor on its way through a unix socket is there in a moment. */
@@ -120,6 +106,7 @@ static int adopt(struct worker *w, pid_t pid, const struct found *found, char *w
 				    .pid = pid,
 				    .fd_in_pid = found->fd_in_pid,
 				    .inode = found->inode,
+				    .cookie = found->cookie,
 				    .seen_us = loop_now_us(w->loop) };
 	err = find_holders(dc, why, why_size);
 	if (err) {
@@ -137,7 +124,8 @@ static int adopt(struct worker *w, pid_t pid, const struct found *found, char *w
 	dc->id = ++w->last_id;
 	dc->next = w->conns;
 	w->conns = dc;
-	judge(w, dc, found->bytes);
+	daemon_policy_judge(w, dc, found->bytes);
+	daemon_policy_soon(w);
 	return 0;
 }
 
@@ -202,7 +190,11 @@ void daemon_conn_changed(void *worker, struct host_conn *conn, enum host_conn_st
 {
 	struct worker *w = worker;
 
+	const struct daemon_conn *dc = host_conn_user(conn);
+
 	(void)from;
+	if (to == HOST_CONN_HOST && dc && dc->leaving)
+		daemon_sweep_soon(w);
 	if (to == HOST_CONN_GONE && host_conn_info(conn)->closed_offloaded)
 		w->closed_offloaded++;
 }

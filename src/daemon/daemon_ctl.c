@@ -4,12 +4,17 @@
  * run first, answered when that has ended.
  *
  *   attach   {pid}            take on the connections of a process            -> {found}
+ *   detach   {pid}            give them all back and forget them              -> {released}
  *   list     {after}          connections, in pages                           -> {connections: [...], next}
  *   offload  {id}             hand a connection down                          -> {total_us, stopped_us, frozen_us}
  *   upload   {id}             take it up again                                -> the same
  *   tree     {id}             the state tree of the last offload, for people  -> {text}
  *   query    {id}             delegated state of an offloaded connection      -> {text}
  *   stats    {}               counters                                        -> {segments_in, ...}
+ *   pause, resume {}          no new offloads until resume                    -> {}
+ *   upload-all {}             take all connections up                         -> {}
+ *   set      {chimney}        manual, enabled, automatic, disabled (uploads)  -> {}
+ *   global, adapters, history {}  what is                                     -> {...}
  *   stop     {}               give all connections back and end               -> {}
  */
 #include <arpa/inet.h>
@@ -45,7 +50,7 @@ struct pending {
 	struct host_query_result query;
 };
 
-static bool client_alive(struct worker *w, const struct daemon_client *client)
+bool daemon_ctl_alive(struct worker *w, const struct daemon_client *client)
 {
 	for (const struct daemon_client *c = w->clients; c; c = c->next)
 		if (c == client)
@@ -53,7 +58,7 @@ static bool client_alive(struct worker *w, const struct daemon_client *client)
 	return false;
 }
 
-static void answer(struct daemon_client *client, json_int_t tag, json_t *msg)
+void daemon_ctl_answer(struct daemon_client *client, json_int_t tag, json_t *msg)
 {
 	int err;
 
@@ -64,12 +69,12 @@ static void answer(struct daemon_client *client, json_int_t tag, json_t *msg)
 	json_decref(msg);
 }
 
-static json_t *good(void)
+json_t *daemon_ctl_good(void)
 {
 	return json_pack("{s:b}", "ok", 1);
 }
 
-static json_t *bad(const char *why, bool retry)
+json_t *daemon_ctl_bad(const char *why, bool retry)
 {
 	return json_pack("{s:b, s:s, s:b}", "ok", 0, "error", why, "retry", retry);
 }
@@ -81,20 +86,45 @@ static json_t *op_attach(struct worker *w, const json_t *request)
 	int found;
 
 	if (!json_is_integer(pid))
-		return bad("attach needs \"pid\", a process id", false);
+		return daemon_ctl_bad("attach needs \"pid\", a process id", false);
 	found = daemon_attach(w, (pid_t)json_integer_value(pid), why, sizeof(why));
 	if (found < 0)
-		return bad(why, false);
-	msg = good();
+		return daemon_ctl_bad(why, false);
+	msg = daemon_ctl_good();
 	json_object_set_new(msg, "found", json_integer(found));
 	return msg;
+}
+
+static json_t *op_detach(struct worker *w, struct daemon_client *client, json_int_t tag,
+			 const json_t *request)
+{
+	json_t *pid = json_object_get(request, "pid");
+
+	if (!json_is_integer(pid))
+		return daemon_ctl_bad("detach needs \"pid\", a process id", false);
+	return daemon_detach(w, client, tag, (pid_t)json_integer_value(pid));
+}
+
+/* ADDRESS:PORT as people write it. */
+static json_t *endpoint(const struct steer_flow *flow, const uint8_t *addr, uint16_t port_be)
+{
+	char text[INET6_ADDRSTRLEN], both[INET6_ADDRSTRLEN + 16];
+
+	inet_ntop(flow->family, addr, text, sizeof(text));
+	snprintf(both, sizeof(both), flow->family == AF_INET6 ? "[%s]:%u" : "%s:%u", text,
+		 ntohs(port_be));
+	return json_string(both);
 }
 
 static json_t *describe(const struct daemon_conn *dc)
 {
 	const struct host_conn_info *info = host_conn_info(dc->conn);
 
-	return json_pack("{s:I, s:s, s:i, s:i, s:s, s:s, s:i, s:I, s:I}", "id", (json_int_t)dc->id,
+	return json_pack("{s:I, s:i, s:o, s:o, s:s, s:i, s:i, s:s, s:s, s:i, s:I, s:I}", "id",
+			 (json_int_t)dc->id, "pid", (int)dc->pid, "local",
+			 endpoint(&info->flow, info->flow.local, info->flow.local_port_be),
+			 "remote",
+			 endpoint(&info->flow, info->flow.remote, info->flow.remote_port_be),
 			 "family", info->flow.family == AF_INET6 ? "ipv6" : "ipv4", "local_port",
 			 (int)ntohs(info->flow.local_port_be), "remote_port",
 			 (int)ntohs(info->flow.remote_port_be), "state",
@@ -106,7 +136,7 @@ static json_t *describe(const struct daemon_conn *dc)
 static json_t *op_list(struct worker *w, const json_t *request)
 {
 	json_int_t after = json_integer_value(json_object_get(request, "after"));
-	json_t *msg = good(), *list = json_array();
+	json_t *msg = daemon_ctl_good(), *list = json_array();
 	json_int_t next = 0;
 
 	/* Newest first; a page ends with the id that the next one starts below. */
@@ -175,7 +205,7 @@ static json_t *op_stats(struct worker *w)
 	if (!err)
 		err = read_tcp_stats(w, OID_TCP6_OFFLOAD_STATS, &tcp);
 	if (err)
-		return bad("the target does not report its statistics", false);
+		return daemon_ctl_bad("the target does not report its statistics", false);
 	nic_stats(w->nic, &nic);
 	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "ok", 1,
 			 "segments_in", (json_int_t)tcp.InSegments, "segments_out",
@@ -209,7 +239,7 @@ static json_t *switch_result(const struct pending *p, struct host_conn *conn, in
 	const struct host_conn_info *i = host_conn_info(conn);
 
 	if (err)
-		return bad(why, passes(err));
+		return daemon_ctl_bad(why, passes(err));
 	return json_pack("{s:b, s:I, s:I, s:I}", "ok", 1, "total_us",
 			 (json_int_t)(p->down ? i->offload_us : i->upload_us), "stopped_us",
 			 (json_int_t)(p->down ? i->offload_stopped_us : i->upload_stopped_us),
@@ -222,8 +252,12 @@ static void switch_done(void *ctx, struct host_conn *conn, int err, const char *
 	struct pending *p = ctx;
 
 	p->dc->switching = false;
-	if (client_alive(p->worker, p->client))
-		answer(p->client, p->tag, switch_result(p, conn, err, why));
+	if (!p->down)
+		daemon_policy_rest(p->worker, p->dc);
+	if (p->dc->leaving)
+		daemon_sweep_soon(p->worker);
+	if (daemon_ctl_alive(p->worker, p->client))
+		daemon_ctl_answer(p->client, p->tag, switch_result(p, conn, err, why));
 	free(p);
 }
 
@@ -235,12 +269,12 @@ static json_t *op_switch(struct worker *w, struct daemon_client *client, json_in
 	int err;
 
 	if (dc->switching)
-		return bad("a hand-over of this connection is under way", true);
+		return daemon_ctl_bad("a hand-over of this connection is under way", true);
 	if (down && !dc->verdict.offload)
-		return bad("the policy keeps this connection in the host", false);
+		return daemon_ctl_bad("the policy keeps this connection in the host", false);
 	p = pending_new(w, dc, client, tag);
 	if (!p)
-		return bad("out of memory", true);
+		return daemon_ctl_bad("out of memory", true);
 	p->down = down;
 	dc->switching = true;
 	err = down ? host_conn_offload(dc->conn, switch_done, p)
@@ -249,7 +283,7 @@ static json_t *op_switch(struct worker *w, struct daemon_client *client, json_in
 		return NULL;
 	dc->switching = false;
 	free(p);
-	return bad(host_conn_info(dc->conn)->reason, passes(err));
+	return daemon_ctl_bad(host_conn_info(dc->conn)->reason, passes(err));
 }
 
 static json_t *print_query(const struct host_query_result *q)
@@ -269,11 +303,11 @@ static json_t *print_query(const struct host_query_result *q)
 static void query_done(void *ctx, struct host_conn *conn, int err, const char *why)
 {
 	struct pending *p = ctx;
-	json_t *msg = err ? bad(why, false) : print_query(&p->query);
+	json_t *msg = err ? daemon_ctl_bad(why, false) : print_query(&p->query);
 
 	(void)conn;
-	if (client_alive(p->worker, p->client))
-		answer(p->client, p->tag, msg);
+	if (daemon_ctl_alive(p->worker, p->client))
+		daemon_ctl_answer(p->client, p->tag, msg);
 	else
 		json_decref(msg);
 	free(p);
@@ -286,12 +320,12 @@ static json_t *op_query(struct worker *w, struct daemon_client *client, json_int
 	int err;
 
 	if (!p)
-		return bad("out of memory", true);
+		return daemon_ctl_bad("out of memory", true);
 	err = host_conn_query(dc->conn, &p->query, query_done, p);
 	if (!err)
 		return NULL;
 	free(p);
-	return bad("the connection is not offloaded", false);
+	return daemon_ctl_bad("the connection is not offloaded", false);
 }
 
 static json_t *op_tree(struct daemon_conn *dc)
@@ -302,7 +336,7 @@ static json_t *op_tree(struct daemon_conn *dc)
 	json_t *msg;
 
 	if (!out)
-		return bad("out of memory", true);
+		return daemon_ctl_bad("out of memory", true);
 	host_conn_print_tree(dc->conn, out);
 	fclose(out);
 	msg = json_pack("{s:b, s:s}", "ok", 1, "text", text);
@@ -317,9 +351,10 @@ static json_t *serve_conn(struct worker *w, struct daemon_client *client, const 
 	struct daemon_conn *dc = daemon_conn_find(w, (uint32_t)json_integer_value(id));
 
 	if (!json_is_integer(id))
-		return bad("this operation needs \"id\", a connection of the list", false);
+		return daemon_ctl_bad("this operation needs \"id\", a connection of the list",
+				      false);
 	if (!dc)
-		return bad("no such connection (see list)", false);
+		return daemon_ctl_bad("no such connection (see list)", false);
 	if (!strcmp(op, "offload") || !strcmp(op, "upload"))
 		return op_switch(w, client, tag, dc, op[0] == 'o');
 	return !strcmp(op, "query") ? op_query(w, client, tag, dc) : op_tree(dc);
@@ -330,24 +365,28 @@ static json_t *serve(struct worker *w, struct daemon_client *client, const json_
 {
 	static const char *const conn_ops[] = { "offload", "upload", "query", "tree" };
 	const char *op = json_string_value(json_object_get(request, "op"));
+	json_t *reply = NULL;
 
 	if (!op)
-		return bad("a request needs \"op\", the name of an operation", false);
+		return daemon_ctl_bad("a request needs \"op\", the name of an operation", false);
 	if (!strcmp(op, "attach"))
 		return op_attach(w, request);
+	if (!strcmp(op, "detach"))
+		return op_detach(w, client, tag, request);
+	if (daemon_admin(w, client, tag, op, request, &reply))
+		return reply;
 	if (!strcmp(op, "list"))
 		return op_list(w, request);
 	if (!strcmp(op, "stats"))
 		return op_stats(w);
 	if (!strcmp(op, "stop")) {
 		worker_stop(w);
-		return good();
+		return daemon_ctl_good();
 	}
 	for (size_t i = 0; i < sizeof(conn_ops) / sizeof(conn_ops[0]); i++)
 		if (!strcmp(op, conn_ops[i]))
 			return serve_conn(w, client, op, tag, request);
-	return bad("unknown operation (attach, list, offload, upload, tree, query, stats, stop)",
-		   false);
+	return daemon_ctl_bad("unknown operation (see chimney --help)", false);
 }
 
 static void client_gone(struct daemon_client *client)
@@ -379,7 +418,8 @@ static void client_readable(struct loop_watch *watch, uint32_t events)
 	if (err == -EAGAIN)
 		return;
 	if (err == -EPROTO) {
-		answer(client, 0, bad("a request is one JSON object a packet", false));
+		daemon_ctl_answer(client, 0,
+				  daemon_ctl_bad("a request is one JSON object a packet", false));
 		return;
 	}
 	if (err) {
@@ -389,7 +429,7 @@ static void client_readable(struct loop_watch *watch, uint32_t events)
 	tag = json_integer_value(json_object_get(request, "tag"));
 	reply = serve(w, client, request, tag);
 	if (reply)
-		answer(client, tag, reply);
+		daemon_ctl_answer(client, tag, reply);
 	json_decref(request);
 }
 

@@ -19,6 +19,7 @@
 #include "keeper/keeper.h"
 
 struct arena;
+struct daemon_detach;
 struct nic;
 struct nrt_adapter;
 struct steer;
@@ -34,9 +35,12 @@ struct daemon_conn {
 	pid_t pid;
 	int fd_in_pid;
 	uint64_t inode;   /* of the kernel socket */
+	uint64_t cookie;  /* the same, as its end is reported */
 	uint64_t seen_us; /* when we learned of it */
 	struct host_select_verdict verdict;
+	uint64_t patience_us, next_try_us; /* of the policy, after a refusal */
 	bool switching;
+	bool leaving; /* forgotten as soon as it is in the host */
 	struct daemon_conn *next;
 };
 
@@ -52,6 +56,11 @@ struct worker {
 	struct keeper *keeper;
 	struct loop *loop;
 	struct loop_hook hook, exec_hook;
+	struct loop_watch diag_watch;
+	struct loop_timer sweep_timer, policy_timer;
+	struct daemon_detach *detaches;
+	enum daemon_mode mode;
+	bool paused;
 	uint64_t exec_due_us; /* next look at threads that are late to stop */
 	struct loop_watch signal_watch, nic_watch, listen_watch;
 	struct nic *nic;
@@ -94,5 +103,29 @@ extern const struct host_program_ops daemon_program_ops;
 /* daemon_ctl.c */
 int daemon_ctl_open(struct worker *w);
 void daemon_ctl_close(struct worker *w);
+json_t *daemon_ctl_good(void);
+json_t *daemon_ctl_bad(const char *why, bool retry);
+/* daemon_ctl_answer() - takes msg. The client must be alive. */
+void daemon_ctl_answer(struct daemon_client *client, json_int_t tag, json_t *msg);
+bool daemon_ctl_alive(struct worker *w, const struct daemon_client *client);
+
+/* daemon_admin.c: true when op is one of its operations; *reply NULL: the answer comes later. */
+bool daemon_admin(struct worker *w, struct daemon_client *client, json_int_t tag, const char *op,
+		  const json_t *request, json_t **reply);
+
+/* daemon_watch.c: the end of connections. daemon_sweep_soon() after a change to leaving. */
+int daemon_watch_open(struct worker *w);
+void daemon_watch_close(struct worker *w);
+void daemon_sweep_soon(struct worker *w);
+
+/* daemon_detach.c: NULL, the answer comes later; else the answer. */
+json_t *daemon_detach(struct worker *w, struct daemon_client *client, json_int_t tag, pid_t pid);
+void daemon_detach_check(struct worker *w); /* answers those that are complete */
+void daemon_detach_free(struct worker *w);
+
+/* daemon_policy.c: offloads without request. daemon_policy_soon() when something has changed. */
+void daemon_policy_judge(struct worker *w, struct daemon_conn *dc, uint64_t bytes);
+void daemon_policy_soon(struct worker *w);
+void daemon_policy_rest(struct worker *w, struct daemon_conn *dc);
 
 #endif

@@ -305,6 +305,10 @@ static int open_all(struct worker *w)
 	err = loop_watch_set(w->loop, &w->nic_watch, EPOLLIN);
 	loop_add_hook(w->loop, &w->hook);
 	loop_add_hook(w->loop, &w->exec_hook);
+	w->mode = w->config->mode;
+	host_set_offload(w->host, w->mode != DAEMON_DISABLED);
+	if (!err)
+		err = daemon_watch_open(w);
 	return err ? err : daemon_ctl_open(w);
 }
 
@@ -343,7 +347,12 @@ static void close_target(struct worker *w)
 
 static void close_all(struct worker *w)
 {
+	daemon_detach_free(w);
 	daemon_ctl_close(w);
+	if (w->loop) {
+		daemon_watch_close(w);
+		loop_timer_cancel(w->loop, &w->policy_timer);
+	}
 	daemon_conns_free(w);
 	if (w->adapter)
 		host_adapter_close(w->adapter);

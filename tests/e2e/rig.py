@@ -85,10 +85,10 @@ class Rig:
         return ["nsenter", "-t", str(self.peer.pid), "-n"]
 
     def ctl(self, *argv, check=True):
-        p = subprocess.run([CHIMNEY, "ctl", "-c", self.control] + [str(a) for a in argv], stdout=subprocess.PIPE,
+        p = subprocess.run([CHIMNEY, str(argv[0]), "-c", self.control, "--json"] + [str(a) for a in argv[1:]], stdout=subprocess.PIPE,
                            stderr=subprocess.PIPE, text=True)
         if check and p.returncode:
-            raise AssertionError("ctl %s: %s" % (" ".join(map(str, argv)), p.stderr.strip()))
+            raise AssertionError("%s: %s" % (" ".join(map(str, argv)), p.stderr.strip()))
         if p.returncode:
             return {"error": p.stderr.strip()}
         try:

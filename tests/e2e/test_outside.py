@@ -275,5 +275,55 @@ def case_policy():
     s.finish()
 
 
+def case_closed():
+    """A connection that its program closes leaves the table by itself, in the host as well as offloaded."""
+    s = Scene(4)
+    s.r.switch("offload", s.ids[0])
+    s.flow()
+    for c in s.clients[:2]:
+        c.finish()
+    wait_for(lambda: len(s.r.connections()) == 2, "closed connections are forgotten")
+    assert {c["id"] for c in s.r.connections()} == set(s.ids[2:])
+    s.clients = s.clients[2:]
+    s.finish()
+
+
+def case_detach():
+    """After detach the process has kernel sockets only, the daemon knows none of them, and data flows."""
+    s = Scene(4)
+    s.all("offload")
+    s.flow()
+    links = {os.readlink("/proc/%d/fd/%s" % (s.server.pid, n)) for n in os.listdir("/proc/%d/fd" % s.server.pid)}
+    wait_for(lambda: "error" not in s.r.ctl("detach", s.server.pid, check=False), "detach")
+    assert s.r.connections() == []
+    assert s.r.ctl("show", "adapters")["adapters"][0]["offloaded"] == 0
+    s.flow()
+    after = {os.readlink("/proc/%d/fd/%s" % (s.server.pid, n)) for n in os.listdir("/proc/%d/fd" % s.server.pid)}
+    assert len(after) == len(links) and len(after - links) == 4, (links, after)
+    s.finish()
+
+
+def case_global():
+    """chimney=enabled offloads what the policy matches, disabled takes everything up, pause holds, nothing is lost."""
+    s = Scene(4)
+    states = lambda: [c["state"] for c in s.r.connections()]
+    assert states() == ["host"] * 4
+    s.r.ctl("pause")
+    s.r.ctl("set", "global", "chimney=enabled")
+    answer = s.r.ctl("offload", s.ids[0], check=False)
+    assert "error" in answer, answer
+    s.flow()
+    assert states() == ["host"] * 4
+    s.r.ctl("resume")
+    wait_for(lambda: states() == ["offloaded"] * 4, "policy offloads")
+    s.flow()
+    s.r.ctl("set", "global", "chimney=disabled")
+    assert states() == ["host"] * 4
+    assert s.r.ctl("show", "global")["chimney"] == "disabled"
+    assert len(s.r.ctl("show", "history")["history"]) >= 8
+    s.flow()
+    s.finish()
+
+
 if __name__ == "__main__":
     rig.main(globals()["case_" + sys.argv[1]])
