@@ -164,3 +164,26 @@ struct sim_conn *sim_conn_open(struct sim_world *world, const struct sim_conn_co
 		sim_sock_begin(conn->sock[side]);
 	return conn;
 }
+
+struct sim_conn *sim_conn_open_alone(struct sim_world *world, const struct sim_conn_config *config,
+				     void (*prepare)(struct sim_sock *sock, void *ctx), void *ctx)
+{
+	struct sim_conn *conn;
+	struct sim_sock *sock;
+
+	if (world->conn_count >= world->config.conns)
+		return NULL;
+	conn = &world->conns[world->conn_count];
+	conn->family = config->family;
+	sock = sock_new(world, conn, SIM_AT_HOST, config);
+	if (!sock)
+		return NULL;
+	conn->sock[SIM_AT_HOST] = sock;
+	conn->steered = true;
+	sock->at = &world->bindings[SIM_TARGET];
+	world->conn_count++;
+	if (prepare)
+		prepare(sock, ctx);
+	sim_sock_begin(sock);
+	return conn;
+}

@@ -369,6 +369,7 @@ void sim_sock_event(struct sim_sock *sock, ULONG event, ULONG information)
 		sim_note(sock->world, "%u %s: upload requested, reason %u", sock->number,
 			 sim_place_name(sock->at->place), information);
 		sock->asked_back = true;
+		sock->upload_reason = information;
 		sock->counts.uploads_asked++;
 		break;
 	default:
@@ -391,7 +392,7 @@ static bool is_over(const struct sim_sock *sock)
 static void answer_request(struct sim_sock *sock)
 {
 	sock->asked_back = false;
-	if (sock->at->place == SIM_TARGET)
+	if (sock->at->place == SIM_TARGET && !sock->ends_at_upload)
 		sim_sock_move(sock, SIM_KERNEL);
 	else
 		sock->move.final = true;
@@ -463,6 +464,8 @@ void sim_conn_abandon(struct sim_conn *conn)
 	for (side = 0; side < SIM_SIDES; side++) {
 		struct sim_sock *sock = conn->sock[side];
 
+		if (!sock)
+			continue;
 		memset(&sock->app, 0, sizeof(sock->app));
 		sock->abandoned = true;
 		sim_timer_cancel(sock->world, &sock->poll_timer);
@@ -486,7 +489,9 @@ bool sim_conns_at_rest(const struct sim_world *world)
 	}
 	for (i = 0; i < world->conn_count; i++) {
 		for (side = 0; side < SIM_SIDES; side++) {
-			if (world->conns[i].sock[side]->phase != SIM_ENDED)
+			const struct sim_sock *sock = world->conns[i].sock[side];
+
+			if (sock && sock->phase != SIM_ENDED)
 				return false;
 		}
 	}

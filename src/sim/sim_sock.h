@@ -136,9 +136,11 @@ struct sim_sock {
 	/* time between steering to the target and the terminate that follows */
 	uint64_t steer_lead_us;
 	struct sim_timer move_timer, poll_timer;
-	bool poll_open;  /* a query is under way */
-	bool down;       /* an initiate completed with success, no terminate was called since */
-	bool asked_back; /* the target asked for an upload of the connection */
+	bool poll_open;      /* a query is under way */
+	bool down;           /* an initiate completed with success, no terminate was called since */
+	bool asked_back;     /* the target asked for an upload of the connection */
+	ULONG upload_reason; /* why it did, last */
+	bool ends_at_upload; /* what the target gives back is looked at, not carried on */
 	bool abandoned;
 	bool abort_issued; /* an abortive disconnect was requested */
 	bool aborted;      /* RST received or sent */
@@ -179,6 +181,15 @@ void sim_conn_config_draw(struct sim_world *world, struct sim_conn_config *confi
  * Returns: NULL when the world has no room.
  */
 struct sim_conn *sim_conn_open(struct sim_world *world, const struct sim_conn_config *config);
+
+/*
+ * sim_conn_open_alone() - the host's end only, offloaded to the target at once. Somebody else
+ * plays the peer on the wire (world->up.to, world->down). prepare() may change the state before
+ * that.
+ * Returns: NULL when the world has no room.
+ */
+struct sim_conn *sim_conn_open_alone(struct sim_world *world, const struct sim_conn_config *config,
+				     void (*prepare)(struct sim_sock *sock, void *ctx), void *ctx);
 
 /*
  * sim_conn_abandon() - take the state back without closing anything, and stay ENDED; for the end of
