@@ -219,6 +219,86 @@ static void test_undo_tells_cubic(void **state)
 	env_free(e);
 }
 
+/* One word to congestion control, at once: later growth would hide that it was never told. */
+static void test_undo_hook(void **state)
+{
+	struct env *e = env_new();
+	struct tgt_conn *c = e->conn;
+
+	(void)state;
+	c->cc_id = tgt_cc_cubic.id;
+	c->cwnd_bytes = 10000;
+	c->ssthresh_bytes = 9000;
+	c->cc[0] = 20000; /* W_max */
+	c->cc[1] = 77;    /* epoch */
+	c->undo_cwnd_bytes = 50000;
+	c->undo_ssthresh_bytes = 40000;
+	c->flags |= TGT_CF_UNDO | TGT_CF_UNDO_TS;
+	tgt_undo_windows(c);
+	assert_int_equal(c->cwnd_bytes, 50000);
+	assert_int_equal(c->ssthresh_bytes, 40000);
+	assert_int_equal(c->cc[0], 50000);
+	assert_int_equal(c->cc[1], 0);
+	assert_int_equal(c->flags & (TGT_CF_UNDO | TGT_CF_UNDO_TS), 0);
+	c->undo_cwnd_bytes = c->undo_ssthresh_bytes = 1000; /* never the other way */
+	tgt_undo_windows(c);
+	assert_int_equal(c->cwnd_bytes, 50000);
+	assert_int_equal(c->ssthresh_bytes, 40000);
+	env_free(e);
+}
+
+/* What an earlier episode noted for its echo is none of the next one's business. */
+static void test_echo_of_an_earlier_episode(void **state)
+{
+	const struct tgt_opts old = { .has_ts = true, .ts_ecr = 100 };
+	struct env *e = env_new();
+	struct tgt_conn *c = e->conn;
+
+	(void)state;
+	c->options |= TGT_OPT_TIMESTAMP;
+	c->phase = TGT_REC_FAST;
+	c->flags |= TGT_CF_UNDO_TS;
+	c->undo_tsval = 200;
+	assert_true(tgt_undo_by_echo(c, &old));
+	assert_false(tgt_undo_by_echo(c, &old)); /* asked once */
+	c->flags |= TGT_CF_UNDO_TS;
+	tgt_undo_begin(c);
+	assert_false(tgt_undo_by_echo(c, &old)); /* nothing went again since */
+	tgt_undo_sent_again(&e->a, c, 1000);
+	assert_true(c->flags & TGT_CF_UNDO_TS);
+	assert_int_equal(c->undo_tsval, tgt_clock_ticks(&e->a) + c->ts_delta_ticks);
+	env_free(e);
+}
+
+/* Duplicates count when they lie between what snd_una and snd_max were, to the byte. */
+static void test_dsack_bounds(void **state)
+{
+	static const struct {
+		uint32_t start, end;
+		bool counts;
+	} cases[] = { { 1000, 2000, true },
+		      { 999, 1999, false },
+		      { 9000, 10000, true },
+		      { 9001, 10001, false } };
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct env *e = env_new();
+		struct tgt_delivery d = { .has_dsack = true };
+
+		e->conn->snd_una = ENV_ISS + 1000;
+		e->conn->snd_max = ENV_ISS + 10000;
+		tgt_undo_begin(e->conn);
+		e->conn->phase = TGT_REC_FAST;
+		tgt_undo_sent_again(&e->a, e->conn, 1000);
+		d.dsack.start = ENV_ISS + cases[i].start;
+		d.dsack.end = ENV_ISS + cases[i].end;
+		assert_int_equal(tgt_undo_by_dsack(e->conn, &d), cases[i].counts);
+		assert_int_equal(e->conn->undo_again_bytes, cases[i].counts ? 0 : 1000);
+		env_free(e);
+	}
+}
+
 /* ---- F-RTO ---- */
 
 static struct env *timed_out(uint32_t options, uint32_t queued)
@@ -347,6 +427,9 @@ int main(void)
 		cmocka_unit_test(test_dsack_elsewhere),
 		cmocka_unit_test(test_episodes),
 		cmocka_unit_test(test_undo_tells_cubic),
+		cmocka_unit_test(test_undo_hook),
+		cmocka_unit_test(test_echo_of_an_earlier_episode),
+		cmocka_unit_test(test_dsack_bounds),
 		cmocka_unit_test(test_frto_spurious),
 		cmocka_unit_test(test_frto_lost),
 		cmocka_unit_test(test_frto_does_not_apply),
