@@ -96,6 +96,7 @@ struct tgt_adapter {
 	struct wheel *wheel; /* deadlines of all connections; only tgt_timer touches it */
 	struct tgt_params params;
 	struct tgt_limits limits;
+	uint64_t pace_bytes_per_s;   /* the same; 0: no pacing */
 	const struct tgt_cc_ops *cc; /* for connections offloaded from now on */
 	struct tgt_counters counters[TGT_FAMILIES];
 	uint64_t drops[TGT_DROP_REASONS];

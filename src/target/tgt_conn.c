@@ -46,6 +46,7 @@
 #include "target/tgt_cc.h"
 #include "target/tgt_hole.h"
 #include "target/tgt_output.h"
+#include "target/tgt_pace.h"
 #include "target/tgt_persist.h"
 #include "target/tgt_reasm.h"
 #include "target/tgt_recovery.h"
@@ -90,6 +91,7 @@ void tgt_conn_init(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t slot)
 {
 	conn->slot = slot;
 	conn->cc_id = a->cc ? a->cc->id : tgt_cc_by_name(NULL)->id;
+	conn->pace_bytes_per_ms = tgt_pace_rate(a->pace_bytes_per_s);
 	conn->last_syn_challenge_us = TGT_TIME_NONE;
 	conn->last_oow_ack_us = TGT_TIME_NONE;
 	conn->ka_left_us = TGT_LEFT_NONE;
@@ -235,6 +237,14 @@ void tgt_conn_set_mtu(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t pat
 	tgt_output(a, conn, a->now_us);
 }
 
+void tgt_conn_set_pacing(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t bytes_per_s)
+{
+	conn->pace_bytes_per_ms = tgt_pace_rate(bytes_per_s);
+	conn->pace_next_us = 0;
+	tgt_timer_stop(conn, TGT_TMR_PACE);
+	tgt_output(a, conn, a->now_us);
+}
+
 void tgt_conn_max_rt_changed(struct tgt_adapter *a, struct tgt_conn *conn, bool restart)
 {
 	if (restart)
@@ -286,6 +296,8 @@ static const char *check_timers(const struct tgt_adapter *a, const struct tgt_co
 	if (tgt_persist_needed(conn) != !!(conn->flags & TGT_CF_PERSIST) &&
 	    conn->state != TGT_TIME_WAIT)
 		return "persist mode does not fit window and queue";
+	if (tgt_timer_running(conn, TGT_TMR_PACE) && !conn->pace_bytes_per_ms)
+		return "pacing without a rate";
 	if (conn->flags & TGT_CF_PERSIST && rexmt == persist)
 		return "persist mode needs one of its two timers";
 	if (persist && !(conn->flags & TGT_CF_PERSIST))

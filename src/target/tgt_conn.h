@@ -102,6 +102,7 @@ enum tgt_timer {
 	TGT_TMR_SWS,    /* sender side silly window override */
 	TGT_TMR_WINDOW, /* receiver side: a window update too small to be worth a segment */
 	TGT_TMR_PUSH,   /* delivery: belongs to tgt_deliver, see tgt_timer_push_start() */
+	TGT_TMR_PACE,   /* the next data segment may go (tgt_pace) */
 	TGT_TMR_RETRY,  /* the device took no more frames: try again */
 	TGT_TMRS
 };
@@ -225,10 +226,11 @@ struct tgt_conn {
 	tcp_seq snd_wl1, snd_wl2; /* snd_wl2 is not in the DDI: the DDI side sets it to snd_una */
 	tcp_seq snd_small_end;    /* end of the last segment below MSS (Nagle) */
 	uint32_t cwnd_bytes, ssthresh_bytes;
-	uint32_t cwnd_used_bytes; /* most in flight since cwnd was the limit last */
-	uint32_t cwnd_used_us;    /* when it was, or was validated: low 32 bits */
-	uint32_t srtt_us8;        /* 8 times the smoothed round trip; 0: no sample yet */
-	uint32_t rttvar_us4;      /* 4 times its variation */
+	uint32_t cwnd_used_bytes;   /* most in flight since cwnd was the limit last */
+	uint32_t pace_bytes_per_ms; /* 0: no pacing; tgt_conn_set_pacing() */
+	uint32_t cwnd_used_us;      /* when it was, or was validated: low 32 bits */
+	uint32_t srtt_us8;          /* 8 times the smoothed round trip; 0: no sample yet */
+	uint32_t rttvar_us4;        /* 4 times its variation */
 	uint32_t ts_recent;
 	uint32_t ts_delta_ticks;  /* timestamp sent = tgt_clock_ticks() + this */
 	uint64_t ts_recent_us;    /* when it was received: now minus TsRecentAge at offload */
@@ -240,7 +242,8 @@ struct tgt_conn {
 	tcp_seq recover; /* snd_max when the present or last recovery began */
 	uint64_t rtt_start_us;
 	uint64_t deadline_us[TGT_TMRS];
-	tcp_seq high_rxt; /* NewReno: all below was retransmitted */
+	uint64_t pace_next_us; /* nothing new before */
+	tcp_seq high_rxt;      /* NewReno: all below was retransmitted */
 
 	/* data */
 	struct tgt_sendq sendq;
@@ -363,6 +366,8 @@ const char *tgt_state_name(uint8_t state);
 
 /* Updates of cached variables; the caller has stored the new value (except the MTU). */
 void tgt_conn_set_mtu(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t path_mtu_bytes);
+/* tgt_conn_set_pacing() - data leaves at most that fast, from now on; 0: as fast as cwnd allows. */
+void tgt_conn_set_pacing(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t bytes_per_s);
 void tgt_conn_keepalive_changed(struct tgt_adapter *a, struct tgt_conn *conn, bool restart);
 void tgt_conn_max_rt_changed(struct tgt_adapter *a, struct tgt_conn *conn, bool restart);
 

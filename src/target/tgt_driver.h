@@ -36,9 +36,10 @@ struct tgt_adapter_config {
 	const char *name; /* for tgt_adapter_find(); copied */
 	struct nic *nic;
 	struct tgt_limits limits;
-	const char *cc_name; /* congestion control, NULL: "cubic" */
-	uint64_t hash_key;   /* makes the flow table unpredictable; a constant in simulations */
-	uint64_t now_us;     /* time of creation */
+	const char *cc_name;       /* congestion control, NULL: "cubic" */
+	uint64_t pace_bytes_per_s; /* of every connection; 0: as fast as cwnd allows */
+	uint64_t hash_key; /* makes the flow table unpredictable; a constant in simulations */
+	uint64_t now_us;   /* time of creation */
 	bool no_configurable_macs; /* refuse DlSourceAddress */
 	bool drop_corrupt;         /* drop and count corrupt frames instead of indicating them */
 };

@@ -69,6 +69,8 @@ static bool train_fills_path(const struct tgt_conn *conn, struct tgt_hystart *h,
 {
 	uint32_t rtt_us = conn->rack.min_rtt_us;
 
+	if (conn->pace_bytes_per_ms) /* no bursts, no trains */
+		return false;
 	if (now_us - h->train_us > TRAIN_GAP_US || rtt_us < TRAIN_RTT_US ||
 	    conn->cwnd_bytes < TRAIN_SEGMENTS * tgt_conn_mss(conn))
 		return false;

@@ -16,6 +16,7 @@
 #include "target/tgt_cc.h"
 #include "target/tgt_hole.h"
 #include "target/tgt_opt.h"
+#include "target/tgt_pace.h"
 #include "target/tgt_persist.h"
 #include "target/tgt_prr.h"
 #include "target/tgt_reasm.h"
@@ -174,6 +175,7 @@ static int send_range(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq seq,
 		return err;
 	}
 	note_sent(a, conn, seq, *end, old_max, now_us);
+	tgt_pace_sent(conn, x.len, now_us);
 	if (x.len && x.len % mss)
 		conn->snd_small_end = seq_max(conn->snd_small_end, *end);
 	return 0;
@@ -214,8 +216,8 @@ bool tgt_output_tail_probe(struct tgt_adapter *a, struct tgt_conn *conn, uint64_
 	return !send_range(a, conn, seq, len, fin, now_us, &end);
 }
 
-/* Largest payload of one frame: a whole number of segments when the device cuts super-frames. */
-static uint32_t frame_limit(const struct tgt_adapter *a, const struct tgt_conn *conn)
+/* Largest payload of one frame that the device takes: a whole number of segments when the device cuts super-frames. */
+static uint32_t device_limit(const struct tgt_adapter *a, const struct tgt_conn *conn)
 {
 	uint32_t mss = tgt_conn_mss(conn);
 	uint32_t feature = conn->flags & TGT_CF_IPV6 ? NIC_FEAT_TSO6 : NIC_FEAT_TSO4;
@@ -229,6 +231,11 @@ static uint32_t frame_limit(const struct tgt_adapter *a, const struct tgt_conn *
 	return (frame - SUPER_FRAME_HEADERS) / mss * mss;
 }
 
+static uint32_t frame_limit(const struct tgt_adapter *a, const struct tgt_conn *conn)
+{
+	return tgt_pace_limit(conn, device_limit(a, conn), tgt_conn_mss(conn));
+}
+
 /* What counts as lost, as far as cwnd allows. */
 static bool send_recovery(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us)
 {
@@ -238,6 +245,8 @@ static bool send_recovery(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t
 
 	if (tgt_timer_running(conn, TGT_TMR_RETRY) ||
 	    !tgt_recovery_next(a, conn, frame_limit(a, conn), &range))
+		return false;
+	if (tgt_pace_holds(conn, now_us))
 		return false;
 	fin = fin_waits(conn) && range.end == tgt_sendq_end(conn) + 1;
 	err = send_range(a, conn, range.start, range.end - range.start - fin, fin, now_us,
@@ -315,7 +324,7 @@ static bool send_stream(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t n
 	bool fin;
 	tcp_seq end;
 
-	return allowed(a, conn, &len, &fin, now_us) &&
+	return allowed(a, conn, &len, &fin, now_us) && !tgt_pace_holds(conn, now_us) &&
 	       !send_range(a, conn, conn->snd_nxt, len, fin, now_us, &end);
 }
 
@@ -358,7 +367,7 @@ static void send_hole_probe(struct tgt_adapter *a, struct tgt_conn *conn, uint64
 	if (seq != conn->snd_max || seq_geq(seq, tgt_sendq_end(conn)))
 		return;
 	probe = tgt_hole_probe(conn, tgt_sendq_end(conn) - seq, wnd < quota ? wnd : quota, now_us);
-	if (!probe || tgt_timer_running(conn, TGT_TMR_RETRY))
+	if (!probe || tgt_timer_running(conn, TGT_TMR_RETRY) || tgt_pace_holds(conn, now_us))
 		return;
 	conn->hole_mtu_bytes = (uint16_t)probe;
 	err = send_range(a, conn, seq, tgt_conn_mss(conn), false, now_us, &end);

@@ -247,7 +247,8 @@ static void expire(struct tgt_adapter *a, struct tgt_conn *conn, enum tgt_timer 
 	case TGT_TMR_LOSS:
 		loss_expired(a, conn, now_us);
 		break;
-	case TGT_TMR_RETRY: /* output follows anyhow */
+	case TGT_TMR_PACE: /* output follows anyhow */
+	case TGT_TMR_RETRY:
 	case TGT_TMRS:
 		break;
 	}

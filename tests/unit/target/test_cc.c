@@ -218,12 +218,13 @@ static void test_hystart_train(void **state)
 	static const struct {
 		uint32_t gap_us, min_rtt_us, segments;
 		bool ends;
+		uint32_t pace;
 	} cases[] = {
 		{ 500, 10000, 20, true },   /* 16 ACKs in 7.5 ms */
 		{ 300, 10000, 20, false },  /* in 4.5 ms */
 		{ 2500, 10000, 20, false }, /* no train */
 		{ 500, 10000, 3, false },   /* 3 + 12 segments, never 16 */
-		{ 100, 900, 20, false },
+		{ 100, 900, 20, false },    { 500, 10000, 20, false, 1000 },
 	};
 
 	(void)state;
@@ -234,6 +235,7 @@ static void test_hystart_train(void **state)
 
 		c->options |= TGT_OPT_SACK;
 		c->rack.rtt_us = c->rack.min_rtt_us = cases[i].min_rtt_us;
+		c->pace_bytes_per_ms = cases[i].pace;
 		c->snd_max += 20 * ENV_MSS;
 		for (int n = 0; n < (cases[i].segments < 16 ? 12 : 16); n++) {
 			tgt_cc_cubic.acked(c, ENV_MSS, now_us);

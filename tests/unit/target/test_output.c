@@ -250,6 +250,73 @@ static void test_cwnd_unused(void **state)
 	}
 }
 
+/* At 1 MB/s 20 kB take 20 ms, in frames of two segments, also where the device would take more. */
+static void test_pacing(void **state)
+{
+	(void)state;
+	for (int tso = 0; tso < 2; tso++) {
+		struct env *e = env_new();
+		uint64_t start_us = e->a.now_us;
+
+		e->nic_info.features = tso ? NIC_FEAT_TSO4 : 0;
+		e->nic_info.max_frame_bytes = tso ? 65550 : 1514;
+		e->a.pace_bytes_per_s = 1000000;
+		tgt_conn_init(&e->a, e->conn, 1);
+		env_start(e);
+		env_send(e, 20000);
+		assert_int_equal(e->sent_count, 1);
+		env_run(e, 30000);
+		assert_int_equal(env_count_data(e), tso ? 10 : 20);
+		for (unsigned int i = 0; i < e->sent_count; i++)
+			assert_int_equal(e->sent[i].at_us - start_us, e->sent[i].seq - ENV_ISS);
+		assert_false(tgt_timer_running(e->conn, TGT_TMR_PACE));
+		env_ack(e, e->conn->snd_max);
+		env_run(e, 50000);
+		env_forget(e);
+		env_send(e, 2500); /* the pause is not made up for */
+		assert_int_equal(e->sent_count, 1);
+		env_run(e, 5000);
+		assert_int_equal(env_count_data(e), tso ? 2 : 3);
+		env_free(e);
+	}
+}
+
+/* What is sent again is paced as well; an ACK is not, and a rate taken back lets all go. */
+static void test_pacing_of_the_rest(void **state)
+{
+	struct env *e = env_new();
+	const struct tgt_range block = { ENV_ISS + 3000, ENV_ISS + 10000 };
+
+	(void)state;
+	e->conn->options |= TGT_OPT_SACK;
+	env_start(e);
+	tgt_conn_set_pacing(&e->a, e->conn, 100000);
+	env_send(e, 10000);
+	env_run(e, 95000);
+	assert_int_equal(env_count_data(e), 10);
+	env_forget(e);
+	env_data(e, ENV_IRS + 1000, 1000);
+	assert_int_equal(e->sent_count, 1);
+	assert_int_equal(e->sent[0].len, 0);
+	env_forget(e);
+	env_run(e, 20000);
+	env_ack_sack(e, ENV_ISS, &block, 1);
+	assert_int_equal(e->conn->phase, TGT_REC_FAST);
+	assert_int_equal(env_count_data(e), 1);
+	env_run(e, 9000);
+	assert_int_equal(env_count_data(e), 1);
+	env_run(e, 1000);
+	assert_int_equal(env_count_data(e), 2);
+	env_ack(e, ENV_ISS + 10000);
+	env_forget(e);
+	env_send(e, 5000);
+	assert_in_range(env_count_data(e), 0, 1);
+	tgt_conn_set_pacing(&e->a, e->conn, 0);
+	env_check(e);
+	assert_int_equal(env_count_data(e), 5);
+	env_free(e);
+}
+
 /* Device full: nothing is taken as sent, and it goes out a little later. */
 static void test_device_full(void **state)
 {
@@ -447,6 +514,8 @@ int main(void)
 		cmocka_unit_test(test_cwnd),
 		cmocka_unit_test(test_cwnd_validation),
 		cmocka_unit_test(test_cwnd_unused),
+		cmocka_unit_test(test_pacing),
+		cmocka_unit_test(test_pacing_of_the_rest),
 		cmocka_unit_test(test_device_full),
 		cmocka_unit_test(test_device_error),
 		cmocka_unit_test(test_shrinking_window),
