@@ -220,11 +220,11 @@ static void test_hystart_train(void **state)
 		bool ends;
 		uint32_t pace;
 	} cases[] = {
-		{ 500, 10000, 20, true },   /* 16 ACKs in 7.5 ms */
-		{ 300, 10000, 20, false },  /* in 4.5 ms */
-		{ 2500, 10000, 20, false }, /* no train */
-		{ 500, 10000, 3, false },   /* 3 + 12 segments, never 16 */
-		{ 100, 900, 20, false },    { 500, 10000, 20, false, 1000 },
+		{ 500, 10000, 20, true, 0 },   /* 16 ACKs in 7.5 ms */
+		{ 300, 10000, 20, false, 0 },  /* in 4.5 ms */
+		{ 2500, 10000, 20, false, 0 }, /* no train */
+		{ 500, 10000, 3, false, 0 },   /* 3 + 12 segments, never 16 */
+		{ 100, 900, 20, false, 0 },    { 500, 10000, 20, false, 1000 },
 	};
 
 	(void)state;
