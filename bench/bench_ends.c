@@ -67,6 +67,7 @@ struct bench_ends {
 	bool passthru_registered;
 	uint8_t pattern[PATTERN_BYTES + BENCH_SEND_MAX];
 	uint64_t received_bytes;
+	bool down;             /* the connections are offloaded */
 	unsigned int open_ops; /* state operations under way */
 	bool quiet;            /* the end is near: the program is not told any more */
 	const char *wrong;
@@ -452,6 +453,7 @@ static int64_t operate_all(struct bench_ends *ends, bool down)
 			sum += spent;
 		}
 	}
+	ends->down = down;
 	return sum;
 }
 
@@ -835,7 +837,7 @@ static void end_close(struct bench_ends *ends, unsigned int side)
 void bench_ends_close(struct bench_ends *ends)
 {
 	ends->quiet = true;
-	if (ends->end[0].neighbor.MiniportOffloadContext)
+	if (ends->down)
 		(void)bench_ends_upload(ends);
 	for (unsigned int side = 0; side < SIDES; side++)
 		end_close(ends, side);

@@ -100,6 +100,7 @@ struct tgt_adapter {
 	const struct tgt_cc_ops *cc; /* for connections offloaded from now on */
 	struct tgt_counters counters[TGT_FAMILIES];
 	uint64_t drops[TGT_DROP_REASONS];
+	uint64_t retry_us; /* when the last connection that found the device full tries again */
 
 	struct tgt_flow_table *flows;
 	struct tgt_conn_io

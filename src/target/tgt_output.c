@@ -80,7 +80,7 @@ int tgt_output_ack(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us
 	err = transmit(a, conn, &x, true);
 	if (err == -EAGAIN) {
 		conn->flags |= TGT_CF_ACK_NOW;
-		tgt_timer_on_device_full(conn, now_us);
+		tgt_timer_on_device_full(a, conn, now_us);
 	}
 	return err;
 }
@@ -171,7 +171,7 @@ static int send_range(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq seq,
 		conn->snd_max = old_max;
 		if (conn->options & TGT_OPT_SACK)
 			tgt_sent_truncate(a, conn, old_max);
-		tgt_timer_on_device_full(conn, now_us);
+		tgt_timer_on_device_full(a, conn, now_us);
 		return err;
 	}
 	note_sent(a, conn, seq, *end, old_max, now_us);

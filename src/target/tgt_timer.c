@@ -103,9 +103,12 @@ void tgt_timer_on_ack_sent(struct tgt_conn *conn)
 	tgt_timer_stop(conn, TGT_TMR_DELACK);
 }
 
-void tgt_timer_on_device_full(struct tgt_conn *conn, uint64_t now_us)
+void tgt_timer_on_device_full(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us)
 {
-	tgt_timer_set(conn, TGT_TMR_RETRY, now_us + TGT_RETRY_US);
+	uint64_t behind_last = a->retry_us + TGT_RETRY_STEP_US;
+
+	a->retry_us = behind_last > now_us + TGT_RETRY_US ? behind_last : now_us + TGT_RETRY_US;
+	tgt_timer_set(conn, TGT_TMR_RETRY, a->retry_us);
 }
 
 void tgt_timer_on_held_back(const struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us)

@@ -17,12 +17,17 @@
 
 #define TGT_FIN_WAIT_2_US 120000000u
 #define TGT_RETRY_US      1000u
+#define TGT_RETRY_STEP_US 2u /* from one waiting connection to the next */
 
 /* Events of sending */
 void tgt_timer_on_data_sent(struct tgt_conn *conn,
 			    uint64_t now_us); /* something now waits for an ACK */
 void tgt_timer_on_ack_sent(struct tgt_conn *conn);
-void tgt_timer_on_device_full(struct tgt_conn *conn, uint64_t now_us);
+/*
+ * tgt_timer_on_device_full() - those who wait for the device try again one behind the other: a
+ * million connections that all try every millisecond would leave no time for anything else.
+ */
+void tgt_timer_on_device_full(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us);
 void tgt_timer_on_held_back(const struct tgt_adapter *a, struct tgt_conn *conn,
 			    uint64_t now_us); /* by SWS rules */
 

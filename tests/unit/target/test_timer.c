@@ -3,6 +3,7 @@
 #include "core_env.h"
 
 #include "target/tgt_keepalive.h"
+#include "target/tgt_timer.h"
 #include "target/tgt_rtt.h"
 #include "target/tgt_sendq.h"
 
@@ -418,6 +419,24 @@ static void test_push_timer(void **state)
 
 /* A suspended connection is left alone by its timers; what is left of them is what the host gets.
  */
+/* A crowd that waits for the device tries again one by one; alone, or later, nobody waits longer. */
+static void test_retries_spread_out(void **state)
+{
+	struct env *e = env_new();
+	struct tgt_conn crowd[1000] = { 0 };
+	uint64_t now = 5000000;
+
+	(void)state;
+	for (unsigned int round = 0; round < 2; round++, now += 1000000) {
+		for (unsigned int i = 0; i < 1000; i++) {
+			tgt_timer_on_device_full(&e->a, &crowd[i], now);
+			assert_int_equal(crowd[i].deadline_us[TGT_TMR_RETRY],
+					 now + TGT_RETRY_US + i * TGT_RETRY_STEP_US);
+		}
+	}
+	env_free(e);
+}
+
 static void test_suspended(void **state)
 {
 	struct env *e = env_new();
@@ -455,6 +474,7 @@ int main(void)
 		cmocka_unit_test(test_mitigation),
 		cmocka_unit_test(test_mitigation_with_keepalive),
 		cmocka_unit_test(test_push_timer),
+		cmocka_unit_test(test_retries_spread_out),
 		cmocka_unit_test(test_suspended),
 	};
 
