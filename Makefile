@@ -33,8 +33,8 @@ test:
 
 # Every figure, ours and the peers' in turns; raw samples stay under bench/results.
 bench:
-	@tools/install-deps run
-	@test -f build-bench/build.ninja || meson setup build-bench --buildtype=release -Db_ndebug=true >/dev/null
+	@tools/install-deps bench
+	@test -f build-bench/build.ninja || meson setup build-bench --buildtype=release -Db_ndebug=true -Db_lto=true >/dev/null
 	@ninja -C build-bench --quiet bench/chimney-bench
 	@mkdir -p bench/results
 	build-bench/bench/chimney-bench --json >bench/results/$$(date +%Y-%m-%d-%H%M%S).json

@@ -30,4 +30,12 @@ extern const size_t bench_engine_case_count;
 extern const struct bench_case bench_handover_cases[];
 extern const size_t bench_handover_case_count;
 
+/* Peers of the engine's cases, where they were there at build time. */
+#ifdef BENCH_HAVE_LWIP
+bench_sample_fn bench_lwip_bulk, bench_lwip_exchange;
+#define BENCH_LWIP(fn) "lwIP of the distribution", fn
+#else
+#define BENCH_LWIP(fn) NULL, NULL
+#endif
+
 #endif
