@@ -183,6 +183,32 @@ int host_conn_query(struct host_conn *conn, struct host_query_result *result, ho
 		    void *ctx) __attribute__((warn_unused_result));
 
 /*
+ * host_conn_set_option() - setsockopt() of a program that holds the stream end: applied to the
+ * parked socket; where the target has a cached variable for it, an update follows. If the target
+ * refuses that, the connection comes up.
+ * Returns:   0; -ENOTCONN not offloaded: the program's own call reaches the kernel's socket;
+ *            -EBUSY it moves: ask again when that is over; -ENOPROTOOPT an option that cannot be
+ *            set while it is offloaded; -EPERM; the kernel's error for this value.
+ * DDI:       NdisUpdateOffload (UPD-09, UPD-10, STA-04).
+ *
+ * host_conn_get_option() - getsockopt(); *len is room, then length. Errors as above. TCP_INFO is
+ * host_conn_tcp_info().
+ */
+int host_conn_set_option(struct host_conn *conn, int level, int name, const void *value,
+			 size_t len) __attribute__((warn_unused_result));
+int host_conn_get_option(struct host_conn *conn, int level, int name, void *value, size_t *len)
+	__attribute__((warn_unused_result));
+
+/*
+ * host_conn_tcp_info() - TCP_INFO as <linux/tcp.h> has it: the parked socket's answer and, over
+ * it, state, windows, estimates and retransmissions queried from the target. Bytes count from the
+ * first offload. info is borrowed until done(). Returns as above, or -ENOMEM.
+ */
+struct tcp_info;
+int host_conn_tcp_info(struct host_conn *conn, struct tcp_info *info, host_done_fn *done, void *ctx)
+	__attribute__((warn_unused_result));
+
+/*
  * host_conn_remove() - forget a connection that is in the host (-EBUSY otherwise). Calls gone(),
  * frees conn.
  */

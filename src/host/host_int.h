@@ -61,6 +61,7 @@ struct host_op {
 	struct host_op *next;
 	struct host_adapter *adapter;
 	bool started, completed, finished;
+	bool restart; /* an update of keepalive variables */
 	NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *root;
 	struct host_neighbor_block neighbor;
 	struct host_path_block path;
@@ -253,6 +254,9 @@ int host_op_submit_path(struct host_path *path, void (*done)(struct host_op *op)
 	__attribute__((warn_unused_result));
 int host_op_submit_neighbor(struct host_neighbor *neighbor, void (*done)(struct host_op *op))
 	__attribute__((warn_unused_result));
+/* Cached variables of a connection, from its image; restart: the keepalive timer starts anew. */
+int host_op_submit_cached(struct host_conn *conn, bool restart, void (*done)(struct host_op *op))
+	__attribute__((warn_unused_result));
 void host_ops_run(struct host_adapter *adapter);
 void host_op_completed(struct host_adapter *adapter, NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *root);
 
@@ -269,6 +273,10 @@ void host_state_neighbor(struct host_neighbor_block *block, const struct host_ne
 			 uint32_t hrd_ticks);
 void host_state_path(struct host_path_block *block, const struct host_path *path);
 void host_state_tcp(struct host_tcp_block *block, const struct host_conn *conn);
+/* host_state_tcp_cached() - the cached variables alone, for an update. */
+void host_state_tcp_cached(struct host_tcp_block *block, const struct host_image *image,
+			   bool restart);
+uint8_t host_state_of_ddi(int state); /* TCP_OFFLOAD_CONNECTION_STATE -> enum host_tcp */
 /* Blocks with room for delegated state, to be filled by the target. */
 void host_state_room(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *list, OFFLOAD_STATE_TYPE type,
 		     uint32_t bytes);

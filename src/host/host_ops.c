@@ -115,10 +115,14 @@ static int build_query(struct host_op *op)
 	return 0;
 }
 
-/* Cached state of a neighbor (a new MAC) or of a path (a new MTU). */
+/* Cached state of a connection (its options), of a path (a new MTU) or a neighbor (a new MAC). */
 static int build_update(struct host_op *op)
 {
-	if (op->path_object) {
+	if (op->conn) {
+		host_state_tcp_cached(&op->tcp, &op->conn->image, op->restart);
+		op->tcp.list.OffloadHandle = &op->conn->handle;
+		op->root = &op->tcp.list;
+	} else if (op->path_object) {
 		PATH_OFFLOAD_STATE_CACHED *cached = (void *)op->path.state;
 
 		host_state_room(
@@ -305,6 +309,18 @@ int host_op_submit(struct host_conn *conn, enum host_op_kind kind, void (*done)(
 		return -ENOMEM;
 	op->conn = conn;
 	op->ctx = ctx;
+	host_ops_run(conn->adapter);
+	return 0;
+}
+
+int host_op_submit_cached(struct host_conn *conn, bool restart, void (*done)(struct host_op *op))
+{
+	struct host_op *op = op_new(conn->adapter, HOST_OP_UPDATE, done);
+
+	if (!op)
+		return -ENOMEM;
+	op->conn = conn;
+	op->restart = restart;
 	host_ops_run(conn->adapter);
 	return 0;
 }

@@ -334,7 +334,7 @@ static void read_info(const struct tcp_info *info, struct host_image *image)
 		image->rexmt_left_ticks = info->tcpi_rto / 1000 + 1;
 }
 
-static int read_cached(const struct host_socket *sock, struct host_image *image)
+int host_repair_options(const struct host_socket *sock, struct host_image *image)
 {
 	bool v6 = sock->local.ss_family == AF_INET6 &&
 		  !IN6_IS_ADDR_V4MAPPED(&((const struct sockaddr_in6 *)&sock->local)->sin6_addr);
@@ -359,8 +359,6 @@ static int read_cached(const struct host_socket *sock, struct host_image *image)
 	image->ttl = (uint8_t)(ttl > 0 ? ttl : 64);
 	image->tos = (uint8_t)tos;
 	image->priority = (uint8_t)(prio & 7);
-	if (image->keepalive)
-		image->ka_left_ticks = image->ka_idle_s * 1000;
 	return get_int(sock, SOL_SOCKET, SO_RCVBUF, &rcvbuf) < 0
 		       ? -errno
 		       : (image->rcv_buf_bytes = (uint32_t)rcvbuf, 0);
@@ -418,7 +416,9 @@ int host_repair_read(const struct host_socket *sock, struct host_block_pool *poo
 			      &mss); /* in repair mode: the peer's MSS */
 	image->mss_clamp = (uint16_t)mss;
 	if (!err)
-		err = read_cached(sock, image);
+		err = host_repair_options(sock, image);
+	if (!err && image->keepalive)
+		image->ka_left_ticks = image->ka_idle_s * 1000;
 	if (!err)
 		err = read_rx(sock, pool, image);
 	if (!err)

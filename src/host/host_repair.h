@@ -85,6 +85,13 @@ int host_repair_queued(const struct host_socket *sock, uint32_t *rx_bytes, uint3
 int host_repair_read(const struct host_socket *sock, struct host_block_pool *pool,
 		     struct host_image *image) __attribute__((warn_unused_result));
 
+/*
+ * host_repair_options() - the options of the socket that become cached variables, into the image;
+ * the rest of it stays.
+ */
+int host_repair_options(const struct host_socket *sock, struct host_image *image)
+	__attribute__((warn_unused_result));
+
 /* host_repair_moved() - did a segment still get in since host_repair_read()? */
 bool host_repair_moved(const struct host_socket *sock, const struct host_image *image);
 

@@ -197,6 +197,17 @@ void host_state_tcp(struct host_tcp_block *block, const struct host_conn *conn)
 	fill_delegated(delegated, &conn->image);
 }
 
+void host_state_tcp_cached(struct host_tcp_block *block, const struct host_image *image,
+			   bool restart)
+{
+	TCP_OFFLOAD_STATE_CACHED *cached = (void *)block->state;
+
+	host_state_room(&block->list, TcpOffloadCachedState, sizeof(*cached));
+	fill_cached(cached, image);
+	if (restart)
+		cached->Flags |= TCP_FLAG_KEEP_ALIVE_RESTART;
+}
+
 /* ---- TCP, up ---- */
 
 TCP_OFFLOAD_STATE_DELEGATED *host_state_delegated(struct host_tcp_block *block)
@@ -208,17 +219,17 @@ TCP_OFFLOAD_STATE_DELEGATED *host_state_delegated(struct host_tcp_block *block)
 	return (TCP_OFFLOAD_STATE_DELEGATED *)(void *)state;
 }
 
-static uint8_t state_from_ddi(TCP_OFFLOAD_CONNECTION_STATE from)
+uint8_t host_state_of_ddi(int from)
 {
 	for (uint8_t s = HOST_TCP_ESTABLISHED; s < HOST_TCP_STATES; s++)
-		if (states[s] == from)
+		if ((int)states[s] == from)
 			return s;
 	return HOST_TCP_CLOSE;
 }
 
 void host_state_take(const TCP_OFFLOAD_STATE_DELEGATED *from, struct host_image *image)
 {
-	image->state = state_from_ddi(from->State);
+	image->state = host_state_of_ddi(from->State);
 	image->rcv_nxt = from->RcvNxt;
 	image->rcv_wnd_bytes = from->RcvWnd;
 	image->snd_una = from->SndUna;
