@@ -162,6 +162,12 @@ void sim_held_release(struct sim_sock *sock)
 	}
 }
 
+/* Such a datagram is the host's to look at; the segment in it is forwarded (NSP-05). */
+static bool has_ip_options(const struct nic_sim_view *view)
+{
+	return view->ip_version == 4 && view->l4 - view->l3 > 20;
+}
+
 void sim_sock_hold_or_pass(struct sim_sock *sock, struct sim_binding *from,
 			   const struct nic_rx_frame *frame, const struct nic_sim_view *view)
 {
@@ -173,8 +179,8 @@ void sim_sock_hold_or_pass(struct sim_sock *sock, struct sim_binding *from,
 		sim_hold_frame(sock, frame);
 		break;
 	case SIM_LIVE:
-		if (from ==
-		    sock->at) { /* the target does not want it: in a real host the kernel decides */
+		if (from == sock->at && !has_ip_options(view)) {
+			/* the target does not want it: in a real host the kernel decides */
 			sock->world->counts.strays++;
 			break;
 		}
