@@ -125,12 +125,56 @@ static void test_goodput_under_loss(void **state)
 	}
 }
 
+/* Two flows of the target share a link for a minute, the second one late: neither has less than
+ * four tenths. */
+static void test_fair_to_each_other(void **state)
+{
+	struct sim_config config;
+	struct sim_case c;
+	struct sim_sock *peer[2], *host[2];
+	uint64_t before[2], got[2];
+
+	(void)state;
+	sim_config_default(&config, 41);
+	config.conns = 2;
+	config.up.bits_per_s = 20000000;
+	config.up.delay_us = config.down.delay_us = 5000;
+	config.up.queue_bytes = 50000;
+	case_begin(&c, &config);
+	for (int i = 0; i < 2; i++) {
+		case_plain(&c, SIM_V4);
+		case_move(&c, SIM_TARGET);
+		peer[i] = c.peer;
+		host[i] = c.host;
+		host[i]->tx.window = 1000 << 10;
+		sim_sock_send(host[i], 1ull << 30);
+		sim_world_run_for(c.world, 2 * CASE_S);
+	}
+	for (int i = 0; i < 2; i++)
+		before[i] = peer[i]->rx.got;
+	sim_world_run_for(c.world, 60 * CASE_S);
+	for (int i = 0; i < 2; i++)
+		got[i] = peer[i]->rx.got - before[i];
+	printf("shares: %llu and %llu kB\n", (unsigned long long)got[0] / 1000,
+	       (unsigned long long)got[1] / 1000);
+	CASE(&c, got[0] + got[1] > 60ull * 20000000 / 8 * 9 / 10);
+	CASE(&c, got[0] * 6 > got[1] * 4 && got[1] * 6 > got[0] * 4);
+	for (int i = 0; i < 2; i++) {
+		c.peer = peer[i];
+		c.host = host[i];
+		sim_sock_abort(c.host);
+		CASE_WAIT(&c, case_ended, 10 * CASE_S);
+	}
+	case_end(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_black_hole),
 		cmocka_unit_test(test_slow_start_ends_in_time),
 		cmocka_unit_test(test_goodput_under_loss),
+		cmocka_unit_test(test_fair_to_each_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -395,6 +395,15 @@ static void test_indicated_through_ndis(void **state)
 	assert_int_equal((uintptr_t)NET_BUFFER_LIST_INFO(nbl, TcpLargeSendNetBufferListInfo), 4);
 	assert_int_equal((uintptr_t)NET_BUFFER_LIST_INFO(nbl, Ieee8021QNetBufferListInfo), 0x51);
 	assert_int_equal((uintptr_t)NET_BUFFER_LIST_INFO(nbl, TcpIpChecksumNetBufferListInfo), 8);
+	f = ddi_segment(e, 1, 1, NIC_SIM_ACK, "abcdefgh", 8);
+	f->meta.csum_trusted =
+		false; /* nobody looked: neither right nor wrong, nor what was before */
+	ddi_run(e);
+	assert_int_equal(ddi_count(e, CALL_PLAIN_RECEIVE), 2);
+	nbl = ddi_nth(e, CALL_PLAIN_RECEIVE, 1)->nbl;
+	assert_int_equal((uintptr_t)NET_BUFFER_LIST_INFO(nbl, TcpIpChecksumNetBufferListInfo), 0);
+	assert_int_equal((uintptr_t)NET_BUFFER_LIST_INFO(nbl, TcpLargeSendNetBufferListInfo), 0);
+	assert_int_equal((uintptr_t)NET_BUFFER_LIST_INFO(nbl, Ieee8021QNetBufferListInfo), 0);
 	set_filter(e, 0);
 	ddi_segment(e, 1, 1, NIC_SIM_ACK, "abcdefgh", 8);
 	ddi_run(e);
