@@ -13,6 +13,7 @@ static const struct {
 	{ "demo", cmd_demo,
 	  "move live connections down the chimney and back, and check every byte" },
 	{ "daemon", cmd_daemon, "serve the connections of this network namespace" },
+	{ "exec", cmd_exec, "run a program whose connections may be offloaded" },
 	{ "check", cmd_check, "what is missing on this machine, and how to mend it" },
 	{ "attach", cmd_admin, "take on the connections of a process: attach PID" },
 	{ "detach", cmd_admin, "give them back to the kernel and forget them: detach PID" },

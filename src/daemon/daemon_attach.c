@@ -38,6 +38,19 @@ static bool known(struct worker *w, uint64_t inode)
 	return false;
 }
 
+/* Cheaper than a copy of the descriptor: most are no sockets, or known. */
+static bool worth_a_look(struct worker *w, int dir, const char *name)
+{
+	unsigned long long inode;
+	char link[64];
+	ssize_t n = readlinkat(dir, name, link, sizeof(link) - 1);
+
+	if (n <= 0)
+		return false;
+	link[n] = 0;
+	return sscanf(link, "socket:[%llu]", &inode) == 1 && !known(w, inode);
+}
+
 /* A connection found in a process, not yet known. */
 struct found {
 	int fd; /* our copy of the descriptor */
@@ -93,7 +106,8 @@ static int find_holders(struct daemon_conn *dc, char *why, size_t why_size)
 }
 
 /* Takes found->fd, also on error. */
-static int adopt(struct worker *w, pid_t pid, const struct found *found, char *why, size_t why_size)
+static int adopt(struct worker *w, pid_t pid, unsigned int filters, const struct found *found,
+		 char *why, size_t why_size)
 {
 	struct daemon_conn *dc = calloc(1, sizeof(*dc));
 	int err;
@@ -105,6 +119,7 @@ static int adopt(struct worker *w, pid_t pid, const struct found *found, char *w
 	*dc = (struct daemon_conn){ .worker = w,
 				    .pid = pid,
 				    .fd_in_pid = found->fd_in_pid,
+				    .parked_fd = -1,
 				    .inode = found->inode,
 				    .cookie = found->cookie,
 				    .seen_us = loop_now_us(w->loop) };
@@ -120,6 +135,7 @@ static int adopt(struct worker *w, pid_t pid, const struct found *found, char *w
 		free(dc);
 		return err;
 	}
+	exec_allow_filters(dc->holders, filters);
 	host_conn_set_user(dc->conn, dc);
 	dc->id = ++w->last_id;
 	dc->next = w->conns;
@@ -136,7 +152,9 @@ void daemon_conn_gone(struct daemon_conn *dc)
 	while (*at != dc)
 		at = &(*at)->next;
 	*at = dc->next;
+	daemon_socket_gone(dc);
 	exec_free(dc->holders);
+	free(dc->snapshot);
 	free(dc);
 }
 
@@ -155,7 +173,7 @@ static int open_pid(pid_t pid, DIR **dir, int *pidfd, char *why, size_t why_size
 	return -errno;
 }
 
-int daemon_attach(struct worker *w, pid_t pid, char *why, size_t why_size)
+int daemon_attach(struct worker *w, pid_t pid, unsigned int filters, char *why, size_t why_size)
 {
 	struct dirent *entry;
 	int pidfd, found = 0, err;
@@ -167,13 +185,14 @@ int daemon_attach(struct worker *w, pid_t pid, char *why, size_t why_size)
 	while ((entry = readdir(dir))) {
 		struct found conn;
 
-		if (entry->d_name[0] == '.' || !fetch_connection(pidfd, atoi(entry->d_name), &conn))
+		if (entry->d_name[0] == '.' || !worth_a_look(w, dirfd(dir), entry->d_name) ||
+		    !fetch_connection(pidfd, atoi(entry->d_name), &conn))
 			continue;
 		if (known(w, conn.inode)) {
 			close(conn.fd);
 			continue;
 		}
-		err = adopt(w, pid, &conn, why, why_size);
+		err = adopt(w, pid, filters, &conn, why, why_size);
 		if (err)
 			log_info("process %d, descriptor %d stays in the host: %s", (int)pid,
 				 conn.fd_in_pid, why);

@@ -4,6 +4,7 @@
  * run first, answered when that has ended.
  *
  *   attach   {pid}            take on the connections of a process            -> {found}
+ *   socket   {inode, ...}     for the supervisor (daemon_socket.c)              -> {native} or {err, data}
  *   detach   {pid}            give them all back and forget them              -> {released}
  *   list     {after}          connections, in pages                           -> {connections: [...], next}
  *   offload  {id}             hand a connection down                          -> {total_us, stopped_us, frozen_us}
@@ -87,7 +88,9 @@ static json_t *op_attach(struct worker *w, const json_t *request)
 
 	if (!json_is_integer(pid))
 		return daemon_ctl_bad("attach needs \"pid\", a process id", false);
-	found = daemon_attach(w, (pid_t)json_integer_value(pid), why, sizeof(why));
+	found = daemon_attach(w, (pid_t)json_integer_value(pid),
+			      (unsigned int)json_integer_value(json_object_get(request, "filters")),
+			      why, sizeof(why));
 	if (found < 0)
 		return daemon_ctl_bad(why, false);
 	msg = daemon_ctl_good();
@@ -373,6 +376,8 @@ static json_t *serve(struct worker *w, struct daemon_client *client, const json_
 		return op_attach(w, request);
 	if (!strcmp(op, "detach"))
 		return op_detach(w, client, tag, request);
+	if (!strcmp(op, "socket"))
+		return daemon_socket(w, client, tag, request);
 	if (daemon_admin(w, client, tag, op, request, &reply))
 		return reply;
 	if (!strcmp(op, "list"))

@@ -19,7 +19,9 @@
 #include "keeper/keeper.h"
 
 struct arena;
+struct daemon_ghost;
 struct daemon_detach;
+struct daemon_snapshot;
 struct nic;
 struct nrt_adapter;
 struct steer;
@@ -34,9 +36,12 @@ struct daemon_conn {
 	struct exec_holders *holders;
 	pid_t pid;
 	int fd_in_pid;
-	uint64_t inode;   /* of the kernel socket */
-	uint64_t cookie;  /* the same, as its end is reported */
-	uint64_t seen_us; /* when we learned of it */
+	uint64_t inode;        /* of the kernel socket */
+	uint64_t stream_inode; /* of what the program holds while it is offloaded, else 0 */
+	struct daemon_snapshot *snapshot; /* of the kernel's socket before the offload */
+	int parked_fd;                    /* the host driver's parked kernel socket, or -1 */
+	uint64_t cookie;                  /* the same, as its end is reported */
+	uint64_t seen_us;                 /* when we learned of it */
 	struct host_select_verdict verdict;
 	uint64_t patience_us, next_try_us; /* of the policy, after a refusal */
 	bool switching;
@@ -59,6 +64,8 @@ struct worker {
 	struct loop_watch diag_watch;
 	struct loop_timer sweep_timer, policy_timer;
 	struct daemon_detach *detaches;
+	struct daemon_ghost *ghosts; /* ring of ended connections */
+	unsigned int ghost_next;
 	enum daemon_mode mode;
 	bool paused;
 	uint64_t exec_due_us; /* next look at threads that are late to stop */
@@ -88,7 +95,7 @@ void worker_stop(struct worker *w);
  * daemon_attach.c: take on the TCP connections of a process. Returns how many are new, or -errno
  * with why.
  */
-int daemon_attach(struct worker *w, pid_t pid, char *why, size_t why_size);
+int daemon_attach(struct worker *w, pid_t pid, unsigned int filters, char *why, size_t why_size);
 struct daemon_conn *daemon_conn_find(struct worker *w, uint32_t id);
 void daemon_conn_gone(struct daemon_conn *dc); /* its end: leaves the table, freed */
 void daemon_conns_free(struct worker *w);
@@ -122,6 +129,15 @@ void daemon_sweep_soon(struct worker *w);
 json_t *daemon_detach(struct worker *w, struct daemon_client *client, json_int_t tag, pid_t pid);
 void daemon_detach_check(struct worker *w); /* answers those that are complete */
 void daemon_detach_free(struct worker *w);
+
+/* daemon_socket.c: names and options of switched descriptors; as daemon_detach(). */
+json_t *daemon_socket(struct worker *w, struct daemon_client *client, json_int_t tag,
+		      const json_t *request);
+/* Before an offload: what a parked socket forgets. Released with free(). */
+void daemon_socket_snapshot(struct daemon_conn *dc);
+/* The connection has ended while the program may still hold the stream. */
+void daemon_socket_gone(struct daemon_conn *dc);
+void daemon_socket_exchanged(struct daemon_conn *dc, int new_fd);
 
 /* daemon_policy.c: offloads without request. daemon_policy_soon() when something has changed. */
 void daemon_policy_judge(struct worker *w, struct daemon_conn *dc, uint64_t bytes);

@@ -9,6 +9,7 @@ static int program_prepare(void *ctx, char *why, size_t why_size)
 {
 	struct daemon_conn *dc = ctx;
 
+	daemon_socket_snapshot(dc);
 	return exec_prepare(dc->holders, why, why_size);
 }
 
@@ -24,7 +25,9 @@ static int program_exchange(void *ctx, int new_fd)
 	struct daemon_conn *dc = ctx;
 	int err = exec_exchange(dc->holders, new_fd);
 
-	if (err)
+	if (!err)
+		daemon_socket_exchanged(dc, new_fd);
+	else
 		log_warn("connection %u: exchange failed in step '%s'", dc->id,
 			 exec_failed_step(dc->holders));
 	return err;

@@ -159,9 +159,11 @@ static void expect(void *ctx, const struct steer_flow *flow, bool on)
 static int hold(void *ctx, struct host_conn *conn, enum host_held kind, int fd)
 {
 	struct worker *w = ctx;
-	const struct daemon_conn *dc = host_conn_user(conn);
+	struct daemon_conn *dc = host_conn_user(conn);
 	enum keeper_kind kept = kind == HOST_HELD_STREAM ? KEEPER_STREAM : KEEPER_SOCKET;
 
+	if (kind == HOST_HELD_SOCKET)
+		dc->parked_fd = fd;
 	return fd < 0 ? keeper_release(w->keeper, kept, dc->id)
 		      : keeper_hold(w->keeper, kept, dc->id, fd);
 }
@@ -363,6 +365,7 @@ static void close_all(struct worker *w)
 	steer_close(w->steer);
 	if (w->nic)
 		nic_close(w->nic);
+	free(w->ghosts);
 	host_select_free(w->policy);
 	loop_destroy(w->loop);
 }

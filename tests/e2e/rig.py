@@ -58,7 +58,7 @@ def enter():
 class Rig:
     """The two hosts and a daemon."""
 
-    def __init__(self, mtu=1500, im=None, policy="offload any\n"):
+    def __init__(self, mtu=1500, im=None, policy="offload any\n", mode=None):
         # The shell's exec keeps the pid, so that 'peer.pid' names the namespace.
         self.peer = subprocess.Popen(["unshare", "-n", "sh", "-c", "echo ready; exec sleep 1000000"],
                                      stdout=subprocess.PIPE, text=True)
@@ -77,7 +77,9 @@ class Rig:
         with open(self.policy, "w", encoding="utf-8") as f:
             f.write(policy)
         argv = [CHIMNEY, "daemon", "-i", HOST_IF, "-c", self.control, "-p", self.policy]
-        self.daemon = subprocess.Popen(argv + (["--im", im] if im else []))
+        argv += ["--im", im] if im else []
+        argv += ["--chimney", mode] if mode else []
+        self.daemon = subprocess.Popen(argv)
         wait_for(lambda: os.path.exists(self.control) or self.daemon.poll() is not None, "control socket")
         assert self.daemon.poll() is None, "the daemon ended at once"
 

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How program and supervisor come apart: the process itself becomes the program, so that its
+ * parent, terminal and exit status are what they would be; the supervisor is a grandchild that
+ * belongs to nobody.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "supervisor/super_int.h"
+
+#define HIGH_FD 100 /* what the supervisor keeps lies here; all else is closed */
+
+static unsigned int own_filters(void)
+{
+	unsigned int n = 0;
+	char line[128];
+	FILE *f = fopen("/proc/self/status", "re");
+
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "Seccomp_filters: %u", &n) == 1)
+			break;
+	fclose(f);
+	return n;
+}
+
+static int send_fd(int to, int fd)
+{
+	char byte = 0, control[CMSG_SPACE(sizeof(fd))] = { 0 };
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(fd));
+	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
+	return sendmsg(to, &msg, MSG_NOSIGNAL) == 1 ? 0 : -errno;
+}
+
+static int receive_fd(int from)
+{
+	char byte, control[CMSG_SPACE(sizeof(int))];
+	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
+	struct msghdr msg = { .msg_iov = &iov,
+			      .msg_iovlen = 1,
+			      .msg_control = control,
+			      .msg_controllen = sizeof(control) };
+	struct cmsghdr *c;
+	int fd;
+
+	if (recvmsg(from, &msg, MSG_CMSG_CLOEXEC) != 1)
+		return -1;
+	c = CMSG_FIRSTHDR(&msg);
+	if (!c || c->cmsg_type != SCM_RIGHTS)
+		return -1;
+	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+	return fd;
+}
+
+/* In the grandchild. Nothing of the program's is kept open, or its readers would miss its end. */
+static void supervise(struct super *s, int from)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	signal(SIGPIPE, SIG_IGN);
+	prctl(PR_SET_NAME, "chimney-super");
+	for (int fd = 0; null >= 0 && fd < 3; fd++)
+		dup2(null, fd);
+	from = fcntl(from, F_DUPFD_CLOEXEC, HIGH_FD);
+	s->daemon_fd = fcntl(s->daemon_fd, F_DUPFD_CLOEXEC, HIGH_FD);
+	close_range(3, HIGH_FD - 1, 0);
+	close_range(HIGH_FD + 2, ~0u, 0);
+	if (from < 0)
+		_exit(1);
+	s->listener = receive_fd(from);
+	if (s->listener < 0 || write(from, "", 1) != 1)
+		_exit(1);
+	close(from);
+	super_serve(s);
+	_exit(0);
+}
+
+static int start_process(struct super *s, int pair[2])
+{
+	pid_t child = fork(), grandchild;
+	int status;
+
+	if (child < 0)
+		return -errno;
+	if (!child) {
+		close(pair[0]);
+		setsid();
+		grandchild = fork();
+		if (!grandchild)
+			supervise(s, pair[1]);
+		_exit(grandchild < 0);
+	}
+	while (waitpid(child, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0 ? 0 : -EAGAIN;
+}
+
+static int hand_over(int to)
+{
+	int listener = super_filter_install(), err;
+	char byte;
+
+	if (listener < 0)
+		return listener;
+	err = send_fd(to, listener);
+	close(listener);
+	return err || read(to, &byte, 1) != 1 ? -ENOTRECOVERABLE : 0;
+}
+
+int super_start(const char *control_path, int daemon_fd, char *why, size_t why_size)
+{
+	struct super s = { .control_path = control_path, .daemon_fd = daemon_fd, .listener = -1 };
+	int pair[2], err;
+
+	s.filters = own_filters() + 1;
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -errno;
+	err = start_process(&s, pair);
+	close(pair[1]);
+	if (!err)
+		err = hand_over(pair[0]);
+	close(pair[0]);
+	close(daemon_fd);
+	if (err)
+		snprintf(why, why_size, "no supervisor: %s%s", strerror(-err),
+			 err == -EBUSY ? " (a supervisor is here already: chimney exec inside "
+					 "chimney exec)"
+				       : "");
+	return err;
+}

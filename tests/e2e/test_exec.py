@@ -1,0 +1,256 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Unmodified programs under `chimney exec`.
+
+usage: test_exec.py CASE
+"""
+import json
+import os
+import subprocess
+import sys
+
+import rig
+from rig import CHIMNEY, HOST_IF, PEER, Rig, wait_for
+from test_outside import Client
+
+PYTHON = "/usr/bin/python3"
+
+# Answers a line with what it sees of the connection, by every call that names or describes a socket.
+OPTIONS = """
+import json, socket, struct
+l = socket.create_server(("10.78.0.1", 9000))
+print("ready", flush=True)
+c, from_accept = l.accept()
+f = c.makefile("r")
+def opt(level, name, size=None):
+    try:
+        v = c.getsockopt(level, name, size) if size else c.getsockopt(level, name)
+        return v.hex() if size else v
+    except OSError as e:
+        return "errno %d" % e.errno
+S, T, I = socket.SOL_SOCKET, socket.IPPROTO_TCP, socket.IPPROTO_IP
+for line in f:
+    if line.startswith("set"):
+        c.setsockopt(T, socket.TCP_NODELAY, 1)
+    if line.startswith("keepalive"):
+        c.setsockopt(S, socket.SO_KEEPALIVE, 1)
+        c.setsockopt(T, socket.TCP_KEEPIDLE, 77)
+    info = c.getsockopt(T, socket.TCP_INFO, 104)
+    seen = {
+        "sockname": c.getsockname(), "peername": c.getpeername(), "accepted": from_accept,
+        "type": opt(S, socket.SO_TYPE), "domain": opt(S, socket.SO_DOMAIN), "protocol": opt(S, socket.SO_PROTOCOL),
+        "error": opt(S, socket.SO_ERROR), "linger": opt(S, socket.SO_LINGER, 8), "sndbuf": opt(S, socket.SO_SNDBUF),
+        "nodelay": opt(T, socket.TCP_NODELAY), "maxseg": opt(T, socket.TCP_MAXSEG),
+        "congestion": opt(T, socket.TCP_CONGESTION, 16), "tos": opt(I, socket.IP_TOS), "ttl": opt(I, socket.IP_TTL),
+        "keepidle": opt(T, socket.TCP_KEEPIDLE), "user_timeout": opt(T, socket.TCP_USER_TIMEOUT),
+        "info_length": len(info), "info_state": info[0], "info_options": info[5], "info_scales": info[6],
+        "short_name": c.getsockopt(S, socket.SO_TYPE, 2).hex(), "nonsense": opt(T, 9999),
+    }
+    if line.startswith("keep"):
+        seen["keepalive"] = opt(S, socket.SO_KEEPALIVE)
+    c.sendall(json.dumps(seen).encode() + b"\\n")
+"""
+
+ECHO = """
+def echo(c):
+    while True:
+        d = c.recv(65536)
+        if not d:
+            break
+        c.sendall(d)
+    c.close()
+import os, socket, sys, threading
+l = socket.create_server(("::", 9000), family=socket.AF_INET6, dualstack_ipv6=True)
+print("ready", flush=True)
+"""
+THREADS = ECHO + """
+while True:
+    threading.Thread(target=echo, args=(l.accept()[0],), daemon=True).start()
+"""
+FORK = ECHO + """
+import signal
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+while True:
+    c, _ = l.accept()
+    if os.fork() == 0:
+        l.close()
+        echo(c)
+        os._exit(0)
+    c.close()
+"""
+ASYNCIO = """
+import asyncio
+async def echo(reader, writer):
+    while d := await reader.read(65536):
+        writer.write(d)
+        await writer.drain()
+    writer.close()
+async def main():
+    server = await asyncio.start_server(echo, None, 9000)
+    print("ready", flush=True)
+    await server.serve_forever()
+asyncio.run(main())
+"""
+
+# Sends what it is told to, from a seed, and prints the hash of what comes back.
+CONNECTOR = """
+import hashlib, random, socket, sys, threading
+s = socket.create_connection((sys.argv[1], 9000))
+rng = random.Random(7)
+sent = hashlib.sha256()
+def send():
+    for line in sys.stdin:
+        d = rng.randbytes(1 << 20)
+        sent.update(d)
+        s.sendall(d)
+        print("sent", flush=True)
+    s.shutdown(socket.SHUT_WR)
+t = threading.Thread(target=send)
+print("ready", flush=True)
+t.start()
+got = hashlib.sha256()
+while d := s.recv(1 << 16):
+    got.update(d)
+t.join()
+try:
+    peer = s.getpeername()[0]
+except OSError as e:
+    peer = e.errno
+print("same" if got.digest() == sent.digest() else "different", peer, flush=True)
+"""
+
+
+def run(r, script, *argv, options=("--strict",), **popen):
+    p = subprocess.Popen([CHIMNEY, "exec", "-c", r.control, *options, "--", PYTHON, "-c", script, *argv],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **popen)
+    assert p.stdout.readline() == "ready\n"
+    return p
+
+
+def states(r):
+    return sorted(c["state"] for c in r.connections())
+
+
+def end(p):
+    p.kill()
+    p.wait()
+
+
+def case_options():
+    """What a program sees of a connection is the same in the host, offloaded, and in the host again."""
+    r = Rig(mode="manual")
+    server = run(r, OPTIONS)
+    client = subprocess.Popen(r.in_peer() + [PYTHON, "-c", """
+import socket, sys
+s = socket.create_connection(("10.78.0.1", 9000))
+f = s.makefile("r")
+for line in sys.stdin:
+    s.sendall(line.encode())
+    print(f.readline(), end="", flush=True)
+"""], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(what):
+        client.stdin.write(what + "\n")
+        client.stdin.flush()
+        return json.loads(client.stdout.readline())
+
+    before = ask("look")
+    assert before["peername"][0] == PEER[4] and before["nodelay"] == 0, before
+    wait_for(lambda: len(r.connections()) == 1, "the connection is known without attach")
+    ident = r.connections()[0]["id"]
+    r.switch("offload", ident)
+    offloaded = ask("look")
+    assert states(r) == ["offloaded"]
+    differs = {k: (before[k], offloaded[k]) for k in before if before[k] != offloaded[k]}
+    assert not differs, differs
+    assert ask("set")["nodelay"] != 0
+    assert states(r) == ["offloaded"], "TCP_NODELAY needs no upload"
+    r.switch("upload", ident)
+    assert ask("look")["nodelay"] != 0, "an option set while offloaded holds in the host"
+    r.switch("offload", ident)
+    kept = ask("keepalive")
+    assert kept["keepalive"] == 1 and kept["keepidle"] == 77, kept
+    end(client)
+    end(server)
+    assert r.close() == 0
+
+
+def serve(script):
+    """Every connection of this server goes down by policy while data flows; no byte is lost."""
+    r = Rig(mode="enabled")
+    server = run(r, script)
+    clients = [Client(r, 6 if i % 2 else 4, i) for i in range(4)]
+    wait_for(lambda: states(r) == ["offloaded"] * 4, "all connections offloaded")
+    for ident in [c["id"] for c in r.connections()][:2]:
+        r.switch("upload", ident)
+    start = [c.bytes()[1] for c in clients]
+    wait_for(lambda: all(c.bytes()[1] > s + (1 << 20) for c, s in zip(clients, start)), "data flows")
+    assert states(r) == ["host"] * 2 + ["offloaded"] * 2, "those taken up stay up for a while"
+    stats = r.ctl("stats")
+    assert stats["segments_in"] > 100 and stats["segments_out"] > 100, stats
+    assert sum(c.finish() for c in clients) > 4 << 20
+    wait_for(lambda: not r.connections(), "closed connections are forgotten")
+    end(server)
+    assert r.close() == 0
+
+
+def case_threads():
+    serve(THREADS)
+
+
+def case_fork():
+    serve(FORK)
+
+
+def case_asyncio():
+    serve(ASYNCIO)
+
+
+def case_client():
+    """A connection that the program made itself."""
+    r = Rig(mode="enabled")
+    server = subprocess.Popen(r.in_peer() + [PYTHON, "-c", THREADS], stdout=subprocess.PIPE, text=True)
+    server.stdout.readline()
+    p = run(r, CONNECTOR, PEER[4])
+    for _ in range(3):
+        p.stdin.write("more\n")
+        p.stdin.flush()
+        assert p.stdout.readline() == "sent\n"
+        wait_for(lambda: states(r) == ["offloaded"], "offloaded")
+    assert r.ctl("stats")["segments_out"] > 100
+    p.stdin.close()
+    # The connection is over in both directions: a kernel socket has no peer any more (ENOTCONN).
+    assert p.stdout.readline() == "same 107\n"
+    assert p.wait(20) == 0
+    end(server)
+    assert r.close() == 0
+
+
+def case_missing():
+    """exec starts a daemon where none runs; without one the program runs natively and keeps its status, or not at all."""
+    r = Rig()
+    r.daemon.terminate()
+    assert r.daemon.wait(20) == 0
+    argv = [CHIMNEY, "exec", "-c", r.control, "-i", "nowhere0", "--", "sh", "-c", "echo it runs; exit 7"]
+    p = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert p.returncode == 7 and p.stdout == "it runs\n" and "runs natively" in p.stderr, p
+    p = subprocess.run(argv[:2] + ["--strict"] + argv[2:], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert p.returncode == 126 and p.stdout == "" and "nowhere0" in p.stderr, p
+    server = run(r, THREADS, options=("--strict", "-i", HOST_IF, "-p", r.policy, "-m", "enabled"))
+    client = Client(r, 4, 1)
+    wait_for(lambda: states(r) == ["offloaded"], "offloaded by the daemon that was started")
+    # The daemon goes in the middle: the connection comes up, and the program calls what it likes as before.
+    r.ctl("stop")
+    wait_for(lambda: not os.path.exists(r.control), "the daemon has ended")
+    more = Client(r, 6, 2)
+    start = [client.bytes()[1], more.bytes()[1]]
+    wait_for(lambda: client.bytes()[1] > start[0] + (1 << 20) and more.bytes()[1] > start[1] + (1 << 20), "data flows")
+    client.finish()
+    more.finish()
+    end(server)
+    r.peer.kill()
+    r.peer.wait()
+
+
+if __name__ == "__main__":
+    rig.main(globals()["case_" + sys.argv[1]])
