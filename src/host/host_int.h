@@ -33,7 +33,13 @@
 
 /* ---- state operations --------------------------------------------------------------------- */
 
-enum host_op_kind { HOST_OP_INITIATE, HOST_OP_TERMINATE, HOST_OP_QUERY, HOST_OP_UPDATE };
+enum host_op_kind {
+	HOST_OP_INITIATE,
+	HOST_OP_TERMINATE,
+	HOST_OP_QUERY,
+	HOST_OP_UPDATE,
+	HOST_OP_INVALIDATE
+};
 
 /* One block of each layer with room for all three classes of state. */
 struct host_neighbor_block {
@@ -74,7 +80,8 @@ struct host_neighbor {
 	struct host_neighbor *next;
 	struct host_nl_addr addr;
 	uint8_t mac[6];
-	uint32_t refs; /* paths */
+	bool invalid;  /* told so to the target: terminated soon, never updated */
+	uint32_t refs; /* paths, operations */
 };
 
 struct host_path {
@@ -82,6 +89,8 @@ struct host_path {
 	struct host_adapter *adapter;
 	struct host_path *next;
 	struct host_neighbor *neighbor;
+	struct host_neighbor *moves_to; /* a relinking is on its way; not a reference */
+	bool rerouted;                  /* its new next hop is being resolved */
 	uint8_t family;
 	uint8_t local[16], remote[16];
 	uint32_t mtu_bytes;
@@ -229,6 +238,15 @@ static inline bool host_adapter_paused(const struct host_adapter *adapter)
 {
 	return adapter->paused || adapter->asleep;
 }
+/* ---- host_relink.c ---- */
+
+/* host_path_upload() - all connections of it, soon. */
+void host_path_upload(struct host_path *path);
+/* host_path_reroute() - its packets go to another next hop of the same link now. */
+void host_path_reroute(struct host_path *path, const struct host_nl_route *route);
+/* host_neighbor_failed() - the kernel cannot reach it any more. */
+void host_neighbor_failed(struct host_neighbor *neighbor);
+
 int host_watch_open(struct host_adapter *adapter) __attribute__((warn_unused_result));
 void host_watch_close(struct host_adapter *adapter);
 
@@ -257,6 +275,14 @@ int host_op_submit_neighbor(struct host_neighbor *neighbor, void (*done)(struct 
 /* Cached variables of a connection, from its image; restart: the keepalive timer starts anew. */
 int host_op_submit_cached(struct host_conn *conn, bool restart, void (*done)(struct host_op *op))
 	__attribute__((warn_unused_result));
+/* The neighbor alone goes down, if it is not there when its turn comes. */
+int host_op_submit_new_neighbor(struct host_neighbor *neighbor, void (*done)(struct host_op *op))
+	__attribute__((warn_unused_result));
+int host_op_submit_invalidate(struct host_neighbor *neighbor, void (*done)(struct host_op *op))
+	__attribute__((warn_unused_result));
+/* The path moves under that neighbor at the target; its cached values go along. */
+int host_op_submit_relink(struct host_path *path, struct host_neighbor *to,
+			  void (*done)(struct host_op *op)) __attribute__((warn_unused_result));
 void host_ops_run(struct host_adapter *adapter);
 void host_op_completed(struct host_adapter *adapter, NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *root);
 
@@ -264,6 +290,9 @@ void host_op_completed(struct host_adapter *adapter, NDIS_PROTOCOL_OFFLOAD_BLOCK
 int host_path_get(struct host_adapter *adapter, const struct steer_flow *flow,
 		  const struct host_nl_route *route, const struct host_nl_neigh *neigh,
 		  struct host_path **out) __attribute__((warn_unused_result));
+/* A reference to the neighbor, made if need be; NULL: no memory. */
+struct host_neighbor *host_neighbor_get(struct host_adapter *adapter,
+					const struct host_nl_neigh *neigh);
 void host_path_put(struct host_path *path); /* frees what is not offloaded and needed no more */
 void host_neighbor_put(struct host_neighbor *neighbor);
 

@@ -41,13 +41,27 @@ static uint32_t confirmed_ticks(const struct host_neighbor *neighbor)
 	return now.confirmed_age_ms * HOST_TICKS_PER_S / 1000u;
 }
 
+static int build_new_neighbor(struct host_op *op)
+{
+	struct host_neighbor *neighbor = op->neighbor_object;
+
+	if (is_down(&neighbor->handle))
+		return 0;
+	host_state_neighbor(&op->neighbor, neighbor, confirmed_ticks(neighbor));
+	op->neighbor.list.OffloadHandle = &neighbor->handle;
+	op->root = &op->neighbor.list;
+	return 0;
+}
+
 static int build_initiate(struct host_op *op)
 {
 	struct host_conn *conn = op->conn;
-	struct host_path *path = conn->path;
+	struct host_path *path = conn ? conn->path : NULL;
 	TCP_OFFLOAD_STATE_DELEGATED *delegated;
 	int err;
 
+	if (!conn)
+		return build_new_neighbor(op);
 	if (is_down(&path->neighbor->handle)) /* a linker: no state behind it */
 		host_state_room(&op->neighbor.list, NeighborOffloadState, 0);
 	else
@@ -115,58 +129,89 @@ static int build_query(struct host_op *op)
 	return 0;
 }
 
-/* Cached state of a connection (its options), of a path (a new MTU) or a neighbor (a new MAC). */
+static void build_cached_path(struct host_op *op)
+{
+	PATH_OFFLOAD_STATE_CACHED *cached = (void *)op->path.state;
+
+	host_state_room(&op->path.list,
+			path_type(op->path_object, Ip4OffloadCachedState, Ip6OffloadCachedState),
+			sizeof(*cached));
+	cached->PathMtu = op->path_object->mtu_bytes;
+	op->path.list.OffloadHandle = &op->path_object->handle;
+	op->root = &op->path.list;
+}
+
+static void build_cached_neighbor(struct host_op *op)
+{
+	NEIGHBOR_OFFLOAD_STATE_CACHED *cached = (void *)op->neighbor.state;
+
+	host_state_room(&op->neighbor.list, NeighborOffloadCachedState, sizeof(*cached));
+	memcpy(cached->DlDestinationAddress, op->neighbor_object->mac,
+	       sizeof(op->neighbor_object->mac));
+	cached->HostReachabilityDelta = confirmed_ticks(op->neighbor_object);
+	op->neighbor.list.OffloadHandle = &op->neighbor_object->handle;
+	op->neighbor.list.DependentBlockList = op->root; /* the path that moves under it (UPD-04) */
+	op->root = &op->neighbor.list;
+}
+
+/*
+ * Cached state of a connection (its options), of a path (a new MTU) or a neighbor (a new MAC); of
+ * both, the path hanging under the neighbor, when the path moves there.
+ */
 static int build_update(struct host_op *op)
 {
 	if (op->conn) {
 		host_state_tcp_cached(&op->tcp, &op->conn->image, op->restart);
 		op->tcp.list.OffloadHandle = &op->conn->handle;
 		op->root = &op->tcp.list;
-	} else if (op->path_object) {
-		PATH_OFFLOAD_STATE_CACHED *cached = (void *)op->path.state;
-
-		host_state_room(
-			&op->path.list,
-			path_type(op->path_object, Ip4OffloadCachedState, Ip6OffloadCachedState),
-			sizeof(*cached));
-		cached->PathMtu = op->path_object->mtu_bytes;
-		op->path.list.OffloadHandle = &op->path_object->handle;
-		op->root = &op->path.list;
-	} else {
-		NEIGHBOR_OFFLOAD_STATE_CACHED *cached = (void *)op->neighbor.state;
-
-		host_state_room(&op->neighbor.list, NeighborOffloadCachedState, sizeof(*cached));
-		memcpy(cached->DlDestinationAddress, op->neighbor_object->mac,
-		       sizeof(op->neighbor_object->mac));
-		cached->HostReachabilityDelta = confirmed_ticks(op->neighbor_object);
-		op->neighbor.list.OffloadHandle = &op->neighbor_object->handle;
-		op->root = &op->neighbor.list;
 	}
+	if (op->path_object)
+		build_cached_path(op);
+	if (op->neighbor_object)
+		build_cached_neighbor(op);
+	return 0;
+}
+
+/* INV-02: no state behind the block. */
+static int build_invalidate(struct host_op *op)
+{
+	host_state_room(&op->neighbor.list, NeighborOffloadState, 0);
+	op->neighbor.list.OffloadHandle = &op->neighbor_object->handle;
+	op->root = &op->neighbor.list;
 	return 0;
 }
 
 /* The object may have gone while the operation waited for its turn. */
 static bool subject_is_down(const struct host_op *op)
 {
-	if (op->conn)
-		return is_down(&op->conn->handle);
-	return op->path_object ? is_down(&op->path_object->handle)
-			       : is_down(&op->neighbor_object->handle);
+	return !(op->conn && !is_down(&op->conn->handle)) &&
+	       !(op->path_object && !is_down(&op->path_object->handle)) &&
+	       !(op->neighbor_object && !is_down(&op->neighbor_object->handle));
+}
+
+/* UPD-18, and what hangs under it: it is on its way up. */
+static bool subject_is_invalid(const struct host_op *op)
+{
+	const struct host_path *path = op->conn ? op->conn->path : op->path_object;
+
+	return (path && path->neighbor->invalid) ||
+	       (op->neighbor_object && op->neighbor_object->invalid);
 }
 
 static int build(struct host_op *op)
 {
 	static int (*const builders[])(struct host_op * op) = {
-		[HOST_OP_INITIATE] = build_initiate,
-		[HOST_OP_TERMINATE] = build_terminate,
-		[HOST_OP_QUERY] = build_query,
-		[HOST_OP_UPDATE] = build_update,
+		[HOST_OP_INITIATE] = build_initiate,     [HOST_OP_TERMINATE] = build_terminate,
+		[HOST_OP_QUERY] = build_query,           [HOST_OP_UPDATE] = build_update,
+		[HOST_OP_INVALIDATE] = build_invalidate,
 	};
 
 	bool alone = op->kind == HOST_OP_TERMINATE && !op->conn;
 
 	if (op->kind != HOST_OP_INITIATE && !alone && !subject_is_down(op))
 		return 0; /* nothing to do */
+	if (op->kind == HOST_OP_UPDATE && subject_is_invalid(op))
+		return 0;
 	return builders[op->kind](op);
 }
 
@@ -189,6 +234,9 @@ static void call_down(struct host_op *op)
 		break;
 	case HOST_OP_UPDATE:
 		NdisUpdateOffload(binding, op->root);
+		break;
+	case HOST_OP_INVALIDATE:
+		NdisInvalidateOffload(binding, op->root);
 		break;
 	}
 }
@@ -236,7 +284,7 @@ static void finish(struct host_op *op)
 	adapter->ops = op->next;
 	if (!adapter->ops)
 		adapter->ops_tail = &adapter->ops;
-	if (op->kind == HOST_OP_INITIATE)
+	if (op->kind == HOST_OP_INITIATE && op->conn)
 		settle_initiate(op);
 	else if (op->kind == HOST_OP_TERMINATE && op->root)
 		settle_terminate(op);
@@ -325,28 +373,49 @@ int host_op_submit_cached(struct host_conn *conn, bool restart, void (*done)(str
 	return 0;
 }
 
-int host_op_submit_path(struct host_path *path, void (*done)(struct host_op *op))
+/* Both objects, where there are any, live until the operation is over. */
+static int submit_objects(struct host_adapter *adapter, enum host_op_kind kind,
+			  struct host_path *path, struct host_neighbor *neighbor,
+			  void (*done)(struct host_op *op))
 {
-	struct host_op *op = op_new(path->adapter, HOST_OP_UPDATE, done);
+	struct host_op *op = op_new(adapter, kind, done);
 
 	if (!op)
 		return -ENOMEM;
 	op->path_object = path;
-	path->refs++;
-	host_ops_run(path->adapter);
+	op->neighbor_object = neighbor;
+	if (path)
+		path->refs++;
+	if (neighbor)
+		neighbor->refs++;
+	host_ops_run(adapter);
 	return 0;
+}
+
+int host_op_submit_path(struct host_path *path, void (*done)(struct host_op *op))
+{
+	return submit_objects(path->adapter, HOST_OP_UPDATE, path, NULL, done);
 }
 
 int host_op_submit_neighbor(struct host_neighbor *neighbor, void (*done)(struct host_op *op))
 {
-	struct host_op *op = op_new(neighbor->adapter, HOST_OP_UPDATE, done);
+	return submit_objects(neighbor->adapter, HOST_OP_UPDATE, NULL, neighbor, done);
+}
 
-	if (!op)
-		return -ENOMEM;
-	op->neighbor_object = neighbor;
-	neighbor->refs++;
-	host_ops_run(neighbor->adapter);
-	return 0;
+int host_op_submit_new_neighbor(struct host_neighbor *neighbor, void (*done)(struct host_op *op))
+{
+	return submit_objects(neighbor->adapter, HOST_OP_INITIATE, NULL, neighbor, done);
+}
+
+int host_op_submit_invalidate(struct host_neighbor *neighbor, void (*done)(struct host_op *op))
+{
+	return submit_objects(neighbor->adapter, HOST_OP_INVALIDATE, NULL, neighbor, done);
+}
+
+int host_op_submit_relink(struct host_path *path, struct host_neighbor *to,
+			  void (*done)(struct host_op *op))
+{
+	return submit_objects(path->adapter, HOST_OP_UPDATE, path, to, done);
 }
 
 /* ---- neighbors and paths ---- */
@@ -368,6 +437,16 @@ static struct host_neighbor *neighbor_get(struct host_adapter *adapter,
 	n->next = adapter->neighbors;
 	adapter->neighbors = n;
 	return n;
+}
+
+struct host_neighbor *host_neighbor_get(struct host_adapter *adapter,
+					const struct host_nl_neigh *neigh)
+{
+	struct host_neighbor *neighbor = neighbor_get(adapter, neigh);
+
+	if (neighbor)
+		neighbor->refs++;
+	return neighbor;
 }
 
 static bool path_is(const struct host_path *path, const struct steer_flow *flow)
@@ -419,12 +498,11 @@ int host_path_get(struct host_adapter *adapter, const struct steer_flow *flow,
 		memcpy(path->local, flow->local, sizeof(path->local));
 		memcpy(path->remote, flow->remote, sizeof(path->remote));
 		path->mtu_bytes = route->mtu_bytes;
-		path->neighbor = neighbor_get(adapter, neigh);
+		path->neighbor = host_neighbor_get(adapter, neigh);
 		if (!path->neighbor) {
 			free(path);
 			return -ENOMEM;
 		}
-		path->neighbor->refs++;
 		path->next = adapter->paths;
 		adapter->paths = path;
 	}

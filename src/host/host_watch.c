@@ -4,8 +4,9 @@
  * offloaded state.
  *
  * A changed MAC of a neighbor is an update of its cached destination address (UPD-07), a changed
- * path MTU one of PathMtu (UPD-08). A route that now leads elsewhere, or a link that went down,
- * takes connections up: the kernel knows best what to do with them. A STALE neighbor that was
+ * path MTU one of PathMtu (UPD-08). Another next hop moves paths
+ * there (host_relink.c), a neighbor that failed is invalidated. A route that leaves this link takes
+ * connections up: the kernel knows best what to do with them. A STALE neighbor that was
  * collected is no failure.
  */
 #include "host/host_int.h"
@@ -17,13 +18,6 @@
 
 #include "base/log.h"
 
-static void upload_path(struct host_path *path)
-{
-	for (struct host_conn *conn = path->adapter->host->conns; conn; conn = conn->next)
-		if (conn->path == path)
-			host_upload_wanted(conn, UploadRequested);
-}
-
 static void neighbor_updated(struct host_op *op)
 {
 	struct host_neighbor *neighbor = op->neighbor_object;
@@ -32,14 +26,41 @@ static void neighbor_updated(struct host_op *op)
 	if (failed) /* UPD-21 */
 		for (struct host_path *p = op->adapter->paths; p; p = p->next)
 			if (p->neighbor == neighbor)
-				upload_path(p);
+				host_path_upload(p);
 	host_neighbor_put(neighbor);
+}
+
+static void check_path(struct host_path *path);
+
+/* Those whose next hop was not known when their route changed. */
+static void check_rerouted(struct host_adapter *adapter)
+{
+	struct host_path *next;
+
+	for (struct host_path *p = adapter->paths; p; p = next) {
+		next = p->next;
+		if (p->rerouted)
+			check_path(p);
+	}
+}
+
+static void neighbor_failed(struct host_adapter *adapter, const struct host_nl_neigh *now)
+{
+	for (struct host_neighbor *n = adapter->neighbors; n; n = n->next)
+		if (memcmp(&n->addr, &now->addr, sizeof(n->addr)) == 0) {
+			host_neighbor_failed(n);
+			return;
+		}
 }
 
 static void neighbor_changed(struct host_adapter *adapter, const struct host_nl_neigh *now)
 {
-	if (!now->has_mac || (now->state & (NUD_INCOMPLETE | NUD_FAILED)) ||
-	    now->ifindex != adapter->config.ifindex)
+	if (now->ifindex != adapter->config.ifindex)
+		return;
+	check_rerouted(adapter);
+	if (now->state & NUD_FAILED)
+		neighbor_failed(adapter, now);
+	if (!now->has_mac || (now->state & (NUD_INCOMPLETE | NUD_FAILED)))
 		return;
 	for (struct host_neighbor *n = adapter->neighbors; n; n = n->next) {
 		if (memcmp(&n->addr, &now->addr, sizeof(n->addr)) != 0 ||
@@ -58,23 +79,29 @@ static void neighbor_changed(struct host_adapter *adapter, const struct host_nl_
 static void path_updated(struct host_op *op)
 {
 	if (op->root && op->path.list.Status != NDIS_STATUS_SUCCESS)
-		upload_path(op->path_object);
+		host_path_upload(op->path_object);
 	host_path_put(op->path_object);
 }
 
 static void check_path(struct host_path *path)
 {
 	struct steer_flow flow = { .family = path->family };
+	const struct host_neighbor *hop;
 	struct host_nl_route route;
 
 	memcpy(flow.local, path->local, sizeof(flow.local));
 	memcpy(flow.remote, path->remote, sizeof(flow.remote));
 	if (host_nl_route_get(path->adapter->host->nl, &flow, 0, &route) < 0 ||
-	    route.ifindex != path->adapter->config.ifindex ||
-	    memcmp(&route.next_hop, &path->neighbor->addr, sizeof(route.next_hop)) != 0) {
-		upload_path(path);
+	    route.ifindex != path->adapter->config.ifindex) {
+		host_path_upload(path);
 		return;
 	}
+	hop = path->moves_to ? path->moves_to : path->neighbor;
+	if (memcmp(&route.next_hop, &hop->addr, sizeof(route.next_hop)) != 0) {
+		host_path_reroute(path, &route);
+		return;
+	}
+	path->rerouted = false;
 	if (route.mtu_bytes == path->mtu_bytes)
 		return;
 	path->mtu_bytes = route.mtu_bytes;

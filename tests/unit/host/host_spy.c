@@ -24,6 +24,7 @@ NDIS_STATUS __real_NdisOidRequest(NDIS_HANDLE binding, PNDIS_OID_REQUEST request
 VOID __real_NdisInitiateOffload(NDIS_HANDLE binding, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST root);
 VOID __real_NdisTerminateOffload(NDIS_HANDLE binding, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST root);
 VOID __real_NdisUpdateOffload(NDIS_HANDLE binding, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST root);
+VOID __real_NdisInvalidateOffload(NDIS_HANDLE binding, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST root);
 VOID __real_NdisQueryOffloadState(NDIS_HANDLE binding, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST root);
 NDIS_STATUS __real_NdisOffloadTcpSend(PNDIS_OFFLOAD_HANDLE handle, PNET_BUFFER_LIST list);
 NDIS_STATUS __real_NdisOffloadTcpReceive(PNDIS_OFFLOAD_HANDLE handle, PNET_BUFFER_LIST list);
@@ -41,6 +42,7 @@ NDIS_STATUS __wrap_NdisOidRequest(NDIS_HANDLE binding, PNDIS_OID_REQUEST request
 VOID __wrap_NdisInitiateOffload(NDIS_HANDLE binding, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST root);
 VOID __wrap_NdisTerminateOffload(NDIS_HANDLE binding, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST root);
 VOID __wrap_NdisUpdateOffload(NDIS_HANDLE binding, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST root);
+VOID __wrap_NdisInvalidateOffload(NDIS_HANDLE binding, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST root);
 VOID __wrap_NdisQueryOffloadState(NDIS_HANDLE binding, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST root);
 NDIS_STATUS __wrap_NdisOffloadTcpSend(PNDIS_OFFLOAD_HANDLE handle, PNET_BUFFER_LIST list);
 NDIS_STATUS __wrap_NdisOffloadTcpReceive(PNDIS_OFFLOAD_HANDLE handle, PNET_BUFFER_LIST list);
@@ -130,6 +132,9 @@ static void pass_up(enum host_op_kind kind, NDIS_HANDLE context,
 	case HOST_OP_UPDATE:
 		spy.generic.UpdateOffloadCompleteHandler(context, root);
 		break;
+	case HOST_OP_INVALIDATE:
+		spy.generic.InvalidateOffloadCompleteHandler(context, root);
+		break;
 	}
 }
 
@@ -170,6 +175,11 @@ static VOID updated(NDIS_HANDLE context, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST root)
 	completed(HOST_OP_UPDATE, context, root);
 }
 
+static VOID invalidated(NDIS_HANDLE context, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST root)
+{
+	completed(HOST_OP_INVALIDATE, context, root);
+}
+
 static VOID queried(NDIS_HANDLE context, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST root)
 {
 	completed(HOST_OP_QUERY, context, root);
@@ -191,6 +201,8 @@ static VOID event(PVOID context, ULONG type, ULONG information)
 		spy.events[type]++;
 	if (type == TcpIndicateRetrieve)
 		spy.last_reason = information;
+	if (type == TcpIndicateRetrieve && spy.keep_retrieves)
+		return;
 	spy.tcp.TcpOffloadEventHandler(context, type, information);
 }
 
@@ -223,6 +235,7 @@ static NDIS_STATUS set_generic(NDIS_HANDLE handle,
 	ours.InitiateOffloadCompleteHandler = initiated;
 	ours.TerminateOffloadCompleteHandler = terminated;
 	ours.UpdateOffloadCompleteHandler = updated;
+	ours.InvalidateOffloadCompleteHandler = invalidated;
 	ours.QueryOffloadCompleteHandler = queried;
 	return __real_NdisSetOptionalHandlers(handle, (PNDIS_DRIVER_OPTIONAL_HANDLERS)&ours);
 }
@@ -282,6 +295,12 @@ VOID __wrap_NdisUpdateOffload(NDIS_HANDLE binding, PNDIS_PROTOCOL_OFFLOAD_BLOCK_
 {
 	going_down(HOST_OP_UPDATE, root);
 	__real_NdisUpdateOffload(binding, root);
+}
+
+VOID __wrap_NdisInvalidateOffload(NDIS_HANDLE binding, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST root)
+{
+	going_down(HOST_OP_INVALIDATE, root);
+	__real_NdisInvalidateOffload(binding, root);
 }
 
 VOID __wrap_NdisQueryOffloadState(NDIS_HANDLE binding, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST root)

@@ -12,7 +12,7 @@
 
 #include "host/host_int.h"
 
-#define SPY_OPS 4 /* enum host_op_kind */
+#define SPY_OPS 5 /* enum host_op_kind */
 
 struct spy {
 	struct host *host; /* that registered last */
@@ -37,6 +37,7 @@ struct spy {
 	bool hold[SPY_OPS]; /* keep the next completion until spy_release() */
 	NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *held[SPY_OPS];
 	NDIS_HANDLE held_context;
+	bool keep_retrieves; /* the host does not hear that the target wants to be rid of one */
 	bool busy_terminate; /* a terminate came while another call of the host was open */
 
 	/* Bytes. */

@@ -11,6 +11,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -192,6 +194,183 @@ static void info_is_merged(void **state)
 	back_and_away(&c);
 }
 
+/* ---- another next hop --------------------------------------------------------------------- */
+
+#define GATEWAY    "10.78.0.3"
+#define PEER4      "10.78.0.2"
+#define PEER_ROUTE PEER4, 32
+
+static const uint8_t gateway_mac[6] = { 2, 0x78, 0, 0, 0, 2 }; /* the peer's: it listens to it */
+
+static unsigned int calls;
+static struct call {
+	enum host_op_kind kind;
+	unsigned int blocks;
+	uint8_t type[3];
+	NDIS_OFFLOAD_HANDLE *handle[3];
+	bool states;
+} trees[32];
+
+static void note_call(enum host_op_kind kind, NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *root)
+{
+	struct call *call = &trees[calls++ % 32];
+
+	*call = (struct call){ .kind = kind };
+	for (; root; root = root->DependentBlockList) {
+		call->type[call->blocks] = root->Header.Type;
+		call->handle[call->blocks++] = root->OffloadHandle;
+		call->states |= NdisOffloadFirstState(root)->Length != 0;
+		assert_null(root->NextBlock);
+	}
+}
+
+static void by_gateway(void)
+{
+	assert_int_equal(
+		0, netns_neigh_set(&rig.net.a, rig.net.if_a, GATEWAY, gateway_mac, NUD_REACHABLE));
+	assert_int_equal(0, netns_route_add(&rig.net.a, PEER_ROUTE, GATEWAY, rig.net.if_a, 0));
+}
+
+static void away_with_gateway(void)
+{
+	char command[160];
+
+	snprintf(command, sizeof(command),
+		 "ip route del " PEER4 "/32 && ip neigh del " GATEWAY " dev %s", rig.net.if_a);
+	assert_int_equal(0, system(command));
+}
+
+static bool is_relinking(const struct call *call)
+{
+	return call->kind == HOST_OP_UPDATE && call->blocks == 2 &&
+	       call->type[0] == NeighborOffloadCachedState &&
+	       call->type[1] == Ip4OffloadCachedState;
+}
+
+static void next_hop_moves(void **state)
+{
+	struct tgt_adapter_usage usage;
+	struct host_neighbor *old;
+	struct host_path *path;
+	struct rig_conn c;
+
+	(void)state;
+	NEED_RIG();
+	connect_offloaded(&c, 300);
+	path = c.conn->path;
+	old = path->neighbor;
+	calls = 0;
+	spy.down = note_call;
+	by_gateway();
+	WAIT(&c, spy.completed[HOST_OP_TERMINATE] == 1);
+	assert_int_equal(3, calls);
+	REQ("UPD-06", trees[0].kind == HOST_OP_INITIATE && trees[0].blocks == 1 &&
+			      trees[0].type[0] == NeighborOffloadState && is_relinking(&trees[1]) &&
+			      trees[2].kind == HOST_OP_TERMINATE && trees[2].blocks == 1 &&
+			      trees[2].handle[0] == &old->handle);
+	REQ("UPD-04", trees[1].handle[0] == trees[0].handle[0] &&
+			      trees[1].handle[0] == &path->neighbor->handle &&
+			      trees[1].handle[1] == &path->handle);
+	REQ("UPD-03", c.conn->path == path && place(&c) == HOST_CONN_OFFLOADED);
+	REQ("UPD-07", path->neighbor->addr.bytes[3] == 3);
+	tgt_adapter_usage(rig.target, &usage);
+	assert_true(usage.connections == 1 && usage.paths == 1 && usage.neighbors == 1);
+	rig_transfer(&c, 50000);
+	assert_int_equal(HOST_CONN_OFFLOADED, place(&c));
+	assert_int_equal(0, rig_upload(&c));
+	tgt_adapter_usage(rig.target, &usage);
+	assert_true(usage.connections == 0 && usage.paths == 0 && usage.neighbors == 0);
+	rig_disconnect(&c);
+	away_with_gateway();
+}
+
+/* No object of the target has this name in that family. */
+static void spoil_relinking(enum host_op_kind kind, NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *root)
+{
+	if (kind == HOST_OP_UPDATE && root->DependentBlockList)
+		root->DependentBlockList->Header.Type = Ip6OffloadCachedState;
+}
+
+static void failed_relinking_brings_it_up(void **state)
+{
+	struct rig_conn c;
+
+	(void)state;
+	NEED_RIG();
+	connect_offloaded(&c, 330);
+	spy.down = spoil_relinking;
+	by_gateway();
+	WAIT(&c, in_host(&c));
+	REQ("UPD-21", spy.ops[HOST_OP_UPDATE] == 1);
+	rig_transfer(&c, 10000);
+	assert_null(rig.adapter->neighbors);
+	rig_disconnect(&c);
+	away_with_gateway();
+}
+
+/* ---- a neighbor that failed --------------------------------------------------------------- */
+
+static void neighbor_fails(void)
+{
+	assert_int_equal(
+		0, netns_neigh_set(&rig.net.a, rig.net.if_a, PEER4, rig.net.mac_b, NUD_FAILED));
+}
+
+static void failed_neighbor_is_invalidated(void **state)
+{
+	static const uint8_t other[6] = { 2, 1, 1, 1, 1, 1 };
+	struct tgt_adapter_usage usage;
+	struct rig_conn c;
+	uint64_t rcvd;
+
+	(void)state;
+	NEED_RIG();
+	connect_offloaded(&c, 350);
+	calls = 0;
+	spy.down = note_call;
+	spy.hold[HOST_OP_INVALIDATE] = spy.keep_retrieves = true;
+	neighbor_fails();
+	WAIT(&c, spy.held[HOST_OP_INVALIDATE]);
+	REQ("INV-02", trees[0].kind == HOST_OP_INVALIDATE && trees[0].blocks == 1 &&
+			      !trees[0].states &&
+			      trees[0].handle[0] == &c.conn->path->neighbor->handle);
+	rcvd = c.peer.rcvd;
+	c.own.goal += 5000;
+	WAIT(&c, c.own.sent == c.own.goal);
+	rounds(&c, 300);
+	REQ("INV-14", c.peer.rcvd == rcvd && spy.last_reason == InvalidState);
+	assert_int_equal(0, netns_neigh_set(&rig.net.a, rig.net.if_a, PEER4, other, NUD_REACHABLE));
+	assert_int_equal(
+		0, netns_neigh_set(&rig.net.a, rig.net.if_a, PEER4, rig.net.mac_b, NUD_REACHABLE));
+	rounds(&c, 20);
+	spy_release(HOST_OP_INVALIDATE);
+	WAIT(&c, in_host(&c));
+	REQ("UPD-18", spy.ops[HOST_OP_UPDATE] == 0);
+	tgt_adapter_usage(rig.target, &usage);
+	REQ("INV-12", usage.connections == 0 && usage.paths == 0 && usage.neighbors == 0 &&
+			      spy.ops[HOST_OP_INVALIDATE] == 1);
+	c.peer.goal = c.peer.sent;
+	RIG_RUN(&c, rig_all_there);
+	rig_transfer(&c, 10000);
+	rig_disconnect(&c);
+}
+
+/* One that grows stale says nothing. */
+static void stale_neighbor_is_no_failure(void **state)
+{
+	struct rig_conn c;
+
+	(void)state;
+	NEED_RIG();
+	connect_offloaded(&c, 370);
+	assert_int_equal(
+		0, netns_neigh_set(&rig.net.a, rig.net.if_a, PEER4, rig.net.mac_b, NUD_STALE));
+	rig_transfer(&c, 10000);
+	assert_int_equal(0, spy.ops[HOST_OP_INVALIDATE]);
+	assert_int_equal(HOST_CONN_OFFLOADED, place(&c));
+	back_and_away(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -199,6 +378,10 @@ int main(void)
 		cmocka_unit_test_setup(options_that_cannot_be, fresh),
 		cmocka_unit_test_setup(failed_update_brings_it_up, fresh),
 		cmocka_unit_test_setup(info_is_merged, fresh),
+		cmocka_unit_test_setup(next_hop_moves, fresh),
+		cmocka_unit_test_setup(failed_relinking_brings_it_up, fresh),
+		cmocka_unit_test_setup(failed_neighbor_is_invalidated, fresh),
+		cmocka_unit_test_setup(stale_neighbor_is_no_failure, fresh),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
