@@ -90,12 +90,13 @@ static void decay(struct tgt_conn *conn)
 
 void tgt_cc_validate(struct tgt_conn *conn, uint32_t flight_bytes, bool waiting, uint64_t now_us)
 {
+	uint32_t since_us = (uint32_t)now_us - conn->cwnd_used_us;
 	bool limited = conn->flags & TGT_CF_CWND_LIMITED;
 
 	if (!limited) {
 		if (conn->cwnd_used_bytes < flight_bytes)
 			conn->cwnd_used_bytes = flight_bytes;
-		if ((uint32_t)now_us - conn->cwnd_used_us < tgt_rtt_rto(conn))
+		if (since_us < TGT_RTO_MIN_US || since_us < tgt_rtt_rto(conn))
 			return;
 		if (!waiting)
 			decay(conn);

@@ -78,7 +78,7 @@ uint32_t tgt_hole_probe(struct tgt_conn *conn, uint32_t queued, uint32_t room, u
 		return 0;
 	if (!(conn->options & TGT_OPT_SACK)) {
 		/* A lost probe could not be told from congestion: find the hole once more. */
-		if (conn->hole_next_s && now_s(now_us) - conn->hole_next_s >= TGT_HOLE_RAISE_S)
+		if (now_s(now_us) - conn->hole_next_s >= TGT_HOLE_RAISE_S)
 			tgt_hole_forget(conn);
 		return 0;
 	}

@@ -205,6 +205,43 @@ static void test_search(void **state)
 	env_free(e);
 }
 
+/* Without SACK nobody could tell a lost probe from congestion: full segments again after a while. */
+static void test_raise_without_sack(void **state)
+{
+	struct env *e = in_hole(0);
+
+	(void)state;
+	cross(e, 1300);
+	env_run(e, (TGT_HOLE_RAISE_S - 5) * 1000000ull);
+	e->conn->cwnd_bytes = 30000;
+	env_send(e, 5000);
+	assert_int_equal(e->sent[0].len, 1240);
+	cross(e, 1300);
+	env_run(e, 10000000);
+	e->conn->cwnd_bytes = 30000;
+	env_send(e, 5000);
+	assert_int_equal(e->sent[0].len, 1460);
+	env_free(e);
+}
+
+/* IPv6 promises 1280 bytes: nothing smaller is tried. */
+static void test_least_of_ipv6(void **state)
+{
+	struct env *e = env_new();
+
+	(void)state;
+	e->conn->flags |= TGT_CF_IPV6;
+	e->conn->remote_mss = 1440;
+	e->conn->path_mtu_bytes = 1500;
+	env_start(e);
+	env_send(e, 20000);
+	while (e->conn->rexmt_count < 6)
+		env_run(e, 10000);
+	assert_int_equal(e->conn->hole_mtu_bytes, 1280);
+	assert_int_equal(env_last(e)->len, 1220);
+	env_free(e);
+}
+
 /* What the host learns of the path is better than what we guess. */
 static void test_news_of_the_path(void **state)
 {
@@ -231,6 +268,8 @@ int main(void)
 		cmocka_unit_test(test_lost_probe),
 		cmocka_unit_test(test_lost_with_others),
 		cmocka_unit_test(test_search),
+		cmocka_unit_test(test_raise_without_sack),
+		cmocka_unit_test(test_least_of_ipv6),
 		cmocka_unit_test(test_news_of_the_path),
 	};
 
