@@ -18,7 +18,10 @@ static const struct argp_option options[] = {
 	{ "control", 'c', "PATH", 0, "control socket (default /run/chimney.sock)", 0 },
 	{ "policy", 'p', "FILE", 0, "rules: which connections may be offloaded (default: none)",
 	  0 },
-	{ "im", 'd', "LIST", 0, "intermediate drivers between host and target, top first", 0 },
+	{ "im", 'd', "LIST", 0,
+	  "intermediate drivers between host and target, top first, in any order and number: "
+	  "passthru, vlan:ID[:PRIORITY], mux:active-backup, mux:balance",
+	  0 },
 	{ "chimney", 'm', "MODE", 0,
 	  "manual (requests only, the default), enabled (what the rules match, at once), "
 	  "automatic (of that, what is heavy and near) or disabled",

@@ -20,7 +20,9 @@ static const struct argp_option options[] = {
 	{ "seed", 's', "N", 0, "seed of the data (default 1)", 0 },
 	{ "pcap", 'p', "FILE", 0, "write what goes over the link to FILE", 0 },
 	{ "im", OPT_IM, "LIST", 0,
-	  "intermediate drivers between host and target, top first: passthru[,passthru...]", 0 },
+	  "intermediate drivers between host and target, top first, in any order and number: "
+	  "passthru, vlan:0[:PRIORITY]; with --sim also vlan:ID, mux:active-backup, mux:balance",
+	  0 },
 	{ "sim", OPT_SIM, NULL, 0, "tell the story on the simulated link, without the kernel", 0 },
 	{ "json", 'j', NULL, 0, "print one JSON object instead of the account for people", 0 },
 	{ "no-python", OPT_NO_PYTHON, NULL, 0,

@@ -16,6 +16,7 @@
 #include "host/host.h"
 #include "host/host_image.h"
 #include "host/host_select.h"
+#include "im/im_stack.h"
 #include "keeper/keeper.h"
 
 struct arena;
@@ -75,8 +76,7 @@ struct worker {
 	void *target_driver; /* NDIS handles of the target: driver, adapter; and its engine */
 	struct nrt_adapter *target_nrt;
 	struct tgt_adapter *target;
-	unsigned int im_count; /* intermediate drivers in the stack */
-	char top_name[32];     /* name of the adapter on top of the stack */
+	struct im_stack ims;
 	struct host *host;
 	struct host_adapter *adapter;
 	struct host_select *policy;

@@ -21,14 +21,12 @@
 
 #include "base/log.h"
 #include "daemon/daemon_int.h"
-#include "im/passthru/passthru.h"
 #include "ndis/nrt.h"
 #include "nic/nic_veth.h"
 #include "steer/steer.h"
 #include "target/tgt_driver.h"
 
 #define TARGET_NAME      "tgt0"
-#define IM_MAX           8u
 #define CLOSE_ROUNDS_MAX 1000u
 #define EXEC_POLL_US     500u
 #define CHUNKS           (1u << 18) /* 1 GiB of data in the target, all connections together */
@@ -105,40 +103,18 @@ static int open_target(struct worker *w)
 	return 0;
 }
 
-/* Drivers are named from top to bottom, and stacked from bottom to top. */
 static int open_ims(struct worker *w)
 {
-	char list[256], *names[IM_MAX], *save = NULL;
-	unsigned int count = 0;
+	const char *targets[] = { TARGET_NAME };
+	char why[256] = "";
+	struct im_plan plan;
+	int err = im_plan_parse(&plan, w->config->im, 1, why, sizeof(why));
 
-	snprintf(w->top_name, sizeof(w->top_name), "%s", TARGET_NAME);
-	snprintf(list, sizeof(list), "%s", w->config->im ? w->config->im : "");
-	for (char *name = strtok_r(list, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
-		if (strcmp(name, "passthru") || count == IM_MAX) {
-			log_err("intermediate driver '%s' is not known (passthru), or more than %u "
-				"are named",
-				name, IM_MAX);
-			return -EINVAL;
-		}
-		names[count++] = name;
-	}
-	if (count && passthru_driver_register() < 0)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < count; i++) {
-		char above[sizeof(w->top_name)];
-		int err;
-
-		snprintf(above, sizeof(above), "%s%u", names[count - 1 - i], i);
-		err = passthru_insert(w->top_name, above);
-		if (err) {
-			log_err("intermediate driver %s above %s: %s", above, w->top_name,
-				strerror(-err));
-			return err;
-		}
-		snprintf(w->top_name, sizeof(w->top_name), "%s", above);
-		w->im_count++;
-	}
-	return 0;
+	if (!err)
+		err = im_stack_open(&w->ims, &plan, "", targets, 1, why, sizeof(why));
+	if (err)
+		log_err("%s", why);
+	return err;
 }
 
 static void expect(void *ctx, const struct steer_flow *flow, bool on)
@@ -173,7 +149,7 @@ static int open_host(struct worker *w)
 	struct host_config config = {
 		.loop = w->loop, .on_change = daemon_conn_changed, .hold = hold, .ctx = w
 	};
-	struct host_adapter_config adapter = { .adapter_name = w->top_name,
+	struct host_adapter_config adapter = { .adapter_name = w->ims.top,
 					       .ifindex = if_nametoindex(w->config->ifname),
 					       .steer = w->steer,
 					       .nic = w->nic,
@@ -185,7 +161,7 @@ static int open_host(struct worker *w)
 	if (!err)
 		err = host_adapter_open(w->host, &adapter, &w->adapter, why, sizeof(why));
 	if (err)
-		log_err("host driver on %s: %s", w->top_name, why[0] ? why : strerror(-err));
+		log_err("host driver on %s: %s", w->ims.top, why[0] ? why : strerror(-err));
 	return err;
 }
 
@@ -314,20 +290,6 @@ static int open_all(struct worker *w)
 	return err ? err : daemon_ctl_open(w);
 }
 
-/* Top down: the names were given in the order of building. */
-static void close_ims(struct worker *w)
-{
-	if (!w->im_count)
-		return;
-	while (w->im_count) {
-		char name[sizeof(w->top_name)];
-
-		snprintf(name, sizeof(name), "passthru%u", --w->im_count);
-		passthru_remove(name);
-	}
-	passthru_driver_deregister();
-}
-
 /*
  * A driver may need a few rounds to let go of what it has in work; one that never does is left
  * behind.
@@ -360,7 +322,8 @@ static void close_all(struct worker *w)
 		host_adapter_close(w->adapter);
 	if (w->host)
 		host_destroy(w->host);
-	close_ims(w);
+	if (im_stack_close(&w->ims) < 0)
+		log_err("an intermediate driver did not stop");
 	close_target(w);
 	steer_close(w->steer);
 	if (w->nic)

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "im/im_stack.h"
 #include "netns/netns.h"
 
 /* Without namespaces the story is told on the simulated link, and the reason is said. */
@@ -28,6 +29,25 @@ static void choose(struct demo_options *o)
 		o->python = false;
 }
 
+/*
+ * The demo's hosts have one link without VLANs; a team and a VLAN of its own are for the simulated
+ * link, or for the daemon where the interfaces are.
+ */
+static int check_drivers(const struct demo_options *o, char *why, size_t why_size)
+{
+	struct im_plan plan;
+	bool team = o->im && strstr(o->im, "mux");
+	int err = im_plan_parse(&plan, o->im, team ? 2 : 1, why, why_size);
+
+	if (err || o->sim || (!plan.has_team && !plan.vlan_id))
+		return err;
+	snprintf(why, why_size,
+		 "--im '%s': the two hosts have one link without VLANs; add --sim, or use the "
+		 "daemon on %s",
+		 o->im, plan.has_team ? "the members of a bond" : "a VLAN interface");
+	return -EINVAL;
+}
+
 int demo_main(const struct demo_options *options)
 {
 	struct demo_options o = *options;
@@ -36,6 +56,10 @@ int demo_main(const struct demo_options *options)
 	int err;
 
 	choose(&o);
+	if (check_drivers(&o, why, sizeof(why)) < 0) {
+		fprintf(stderr, "chimney demo: %s\n", why);
+		return 2;
+	}
 	err = o.sim ? demo_sim_run(&o, &account, why, sizeof(why))
 		    : demo_story_run(&o, &account, why, sizeof(why));
 	if (err == -EINTR)

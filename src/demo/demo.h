@@ -17,7 +17,7 @@ struct demo_options {
 	uint32_t mtu_bytes; /* 0: the kernel's choice */
 	uint64_t seed;
 	const char *pcap_path; /* NULL: none */
-	const char *im;        /* intermediate driver to put in between: "passthru", or NULL */
+	const char *im;        /* intermediate drivers (im_stack.h), or NULL */
 	bool sim;
 	bool json;
 	bool python; /* the connection of the unmodified program takes part */

@@ -7,15 +7,6 @@
 #include "demo/demo.h"
 #include "sim/sim_story.h"
 
-static unsigned int count_drivers(const char *list)
-{
-	unsigned int n = list && *list ? 1 : 0;
-
-	for (; list && *list; list++)
-		n += *list == ',';
-	return n;
-}
-
 static void copy_row(struct demo_phase_account *to, const struct sim_story_row *from)
 {
 	to->bytes += from->bytes;
@@ -72,7 +63,7 @@ int demo_sim_run(const struct demo_options *options, struct demo_account *accoun
 	config.connections = options->connections;
 	config.bytes_each_way = options->bytes;
 	config.pcap_path = options->pcap_path;
-	config.passthru = count_drivers(options->im);
+	config.im = options->im;
 	if (options->mtu_bytes)
 		config.mtu_bytes = options->mtu_bytes;
 	err = sim_story_run(&config, &sim);

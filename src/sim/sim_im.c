@@ -84,9 +84,53 @@ static int insert_passthrus(struct sim_world *world)
 	return err;
 }
 
+/* VLANs of the list, on T already, at the ends that T's frames go to and come from. */
+static int insert_listed_vlans(struct sim_world *world, const struct im_plan *plan)
+{
+	char name[32];
+	int err = 0;
+
+	if (!plan->vlan_id)
+		return 0;
+	err = registered(vlan_driver_register(), &world->vlan_registered);
+	while (err == 0 && world->vlan_count < SIM_TARGET) {
+		struct sim_binding *binding = &world->bindings[world->vlan_count];
+
+		vlan_name(world, world->vlan_count, name);
+		err = vlan_insert(name, binding->bind_name, (uint16_t)plan->vlan_id, 0);
+		memcpy(binding->bind_name, name, sizeof(binding->bind_name));
+		world->vlan_count += err == 0;
+	}
+	return err;
+}
+
+/* What the list says, on the target or on the team's members. */
+static int insert_list(struct sim_world *world)
+{
+	struct sim_binding *target = &world->bindings[SIM_TARGET];
+	const char *targets[SIM_TEAM_MAX] = { target->adapter_name };
+	char why[256] = "", prefix[16];
+	struct im_plan plan;
+	int err = im_plan_parse(&plan, world->config.im, 1 + world->spare_count, why, sizeof(why));
+
+	for (unsigned int i = 0; i < world->spare_count; i++)
+		targets[i + 1] = world->spares[i].adapter_name;
+	snprintf(prefix, sizeof(prefix), "sim%u-im-", world->number);
+	if (err == 0)
+		err = im_stack_open(&world->ims, &plan, prefix, targets, 1 + world->spare_count,
+				    why, sizeof(why));
+	if (err == 0)
+		memcpy(target->bind_name, world->ims.top, sizeof(target->bind_name));
+	return err ? err : insert_listed_vlans(world, &plan);
+}
+
 int sim_im_insert(struct sim_world *world)
 {
-	int err = insert_team(world);
+	int err;
+
+	if (world->config.im)
+		return insert_list(world);
+	err = insert_team(world);
 
 	if (err == 0)
 		err = insert_vlans(world);
@@ -120,6 +164,9 @@ int sim_im_remove(struct sim_world *world)
 		if (vlan_remove(name) != 0)
 			err = -EBUSY;
 	}
+	/* It may have registered the driver of the VLANs above: theirs went first. */
+	if (im_stack_close(&world->ims) != 0)
+		err = -EBUSY;
 	snprintf(name, sizeof(name), "sim%u-team", world->number);
 	if (world->team_made && mux_remove(name) != 0)
 		err = -EBUSY;

@@ -27,7 +27,7 @@ struct sim_story_config {
 	uint64_t bytes_each_way;  /* per connection and direction */
 	uint32_t mtu_bytes;
 	uint32_t loss_ppm;     /* both directions */
-	unsigned int passthru; /* intermediate drivers above the target */
+	const char *im;        /* intermediate drivers above the target (im_stack.h); NULL: none */
 	const char *pcap_path; /* what went over the peer's wire; NULL: no capture */
 };
 

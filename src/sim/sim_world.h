@@ -26,6 +26,7 @@
 #include <ndis/ndis.h>
 #include <ndis/ndischimney.h>
 
+#include "im/im_stack.h"
 #include "im/mux/mux.h"
 #include "nic/nic_sim.h"
 #include "sim/sim_trace.h"
@@ -56,7 +57,9 @@ struct sim_config {
 	bool tso, gro;
 	uint32_t rx_hold_us;   /* interrupt moderation of all nics */
 	unsigned int passthru; /* intermediate drivers between the protocol driver and T */
-	unsigned int team;     /* targets below a team driver in the place of T; 0: there is none */
+	/* a list of drivers above T (im_stack.h), instead of those counted here; NULL: none */
+	const char *im;
+	unsigned int team; /* targets below a team driver in the place of T; 0: there is none */
 	enum mux_mode team_mode;
 	bool vlan; /* everything is in a VLAN, by drivers above every adapter */
 	uint16_t vlan_id;
@@ -150,6 +153,7 @@ struct sim_world {
 	unsigned int im_count; /* pass-through drivers above the target */
 	unsigned int vlan_count;
 	bool team_made;
+	struct im_stack ims;                                       /* by config.im */
 	bool passthru_registered, mux_registered, vlan_registered; /* by this world */
 	/* Looks at every frame on the wire after the trace: checks of tests. NULL: nobody. */
 	nic_sim_tap_fn *watch;

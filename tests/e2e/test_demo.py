@@ -85,6 +85,18 @@ def case_passthru():
     check(run(["--im", "passthru,passthru,passthru", "--connections", "4"]), 4)
 
 
+def case_drivers():
+    """Any list of drivers: priority tags on the wire for real, VLANs and teams on the simulated link."""
+    check(run(["--im", "passthru,vlan:0:5,passthru", "--connections", "4"]), 4)
+    for im in ("vlan:5:3,passthru", "mux:active-backup", "passthru,mux:balance,vlan:9", "vlan:9,mux:active-backup,passthru"):
+        check(run(["--sim", "--im", im, "--connections", "4", "--bytes", "1M"]), 4, 1 << 20)
+    for args, word in ((["--im", "pasthru"], "passthru, vlan:ID"), (["--im", "vlan:4095"], "0 to 4094"),
+                       (["--im", "mux:fast"], "mux:balance"), (["--im", "vlan:5"], "--sim"),
+                       (["--im", "mux:balance,mux:balance"], "leave out")):
+        p = subprocess.run([CHIMNEY, "demo"] + args, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        assert p.returncode == 2 and word in p.stderr, (p.returncode, p.stderr)
+
+
 def case_user():
     if os.geteuid() != 0:
         check(run([]))

@@ -42,6 +42,14 @@ uint64_t case_env(const char *name, uint64_t otherwise)
 	return text && *text ? strtoull(text, NULL, 0) : otherwise;
 }
 
+uint64_t case_scaled(uint64_t count)
+{
+	const char *text = getenv("CHIMNEY_TEST_SCALE");
+	double scaled = (double)count * (text && *text ? strtod(text, NULL) : 1.0);
+
+	return scaled < 1 ? 1 : (uint64_t)scaled;
+}
+
 static void watch(void *ctx, const struct nic_sim_node *node, enum nic_sim_fate fate,
 		  const struct nic_sim_packet *packet)
 {

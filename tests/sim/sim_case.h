@@ -66,6 +66,8 @@ void case_move(struct sim_case *c, enum sim_place to);
 /* case_close() - both ends close, and everything must end in an orderly way. */
 void case_close(struct sim_case *c);
 
+/* case_scaled() - count times CHIMNEY_TEST_SCALE (1 when not set), at least 1. */
+uint64_t case_scaled(uint64_t count);
 uint64_t case_env(const char *name, uint64_t otherwise);
 
 #endif

@@ -27,6 +27,7 @@ enum {
 
 static struct sim_sock *hosts[CONNS], *peers[CONNS];
 static unsigned int open_conns;
+static uint64_t bytes_each = BYTES; /* of a transfer with failover */
 static struct mux_info info;
 
 static const struct mux_info *team(struct sim_case *c)
@@ -195,7 +196,7 @@ static void fail_over_after(uint64_t seed, unsigned int steps, struct sim_config
 
 	begin(&c, config, 1 + (unsigned int)(seed % 3));
 	offload_all(&c);
-	send_all(BYTES);
+	send_all(bytes_each);
 	for (i = 0; i < steps && sim_world_step(c.world); i++)
 		;
 	first = active_member(&c);
@@ -248,6 +249,124 @@ static void test_failover_at_every_step(void **state)
 		draw(&config, seed);
 		/* Steps of one transfer, all of them over the seeds. */
 		fail_over_after(seed, (unsigned int)((seed * 37) % 900), &config);
+	}
+}
+
+/*
+ * Short transfers on many different links and teams, the failure at each of the first steps in turn.
+ * A byte that was lost, doubled or changed is seen by the end that reads it.
+ */
+static void test_failover_schedules(void **state)
+{
+	uint64_t first = case_env("SIM_FIRST", 1), seed;
+	uint64_t count = case_env("SIM_SEEDS", case_scaled(10000));
+
+	(void)state;
+	bytes_each = 12000;
+	for (seed = first; seed < first + count; seed++) {
+		struct sim_config config;
+
+		draw(&config, seed);
+		config.check_every = 64;
+		fail_over_after(seed, (unsigned int)(seed % 101), &config);
+	}
+	bytes_each = BYTES;
+}
+
+/*
+ * A member that failed comes back while the host is still giving up what it had there: it is not
+ * used before it is empty, and afterwards it is as good as any.
+ */
+static void rejoin(uint64_t seed)
+{
+	struct sim_config config;
+	struct sim_case c;
+	unsigned int round, was;
+
+	draw(&config, seed);
+	config.team = 2;
+	begin(&c, &config, 3);
+	offload_all(&c);
+	send_all(BYTES);
+	for (round = 0; round < 4; round++) {
+		was = active_member(&c);
+		sim_world_run_for(c.world, 500 + seed * 131 % 900);
+		sim_world_cable(c.world, was, false);
+		sim_world_run_for(c.world, seed * 37 % 400);
+		sim_world_cable(c.world, was, true);
+		CASE_WAIT(&c, resumed, 60 * CASE_S);
+		CASE_REQ(&c, "STI-08", !c.world->bindings[SIM_TARGET].paused);
+		offload_all(&c);
+		CASE(&c, team(&c)->members[0].objects == 0 || team(&c)->members[1].objects == 0);
+		CASE(&c, team(&c)->members[was].link_up);
+	}
+	/* What came back is worth something: it carries everything when the other one fails. */
+	was = active_member(&c);
+	sim_world_cable(c.world, was, false);
+	CASE_WAIT(&c, resumed, 60 * CASE_S);
+	offload_all(&c);
+	CASE(&c, active_member(&c) == !was && team(&c)->members[was].objects == 0);
+	/* The simulated host answers for TIME_WAIT through the first cable. */
+	sim_world_cable(c.world, was, true);
+	CASE_WAIT(&c, all_read, 300 * CASE_S);
+	close_all(&c);
+}
+
+static void test_rejoin(void **state)
+{
+	uint64_t seed;
+
+	(void)state;
+	for (seed = 1; seed <= 40; seed++)
+		rejoin(seed);
+}
+
+/* Lists of drivers as an administrator writes them, in any order. */
+static void test_lists(void **state)
+{
+	static const struct {
+		const char *list;
+		unsigned int team;
+	} rows[] = {
+		{ "passthru,vlan:5:3,passthru", 0 },
+		{ "vlan:5,passthru,vlan:5", 0 },
+		{ "vlan:0:4", 0 },
+		{ "passthru,mux:active-backup", 2 },
+		{ "mux:active-backup,passthru", 3 },
+		{ "passthru,mux:active-backup,vlan:7,passthru", 2 },
+		{ "vlan:7,passthru,mux:active-backup,passthru,passthru", 2 },
+	};
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct sim_config config;
+		struct sim_case c;
+
+		sim_config_default(&config, 20 + i);
+		config.im = rows[i].list;
+		config.team = rows[i].team;
+		config.plain_receive = true;
+		config.conns = 2;
+		case_begin(&c, &config);
+		open_conns = 2;
+		for (unsigned int n = 0; n < 2; n++) {
+			struct sim_conn_config conn;
+
+			sim_conn_config_draw(c.world, &conn);
+			case_connect(&c, &conn);
+			hosts[n] = c.host;
+			peers[n] = c.peer;
+		}
+		offload_all(&c);
+		CASE(&c, hosts[0]->at->place == SIM_TARGET && hosts[1]->at->place == SIM_TARGET);
+		send_all(BYTES);
+		sim_world_run_for(c.world, 3000);
+		for (unsigned int n = 0; n < 2; n++)
+			sim_sock_move(hosts[n], SIM_KERNEL);
+		CASE_WAIT(&c, settled, 60 * CASE_S);
+		offload_all(&c);
+		CASE_WAIT(&c, all_read, 60 * CASE_S);
+		close_all(&c);
 	}
 }
 
@@ -439,6 +558,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_failover_step_by_step),
 		cmocka_unit_test(test_failover_at_every_step),
+		cmocka_unit_test(test_failover_schedules),
+		cmocka_unit_test(test_rejoin),
+		cmocka_unit_test(test_lists),
 		cmocka_unit_test(test_many_connections),
 		cmocka_unit_test(test_switch_on_command),
 		cmocka_unit_test(test_wrong_member),
