@@ -183,10 +183,13 @@ static void print_connections(const json_t *list)
 
 	printf("%6s %7s  %-26s %-26s %-11s %12s %12s  %s\n", "id", "pid", "local", "remote",
 	       "state", "bytes in", "bytes out", "reason");
-	json_array_foreach(list, i, c) printf(
-		"%6lld %7lld  %-26s %-26s %-11s %12lld %12lld  %s\n", number_of(c, "id"),
-		number_of(c, "pid"), text_of(c, "local"), text_of(c, "remote"), text_of(c, "state"),
-		number_of(c, "bytes_in"), number_of(c, "bytes_out"), text_of(c, "reason"));
+	json_array_foreach(list, i, c)
+	{
+		printf("%6lld %7lld  %-26s %-26s %-11s %12lld %12lld  %s\n", number_of(c, "id"),
+		       number_of(c, "pid"), text_of(c, "local"), text_of(c, "remote"),
+		       text_of(c, "state"), number_of(c, "bytes_in"), number_of(c, "bytes_out"),
+		       text_of(c, "reason"));
+	}
 }
 
 static void print_plain(const json_t *object)

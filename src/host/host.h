@@ -194,8 +194,8 @@ int host_conn_query(struct host_conn *conn, struct host_query_result *result, ho
  * host_conn_get_option() - getsockopt(); *len is room, then length. Errors as above. TCP_INFO is
  * host_conn_tcp_info().
  */
-int host_conn_set_option(struct host_conn *conn, int level, int name, const void *value,
-			 size_t len) __attribute__((warn_unused_result));
+int host_conn_set_option(struct host_conn *conn, int level, int name, const void *value, size_t len)
+	__attribute__((warn_unused_result));
 int host_conn_get_option(struct host_conn *conn, int level, int name, void *value, size_t *len)
 	__attribute__((warn_unused_result));
 
