@@ -67,8 +67,11 @@ static void read_hex(const char *hex, struct super_answer *out)
 	size_t n = 0;
 	unsigned int byte;
 
-	while (n < sizeof(out->data) && sscanf(hex + 2 * n, "%2x", &byte) == 1)
+	for (; n < sizeof(out->data) && hex[0] && hex[1]; hex += 2) {
+		if (sscanf(hex, "%2x", &byte) != 1)
+			break;
 		out->data[n++] = (uint8_t)byte;
+	}
 	out->length = (unsigned int)n;
 }
 
