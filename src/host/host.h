@@ -121,6 +121,8 @@ struct host_adapter_info {
 	uint32_t offloaded; /* TCP, path and neighbor objects at the target */
 	uint32_t paths, neighbors;
 	uint64_t indicated; /* frames given to the kernel by the plain receive path */
+	/* messages about offloaded connections: believed; not, or of no use */
+	uint64_t icmp_taken, icmp_ignored;
 	bool ipv4, ipv6, sack;
 };
 void host_adapter_info(const struct host_adapter *adapter, struct host_adapter_info *out);

@@ -515,6 +515,7 @@ static void adapter_free(struct host_adapter *adapter)
 	struct host_adapter **at = &adapter->host->adapters;
 
 	loop_timer_cancel(adapter->host->config.loop, &adapter->returns_timer);
+	host_icmp_close(adapter);
 	host_watch_close(adapter);
 	while (*at && *at != adapter)
 		at = &(*at)->next;
@@ -551,6 +552,8 @@ int host_adapter_open(struct host *host, const struct host_adapter_config *confi
 		err = bind_adapter(adapter, why, why_size);
 	if (!err)
 		err = host_watch_open(adapter);
+	if (!err)
+		err = host_icmp_open(adapter);
 	if (err) {
 		adapter_free(adapter);
 		return err;
@@ -574,6 +577,8 @@ void host_adapter_info(const struct host_adapter *adapter, struct host_adapter_i
 		.capacity = adapter->capacity,
 		.offloaded = adapter->offloaded,
 		.indicated = adapter->indicated,
+		.icmp_taken = adapter->icmp_taken,
+		.icmp_ignored = adapter->icmp_ignored,
 		.ipv4 = adapter->ipv4,
 		.ipv6 = adapter->ipv6,
 		.sack = adapter->sack,

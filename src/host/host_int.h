@@ -94,6 +94,8 @@ struct host_path {
 	uint8_t family;
 	uint8_t local[16], remote[16];
 	uint32_t mtu_bytes;
+	uint32_t learned_mtu_bytes; /* from ICMP, 0: none */
+	uint64_t learned_until_us;
 	uint32_t refs; /* connections offloaded or about to be */
 };
 
@@ -134,6 +136,8 @@ struct host_adapter {
 	struct host_request *requests_free;
 	NET_BUFFER_LIST *returns, **returns_tail; /* indicated lists to give back */
 	struct loop_timer returns_timer;
+	struct host_icmp *icmp;
+	uint64_t icmp_taken, icmp_ignored;
 	struct host_nl *nl; /* for events */
 	struct loop_watch nl_watch;
 };
@@ -214,6 +218,7 @@ struct host_conn {
 	bool program_has_stream; /* the program's descriptor is the stream end */
 	bool program_gone;       /* it has closed it */
 	bool at_target;
+	bool in_doubt;                   /* an ICMP message about it is being judged */
 	bool aborted;                    /* TcpIndicateAbort */
 	bool expected, steered, stopped; /* what is in force, in whichever move it was done */
 	bool passing; /* frames of a move are not kept any more: they go to the kernel */
@@ -238,6 +243,16 @@ static inline bool host_adapter_paused(const struct host_adapter *adapter)
 {
 	return adapter->paused || adapter->asleep;
 }
+/* host_watch_recheck() - ask for the routes of all paths again. */
+void host_watch_recheck(struct host_adapter *adapter);
+/* host_path_set_mtu() - tell the target, if that is new. */
+void host_path_set_mtu(struct host_path *path, uint32_t mtu_bytes);
+
+/* ---- host_icmp.c ---- */
+
+int host_icmp_open(struct host_adapter *adapter) __attribute__((warn_unused_result));
+void host_icmp_close(struct host_adapter *adapter);
+
 /* ---- host_relink.c ---- */
 
 /* host_path_upload() - all connections of it, soon. */

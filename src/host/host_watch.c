@@ -83,6 +83,26 @@ static void path_updated(struct host_op *op)
 	host_path_put(op->path_object);
 }
 
+void host_path_set_mtu(struct host_path *path, uint32_t mtu_bytes)
+{
+	if (mtu_bytes == path->mtu_bytes)
+		return;
+	path->mtu_bytes = mtu_bytes;
+	if (host_op_submit_path(path, path_updated) < 0)
+		log_warn("no memory to tell the target of a new path MTU");
+}
+
+/* What a router said counts for some time, as long as it is the smaller value. */
+static uint32_t usable_mtu(struct host_path *path, uint32_t route_bytes)
+{
+	if (path->learned_mtu_bytes &&
+	    loop_now_us(path->adapter->host->config.loop) >= path->learned_until_us)
+		path->learned_mtu_bytes = 0;
+	return path->learned_mtu_bytes && path->learned_mtu_bytes < route_bytes
+		       ? path->learned_mtu_bytes
+		       : route_bytes;
+}
+
 static void check_path(struct host_path *path)
 {
 	struct steer_flow flow = { .family = path->family };
@@ -102,14 +122,10 @@ static void check_path(struct host_path *path)
 		return;
 	}
 	path->rerouted = false;
-	if (route.mtu_bytes == path->mtu_bytes)
-		return;
-	path->mtu_bytes = route.mtu_bytes;
-	if (host_op_submit_path(path, path_updated) < 0)
-		log_warn("no memory to tell the target of a new path MTU");
+	host_path_set_mtu(path, usable_mtu(path, route.mtu_bytes));
 }
 
-static void check_paths(struct host_adapter *adapter)
+void host_watch_recheck(struct host_adapter *adapter)
 {
 	struct host_path *next;
 
@@ -129,12 +145,12 @@ static void event(void *ctx, const struct host_nl_event *event)
 		break;
 	case HOST_NL_LINK:
 		if (event->u.link.ifindex == adapter->config.ifindex)
-			check_paths(adapter);
+			host_watch_recheck(adapter);
 		break;
 	case HOST_NL_ROUTE:
 	case HOST_NL_ROUTE_GONE:
 	case HOST_NL_OVERRUN:
-		check_paths(adapter);
+		host_watch_recheck(adapter);
 		break;
 	default:
 		break;

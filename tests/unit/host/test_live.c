@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -371,6 +372,118 @@ static void stale_neighbor_is_no_failure(void **state)
 	back_and_away(&c);
 }
 
+/* ---- ICMP --------------------------------------------------------------------------------- */
+
+static uint16_t icmp_sum(const uint8_t *p, size_t len)
+{
+	uint32_t sum = 0;
+
+	for (size_t i = 0; i < len; i += 2)
+		sum += (uint32_t)(p[i] << 8 | p[i + 1]);
+	while (sum >> 16)
+		sum = (sum & 0xFFFF) + (sum >> 16);
+	return (uint16_t)~sum;
+}
+
+static void put16(uint8_t *p, uint32_t value)
+{
+	p[0] = (uint8_t)(value >> 8);
+	p[1] = (uint8_t)value;
+}
+
+/* The peer's machine says that a segment of ours was too big. */
+static void say_too_big(const struct rig_conn *c, uint32_t seq, uint32_t mtu_bytes)
+{
+	const struct steer_flow *flow = &c->conn->info.flow;
+	struct sockaddr_in to = { .sin_family = AF_INET };
+	uint8_t m[36] = { 3, 4, [8] = 0x45, [16] = 64, [17] = IPPROTO_TCP };
+	int fd = netns_socket(&rig.net.b, AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
+
+	assert_true(fd >= 0);
+	put16(m + 6, mtu_bytes);
+	put16(m + 10, 1500);
+	memcpy(m + 20, flow->local, 4);
+	memcpy(m + 24, flow->remote, 4);
+	memcpy(m + 28, &flow->local_port_be, 2);
+	memcpy(m + 30, &flow->remote_port_be, 2);
+	put16(m + 32, seq >> 16);
+	put16(m + 34, seq);
+	put16(m + 2, icmp_sum(m, sizeof(m)));
+	memcpy(&to.sin_addr, flow->local, 4);
+	assert_int_equal(sizeof(m),
+			 sendto(fd, m, sizeof(m), 0, (struct sockaddr *)&to, sizeof(to)));
+	close(fd);
+}
+
+static void ignored(struct rig_conn *c, uint32_t seq, uint32_t mtu_bytes)
+{
+	struct host_adapter_info before, now;
+
+	host_adapter_info(rig.adapter, &before);
+	say_too_big(c, seq, mtu_bytes);
+	do {
+		rounds(c, 1);
+		host_adapter_info(rig.adapter, &now);
+	} while (now.icmp_ignored == before.icmp_ignored && now.icmp_taken == before.icmp_taken);
+	assert_int_equal(before.icmp_taken, now.icmp_taken);
+	assert_int_equal(1500, c->conn->path->mtu_bytes);
+}
+
+static void query_over(void *ctx, struct host_conn *conn, int err, const char *why)
+{
+	info_over(ctx, conn, err, why);
+}
+
+/* Frames of ours that nobody answers: bytes are in flight. */
+static struct host_query_result into_the_void(struct rig_conn *c)
+{
+	static const uint8_t nobody[6] = { 2, 1, 1, 1, 1, 1 };
+	struct host_query_result result;
+
+	assert_int_equal(0,
+			 netns_neigh_set(&rig.net.a, rig.net.if_a, PEER4, nobody, NUD_REACHABLE));
+	WAIT(c, spy.completed[HOST_OP_UPDATE] == 1);
+	c->own.goal += 5000;
+	WAIT(c, c->own.sent == c->own.goal);
+	do {
+		c->done = false;
+		assert_int_equal(0, host_conn_query(c->conn, &result, query_over, c));
+		RIG_RUN(c, rig_done);
+	} while (result.snd_max == result.snd_una);
+	return result;
+}
+
+static void too_big_is_judged(void **state)
+{
+	struct host_query_result flight;
+	struct rig_conn c;
+
+	(void)state;
+	NEED_RIG();
+	connect_offloaded(&c, 400);
+	flight = into_the_void(&c);
+	spy.down = note_call;
+	calls = 0;
+	ignored(&c, flight.snd_una - 1, 1000); /* acknowledged long ago */
+	ignored(&c, flight.snd_max, 1000);     /* never sent */
+	ignored(&c, flight.snd_una, 1500);     /* no news */
+	assert_int_equal(1, spy.ops[HOST_OP_UPDATE]);
+	say_too_big(&c, flight.snd_una, 1000);
+	WAIT(&c, c.conn->path->mtu_bytes == 1000 && spy.completed[HOST_OP_UPDATE] == 2);
+	REQ("UPD-08", trees[(calls - 1) % 32].kind == HOST_OP_UPDATE &&
+			      trees[(calls - 1) % 32].type[0] == Ip4OffloadCachedState);
+	REQ("NSP-07", rig.adapter->icmp_taken == 1 && rig.adapter->icmp_ignored == 3);
+	REQ("TCP-18", rig.adapter->icmp_taken == 1);
+	host_watch_recheck(rig.adapter); /* the route still says 1500 */
+	assert_int_equal(1000, c.conn->path->mtu_bytes);
+	assert_int_equal(
+		0, netns_neigh_set(&rig.net.a, rig.net.if_a, PEER4, rig.net.mac_b, NUD_REACHABLE));
+	c.peer.goal = c.peer.sent;
+	RIG_RUN(&c, rig_all_there);
+	assert_int_equal(HOST_CONN_OFFLOADED, place(&c));
+	back_and_away(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -382,6 +495,7 @@ int main(void)
 		cmocka_unit_test_setup(failed_relinking_brings_it_up, fresh),
 		cmocka_unit_test_setup(failed_neighbor_is_invalidated, fresh),
 		cmocka_unit_test_setup(stale_neighbor_is_no_failure, fresh),
+		cmocka_unit_test_setup(too_big_is_judged, fresh),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
