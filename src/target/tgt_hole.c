@@ -39,7 +39,7 @@ static void probe_failed(struct tgt_conn *conn)
 	conn->hole_probe_bytes = 0;
 }
 
-bool tgt_hole_timeout(struct tgt_conn *conn, uint64_t now_us)
+void tgt_hole_timeout(struct tgt_conn *conn, uint64_t now_us)
 {
 	uint32_t mtu = conn->hole_mtu_bytes ? conn->hole_mtu_bytes : full_mtu(conn);
 	uint32_t next = smaller(conn, mtu);
@@ -48,11 +48,10 @@ bool tgt_hole_timeout(struct tgt_conn *conn, uint64_t now_us)
 		probe_failed(conn);
 	if (conn->rexmt_count % TGT_HOLE_TIMEOUTS || !next ||
 	    conn->snd_max - conn->snd_una < tgt_conn_mss(conn))
-		return false;
+		return;
 	conn->hole_mtu_bytes = (uint16_t)next;
 	conn->hole_high_bytes = 0;
 	conn->hole_next_s = now_s(now_us);
-	return true;
 }
 
 static void search_ended(struct tgt_conn *conn, uint64_t now_us)

@@ -22,9 +22,9 @@
 #define TGT_HOLE_BASE     1280u
 #define TGT_HOLE_LEAST_V4 576u
 
-/* tgt_hole_timeout() - the retransmission timer ran out. True: the MSS is smaller now, so that all
- * that is outstanding has to be cut anew. */
-bool tgt_hole_timeout(struct tgt_conn *conn, uint64_t now_us);
+/* tgt_hole_timeout() - the retransmission timer ran out and rexmt_count says how often; the MSS may
+ * be smaller afterwards. Before anything goes again. */
+void tgt_hole_timeout(struct tgt_conn *conn, uint64_t now_us);
 
 /*
  * tgt_hole_probe() - only while hole_mtu_bytes is set. Returns the MTU that the next new segment

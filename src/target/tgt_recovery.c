@@ -311,8 +311,6 @@ static void go_back(struct tgt_adapter *a, struct tgt_conn *conn, bool all, uint
 
 void tgt_recovery_timeout(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us)
 {
-	bool smaller;
-
 	conn->total_rt_us += tgt_timer_rexmt_interval(conn);
 	if (tgt_timer_exhausted(a, conn)) {
 		tgt_close_give_up(a, conn, TGT_UPLOAD_TIMEOUT);
@@ -326,9 +324,9 @@ void tgt_recovery_timeout(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t
 	conn->phase = TGT_REC_LOSS;
 	conn->recover = conn->snd_max;
 	conn->dup_acks = 0;
-	smaller = tgt_hole_timeout(conn, now_us);
+	tgt_hole_timeout(conn, now_us);
 	conn->cwnd_bytes = tgt_conn_mss(conn);
-	go_back(a, conn, smaller, now_us);
+	go_back(a, conn, false, now_us);
 	if (a->params.doubt_retransmissions && conn->rexmt_count == a->params.doubt_retransmissions)
 		tgt_reach_doubt(a, conn);
 }

@@ -177,6 +177,31 @@ static void test_restart(void **state)
 	env_free(e);
 }
 
+/* A timeout's worth of disuse takes half of the rest; not in recovery, where others set cwnd. */
+static void test_validate(void **state)
+{
+	struct env *e = env_new();
+	struct tgt_conn *c = conn_for(e, &tgt_cc_cubic, 100);
+
+	(void)state;
+	c->cwnd_used_us = UINT32_MAX - 100000;
+	tgt_cc_validate(c, 40 * ENV_MSS, false, (uint64_t)UINT32_MAX + 50000);
+	assert_int_equal(c->cwnd_bytes, 100 * ENV_MSS);
+	tgt_cc_validate(c, 0, false, (uint64_t)UINT32_MAX + 100000);
+	assert_int_equal(c->cwnd_bytes, 70 * ENV_MSS);
+	c->phase = TGT_REC_LOSS;
+	tgt_cc_validate(c, 0, false, (uint64_t)UINT32_MAX + 400000);
+	assert_int_equal(c->cwnd_bytes, 70 * ENV_MSS);
+	c->phase = TGT_REC_OPEN;
+	c->flags |= TGT_CF_CWND_LIMITED;
+	tgt_cc_validate(c, 70 * ENV_MSS, false, (uint64_t)UINT32_MAX + 700000);
+	assert_int_equal(c->cwnd_bytes, 70 * ENV_MSS);
+	c->cwnd_used_bytes = 70 * ENV_MSS;
+	tgt_cc_restart(c, 1);
+	assert_int_equal(c->cwnd_used_bytes, 0);
+	env_free(e);
+}
+
 /* A round of slow start in which every sample says the same. Returns by how much cwnd grew. */
 static uint32_t slow_round(struct tgt_conn *c, uint32_t rtt_us)
 {
@@ -276,6 +301,7 @@ int main(void)
 		cmocka_unit_test(test_cubic_fast_convergence),
 		cmocka_unit_test(test_extremes),
 		cmocka_unit_test(test_restart),
+		cmocka_unit_test(test_validate),
 		cmocka_unit_test(test_hystart),
 		cmocka_unit_test(test_hystart_train),
 		cmocka_unit_test(test_hystart_does_not_apply),

@@ -162,22 +162,63 @@ static void test_lost_probe(void **state)
 	env_free(e);
 }
 
-/* A loss beside the probe is congestion. */
+/* A loss beside the probe is congestion: right behind it, or elsewhere. */
 static void test_lost_with_others(void **state)
 {
+	(void)state;
+	for (int elsewhere = 0; elsewhere < 2; elsewhere++) {
+		struct env *e = in_hole(TGT_OPT_SACK);
+		struct tgt_range blocks[2];
+
+		cross(e, 1300);
+		e->conn->cwnd_bytes = 30000;
+		env_send(e, 20000);
+		env_run(e, 1000);
+		blocks[0] = (struct tgt_range){ e->sent[5].seq, e->sent[12].seq };
+		blocks[1] = (struct tgt_range){ e->sent[1].seq, e->sent[4].seq };
+		env_ack_sack(e, e->conn->snd_una, blocks, 1 + elsewhere);
+		assert_int_equal(e->conn->phase, TGT_REC_FAST);
+		assert_true(e->conn->ssthresh_bytes < 20000);
+		env_free(e);
+	}
+}
+
+/* A timeout ends the probe: that its bytes arrive later in small segments proves nothing. */
+static void test_probe_timed_out(void **state)
+{
 	struct env *e = in_hole(TGT_OPT_SACK);
-	struct tgt_range block;
 
 	(void)state;
 	cross(e, 1300);
 	e->conn->cwnd_bytes = 30000;
-	env_send(e, 20000);
-	env_run(e, 1000);
-	block = (struct tgt_range){ e->sent[3].seq, e->sent[9].seq };
-	env_ack_sack(e, e->conn->snd_una, &block, 1);
-	assert_int_equal(e->conn->phase, TGT_REC_FAST);
-	assert_true(e->conn->ssthresh_bytes < 20000);
+	env_send(e, 1460);
+	assert_int_equal(e->conn->hole_probe_bytes, 1500);
+	while (!e->conn->rexmt_count)
+		env_run(e, 10000);
+	assert_int_equal(e->conn->hole_probe_bytes, 0);
+	assert_int_equal(e->conn->hole_high_bytes, 1500);
+	env_ack(e, e->conn->snd_max);
+	assert_int_equal(e->conn->hole_mtu_bytes, 1280);
 	env_free(e);
+}
+
+/* No probe unless all of it is there and may go. */
+static void test_no_room_for_a_probe(void **state)
+{
+	(void)state;
+	for (int small_window = 0; small_window < 2; small_window++) {
+		struct env *e = in_hole(TGT_OPT_SACK);
+
+		cross(e, 1300);
+		e->conn->cwnd_bytes = 30000;
+		if (small_window)
+			e->peer_wnd_raw = 1300;
+		env_ack(e, e->conn->snd_max);
+		env_send(e, small_window ? 5000 : 1300);
+		assert_int_equal(e->sent[0].len, 1240);
+		assert_int_equal(e->conn->hole_probe_bytes, 0);
+		env_free(e);
+	}
 }
 
 /* The search ends near the largest that gets through, and begins anew after a while. */
@@ -267,6 +308,8 @@ int main(void)
 		cmocka_unit_test(test_outage),
 		cmocka_unit_test(test_lost_probe),
 		cmocka_unit_test(test_lost_with_others),
+		cmocka_unit_test(test_probe_timed_out),
+		cmocka_unit_test(test_no_room_for_a_probe),
 		cmocka_unit_test(test_search),
 		cmocka_unit_test(test_raise_without_sack),
 		cmocka_unit_test(test_least_of_ipv6),
