@@ -93,13 +93,14 @@ static json_t *number_request(const struct arguments *a, const char *key)
 
 static json_t *show_request(const struct arguments *a)
 {
-	static const char *const what[] = { "connections", "stats", "adapters", "history",
-					    "global" };
+	static const char *const what[] = { "connections", "stats",  "adapters",
+					    "history",     "global", "rules" };
 
 	for (size_t i = 0; a->count == 1 && i < sizeof(what) / sizeof(what[0]); i++)
 		if (!strcmp(a->words[0], what[i]))
 			return json_pack("{s:s}", "op", i ? what[i] : "list");
-	fprintf(stderr, "chimney show: what? connections, stats, adapters, history or global\n");
+	fprintf(stderr,
+		"chimney show: what? connections, stats, adapters, history, global or rules\n");
 	return NULL;
 }
 
@@ -112,6 +113,18 @@ static json_t *set_request(const struct arguments *a)
 	return NULL;
 }
 
+static json_t *rule_request(const struct arguments *a)
+{
+	if (a->count == 2 && (!strcmp(a->words[0], "port") || !strcmp(a->words[0], "application")))
+		return json_pack("{s:s, s:s, s:s}", "op", a->name, "kind", a->words[0], "value",
+				 a->words[1]);
+	fprintf(stderr,
+		"chimney %s: like this: chimney %s port 443, or: chimney %s application "
+		"redis-server\n",
+		a->name, a->name, a->name);
+	return NULL;
+}
+
 /* NULL: what is wrong has been said. */
 static json_t *make_request(const struct arguments *a)
 {
@@ -121,6 +134,8 @@ static json_t *make_request(const struct arguments *a)
 		return number_request(a, key);
 	if (!strcmp(a->name, "show"))
 		return show_request(a);
+	if (!strcmp(a->name, "add") || !strcmp(a->name, "delete"))
+		return rule_request(a);
 	if (!strcmp(a->name, "set"))
 		return set_request(a);
 	if (!a->count)

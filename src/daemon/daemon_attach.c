@@ -57,6 +57,7 @@ struct found {
 	int fd_in_pid;
 	uint64_t inode, cookie;
 	uint64_t bytes; /* both ways, so far */
+	uint64_t rtt_us;
 };
 
 /* True when the descriptor is a TCP connection that has been established; found->fd is ours then. */
@@ -85,7 +86,8 @@ static bool fetch_connection(int pidfd, int fd_in_pid, struct found *found)
 				 .fd_in_pid = fd_in_pid,
 				 .inode = st.st_ino,
 				 .cookie = cookie,
-				 .bytes = info.tcpi_bytes_acked + info.tcpi_bytes_received };
+				 .bytes = info.tcpi_bytes_acked + info.tcpi_bytes_received,
+				 .rtt_us = info.tcpi_rtt };
 	return true;
 other:
 	close(fd);
@@ -103,6 +105,22 @@ static int find_holders(struct daemon_conn *dc, char *why, size_t why_size)
 		err = exec_find(&dc->holders, dc->pid, dc->fd_in_pid, why, why_size);
 	}
 	return err;
+}
+
+static void read_program(struct daemon_conn *dc)
+{
+	char path[64], exe[4096];
+	const char *slash;
+	struct stat st;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%d/exe", (int)dc->pid);
+	n = readlink(path, exe, sizeof(exe) - 1);
+	exe[n < 0 ? 0 : n] = 0;
+	slash = strrchr(exe, '/');
+	snprintf(dc->program, sizeof(dc->program), "%s", slash ? slash + 1 : "");
+	path[strlen(path) - strlen("/exe")] = 0;
+	dc->uid = stat(path, &st) == 0 ? st.st_uid : (uid_t)-1;
 }
 
 /* Takes found->fd, also on error. */
@@ -123,6 +141,7 @@ static int adopt(struct worker *w, pid_t pid, unsigned int filters, const struct
 				    .inode = found->inode,
 				    .cookie = found->cookie,
 				    .seen_us = loop_now_us(w->loop) };
+	read_program(dc);
 	err = find_holders(dc, why, why_size);
 	if (err) {
 		close(found->fd);
@@ -140,7 +159,7 @@ static int adopt(struct worker *w, pid_t pid, unsigned int filters, const struct
 	dc->id = ++w->last_id;
 	dc->next = w->conns;
 	w->conns = dc;
-	daemon_policy_judge(w, dc, found->bytes);
+	daemon_policy_judge(w, dc, found->bytes, found->rtt_us);
 	daemon_policy_soon(w);
 	return 0;
 }

@@ -15,6 +15,8 @@
  *   pause, resume {}          no new offloads until resume                    -> {}
  *   upload-all {}             take all connections up                         -> {}
  *   set      {chimney}        manual, enabled, automatic, disabled (uploads)  -> {}
+ *   add, delete {kind, value} a rule for a port or an application (program)   -> {}
+ *   rules    {}               those that were added                           -> {text}
  *   global, adapters, history {}  what is                                     -> {...}
  *   stop     {}               give all connections back and end               -> {}
  */
@@ -123,8 +125,8 @@ static json_t *describe(const struct daemon_conn *dc)
 {
 	const struct host_conn_info *info = host_conn_info(dc->conn);
 
-	return json_pack("{s:I, s:i, s:o, s:o, s:s, s:i, s:i, s:s, s:s, s:i, s:I, s:I}", "id",
-			 (json_int_t)dc->id, "pid", (int)dc->pid, "local",
+	return json_pack("{s:I, s:i, s:s, s:o, s:o, s:s, s:i, s:i, s:s, s:s, s:i, s:I, s:I}", "id",
+			 (json_int_t)dc->id, "pid", (int)dc->pid, "program", dc->program, "local",
 			 endpoint(&info->flow, info->flow.local, info->flow.local_port_be),
 			 "remote",
 			 endpoint(&info->flow, info->flow.remote, info->flow.remote_port_be),
@@ -378,6 +380,8 @@ static json_t *serve(struct worker *w, struct daemon_client *client, const json_
 		return op_detach(w, client, tag, request);
 	if (!strcmp(op, "socket"))
 		return daemon_socket(w, client, tag, request);
+	if (daemon_rules(w, op, request, &reply))
+		return reply;
 	if (daemon_admin(w, client, tag, op, request, &reply))
 		return reply;
 	if (!strcmp(op, "list"))

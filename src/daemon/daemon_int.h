@@ -19,6 +19,8 @@
 #include "im/im_stack.h"
 #include "keeper/keeper.h"
 
+#define DAEMON_RULES_BYTES 8192
+
 struct arena;
 struct daemon_ghost;
 struct daemon_detach;
@@ -36,6 +38,8 @@ struct daemon_conn {
 	struct host_conn *conn;
 	struct exec_holders *holders;
 	pid_t pid;
+	char program[64]; /* name of its executable, empty when it cannot be read */
+	uid_t uid;
 	int fd_in_pid;
 	uint64_t inode;        /* of the kernel socket */
 	uint64_t stream_inode; /* of what the program holds while it is offloaded, else 0 */
@@ -64,6 +68,7 @@ struct worker {
 	struct loop_hook hook, exec_hook;
 	struct loop_watch diag_watch;
 	struct loop_timer sweep_timer, policy_timer;
+	char rules[DAEMON_RULES_BYTES]; /* added while we run; they stand before the file's */
 	struct daemon_detach *detaches;
 	struct daemon_ghost *ghosts; /* ring of ended connections */
 	unsigned int ghost_next;
@@ -139,8 +144,15 @@ void daemon_socket_snapshot(struct daemon_conn *dc);
 void daemon_socket_gone(struct daemon_conn *dc);
 void daemon_socket_exchanged(struct daemon_conn *dc, int new_fd);
 
+/* daemon_rules.c: w->policy from the added rules and the configured ones; -errno with why. */
+int daemon_rules_load(struct worker *w, char *why, size_t why_size);
+/* true when op was one of its operations. */
+bool daemon_rules(struct worker *w, const char *op, const json_t *request, json_t **reply);
+
 /* daemon_policy.c: offloads without request. daemon_policy_soon() when something has changed. */
-void daemon_policy_judge(struct worker *w, struct daemon_conn *dc, uint64_t bytes);
+void daemon_policy_judge(struct worker *w, struct daemon_conn *dc, uint64_t bytes, uint64_t rtt_us);
+/* The rules have changed: judge again, by what the socket says now. */
+void daemon_policy_refresh(struct worker *w, struct daemon_conn *dc);
 void daemon_policy_soon(struct worker *w);
 void daemon_policy_rest(struct worker *w, struct daemon_conn *dc);
 

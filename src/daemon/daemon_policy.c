@@ -25,14 +25,17 @@
 #define PATIENCE_MAX_US 60000000u
 #define MOVES_A_ROUND   16u
 
-void daemon_policy_judge(struct worker *w, struct daemon_conn *dc, uint64_t bytes)
+void daemon_policy_judge(struct worker *w, struct daemon_conn *dc, uint64_t bytes, uint64_t rtt_us)
 {
 	const struct host_conn_info *info = host_conn_info(dc->conn);
 	struct host_select_facts facts = { .family = info->flow.family,
 					   .local_port = ntohs(info->flow.local_port_be),
 					   .remote_port = ntohs(info->flow.remote_port_be),
 					   .age_ms = (loop_now_us(w->loop) - dc->seen_us) / 1000,
-					   .bytes = bytes };
+					   .bytes = bytes,
+					   .rtt_us = rtt_us,
+					   .program = dc->program[0] ? dc->program : NULL,
+					   .uid = dc->uid };
 
 	memcpy(facts.local, info->flow.local, sizeof(facts.local));
 	memcpy(facts.remote, info->flow.remote, sizeof(facts.remote));
@@ -74,6 +77,17 @@ static bool read_info(struct daemon_conn *dc, struct tcp_info *info)
 	return err == 0;
 }
 
+void daemon_policy_refresh(struct worker *w, struct daemon_conn *dc)
+{
+	struct tcp_info info;
+
+	/* What is offloaded has no kernel socket to ask, and is heavy by its being there. */
+	if (!read_info(dc, &info))
+		return;
+	daemon_policy_judge(w, dc, info.tcpi_bytes_acked + info.tcpi_bytes_received, info.tcpi_rtt);
+	dc->next_try_us = 0;
+}
+
 static bool wanted_down(struct worker *w, struct daemon_conn *dc)
 {
 	struct tcp_info info;
@@ -82,7 +96,7 @@ static bool wanted_down(struct worker *w, struct daemon_conn *dc)
 	if (!read_info(dc, &info))
 		return false;
 	bytes = info.tcpi_bytes_acked + info.tcpi_bytes_received;
-	daemon_policy_judge(w, dc, bytes);
+	daemon_policy_judge(w, dc, bytes, info.tcpi_rtt);
 	if (!dc->verdict.offload)
 		return false;
 	return w->mode == DAEMON_ENABLED || (bytes >= HEAVY_BYTES && info.tcpi_rtt < NEAR_RTT_US);

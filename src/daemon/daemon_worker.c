@@ -255,8 +255,7 @@ static int open_loop(struct worker *w)
 static int open_policy(struct worker *w)
 {
 	char why[256] = "";
-	int err = host_select_parse(&w->policy, w->config->policy ? w->config->policy : "", why,
-				    sizeof(why));
+	int err = daemon_rules_load(w, why, sizeof(why));
 
 	if (err)
 		log_err("policy: %s", why);

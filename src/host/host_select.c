@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <pwd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,10 @@ struct rule {
 	bool offload;
 	struct prefix local, remote;
 	struct range local_port, remote_port;
-	uint64_t min_bytes, min_rate, min_age_ms;
+	uint64_t min_bytes, min_rate, min_age_ms, max_rtt_ms;
+	char program[64]; /* empty: not asked for */
+	bool has_user;
+	uint32_t uid;
 	uint64_t hits;
 };
 
@@ -125,6 +129,29 @@ static int parse_time(const struct parser *p, const char *word, uint64_t *out_ms
 	return 0;
 }
 
+static int parse_program(const struct parser *p, const char *word, struct rule *r)
+{
+	if (strlen(word) >= sizeof(r->program) || strchr(word, '/'))
+		return wrong(p, "'%s' is not the name of a program; like redis-server", word);
+	snprintf(r->program, sizeof(r->program), "%s", word);
+	return 0;
+}
+
+static int parse_user(const struct parser *p, const char *word, struct rule *r)
+{
+	struct passwd entry, *found = NULL;
+	char buffer[1024], *end;
+
+	r->has_user = true;
+	r->uid = (uint32_t)strtoul(word, &end, 10);
+	if (isdigit((unsigned char)word[0]) && !*end)
+		return 0;
+	if (getpwnam_r(word, &entry, buffer, sizeof(buffer), &found) || !found)
+		return wrong(p, "'%s' is no user of this machine", word);
+	r->uid = found->pw_uid;
+	return 0;
+}
+
 static int parse_condition(const struct parser *p, const char *name, const char *value,
 			   struct rule *r)
 {
@@ -142,9 +169,15 @@ static int parse_condition(const struct parser *p, const char *name, const char 
 		return parse_size(p, value, &r->min_rate);
 	if (!strcmp(name, "min-age"))
 		return parse_time(p, value, &r->min_age_ms);
+	if (!strcmp(name, "max-rtt"))
+		return parse_time(p, value, &r->max_rtt_ms);
+	if (!strcmp(name, "program"))
+		return parse_program(p, value, r);
+	if (!strcmp(name, "user"))
+		return parse_user(p, value, r);
 	return wrong(p,
 		     "'%s' is not a condition (any, local, remote, local-port, remote-port, "
-		     "min-bytes, min-rate, min-age)",
+		     "min-bytes, min-rate, min-age, max-rtt, program, user)",
 		     name);
 }
 
@@ -252,6 +285,13 @@ static bool in_range(const struct range *r, uint16_t port)
 	return !r->set || (port >= r->from && port <= r->to);
 }
 
+static bool is_asked_for(const struct rule *r, const struct host_select_facts *f)
+{
+	return (!r->program[0] || (f->program && !strcmp(r->program, f->program))) &&
+	       (!r->has_user || r->uid == f->uid) &&
+	       (!r->max_rtt_ms || f->rtt_us <= r->max_rtt_ms * 1000);
+}
+
 static bool matches(const struct rule *r, const struct host_select_facts *f)
 {
 	uint64_t rate = f->bytes / (f->age_ms / 1000 + 1);
@@ -260,7 +300,7 @@ static bool matches(const struct rule *r, const struct host_select_facts *f)
 	       in_prefix(&r->remote, f->family, f->remote) &&
 	       in_range(&r->local_port, f->local_port) &&
 	       in_range(&r->remote_port, f->remote_port) && f->bytes >= r->min_bytes &&
-	       rate >= r->min_rate && f->age_ms >= r->min_age_ms;
+	       rate >= r->min_rate && f->age_ms >= r->min_age_ms && is_asked_for(r, f);
 }
 
 void host_select_judge(struct host_select *select, const struct host_select_facts *facts,

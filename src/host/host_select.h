@@ -10,10 +10,12 @@
  *     offload local-port 443 min-bytes 1M min-age 2s
  *     offload local-port 6379-6389
  *     offload remote fd00::/8
+ *     offload program redis-server user redis max-rtt 20ms
  *
  * Conditions of a rule: local PREFIX, remote PREFIX, local-port N[-M], remote-port N[-M],
  * min-bytes SIZE (both directions together), min-rate SIZE (bytes a second over the life of the
- * connection), min-age TIME, or the word any. SIZE takes k, M or G; TIME takes ms or s.
+ * connection), min-age TIME, max-rtt TIME, program NAME (of the executable file), user NAME or
+ * number, or the word any. SIZE takes k, M or G; TIME takes ms or s.
  *
  * Context: any thread; a policy does not change once it is parsed, except for the counters of its
  * hits.
@@ -37,6 +39,9 @@ struct host_select_facts {
 	uint16_t local_port, remote_port; /* host order */
 	uint64_t age_ms;
 	uint64_t bytes;
+	uint64_t rtt_us;     /* smoothed; 0 while nothing is measured */
+	const char *program; /* last part of the executable's path; NULL: not known */
+	uint32_t uid;
 };
 
 struct host_select_verdict {

@@ -270,6 +270,18 @@ def case_policy():
     s = Scene(2, policy="offload local-port 1\n")
     answer = s.r.ctl("offload", s.ids[0], check=False)
     assert "policy" in answer["error"], answer
+    # A rule that is added while the daemon runs stands before those of the file, until it is deleted.
+    program = s.r.connections()[0]["program"]
+    assert "error" in s.r.ctl("add", "port", "no-port", check=False)
+    assert "error" in s.r.ctl("delete", "application", program, check=False)
+    s.r.ctl("add", "application", program)
+    assert program in s.r.ctl("show", "rules")["text"]
+    s.r.switch("offload", s.ids[0])
+    s.flow()
+    s.r.switch("upload", s.ids[0])
+    s.r.ctl("delete", "application", program)
+    answer = s.r.ctl("offload", s.ids[0], check=False)
+    assert "policy" in answer["error"], answer
     assert all(c["state"] == "host" for c in s.r.connections())
     s.flow()
     s.finish()

@@ -43,6 +43,29 @@ static struct host_select_verdict judge(struct host_select *s, struct host_selec
 	return v;
 }
 
+static void test_program_user_and_rtt(void **state)
+{
+	struct host_select *s = parse("keep program sshd\n"
+				      "offload program redis-server user 1000 max-rtt 20ms\n"
+				      "offload user root\n");
+	struct host_select_facts f = facts("10.0.0.1", 1, "10.0.0.2", 1);
+
+	(void)state;
+	f.uid = 1000;
+	assert_int_equal(judge(s, f).rule, 0); /* a program that is not known matches no name */
+	f.program = "redis-server";
+	f.rtt_us = 20000;
+	assert_int_equal(judge(s, f).rule, 2);
+	f.rtt_us = 20001;
+	assert_int_equal(judge(s, f).rule, 0);
+	f.uid = 0;
+	assert_int_equal(judge(s, f).rule, 3);
+	f.program = "sshd";
+	assert_int_equal(judge(s, f).rule, 1);
+	assert_false(judge(s, f).offload);
+	host_select_free(s);
+}
+
 static void test_first_match_decides(void **state)
 {
 	struct host_select *s = parse("# order matters\n"
@@ -152,6 +175,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_first_match_decides),
+		cmocka_unit_test(test_program_user_and_rtt),
 		cmocka_unit_test(test_default_is_keep),
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_thresholds),
