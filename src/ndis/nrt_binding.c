@@ -23,6 +23,7 @@
 #include "ndis/nrt_offload.h"
 #include "ndis/nrt_status.h"
 #include "ndis/nrt_string.h"
+#include "ndis/nrt_verify.h"
 
 struct nrt_open *nrt_open_from(NDIS_HANDLE handle)
 {
@@ -298,6 +299,7 @@ static void open_free(struct nrt_open *open)
 		bind_free(bind); /* the protocol closed of its own accord */
 	nrt_unlock();
 	nrt_chimney_clear(&open->chimney);
+	nrt_verify_forget(open);
 	open->magic = NRT_MAGIC_DEAD;
 	nrt_free(open);
 }

@@ -15,6 +15,7 @@
 #include "ndis/nrt_adapter.h"
 #include "ndis/nrt_binding.h"
 #include "ndis/nrt_nblq.h"
+#include "ndis/nrt_verify.h"
 
 /*
  * Whoever takes the chimney over gets its completions: nobody may while the user has anything in
@@ -164,6 +165,8 @@ void nrt_offload_call(struct nrt_open *open, enum nrt_op op, NDIS_PROTOCOL_OFFLO
 		refuse(open, op, root);
 		return;
 	}
+	if (nrt_verify_on())
+		nrt_verify_call(open, op, root);
 	fresh = nrt_blocks_to_miniport(root, op == NRT_OP_INITIATE ? open : NULL);
 	if (fresh < 0) {
 		log_debug("%s: block list refused: deeper than neighbor, path, TCP, or endless",
@@ -185,8 +188,11 @@ void nrt_offload_complete(struct nrt_adapter *adapter, enum nrt_op op,
 			  NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *list)
 {
 	union nrt_block *root = (union nrt_block *)list;
-	struct nrt_open *open = nrt_open_from(root->miniport.SourceHandle);
+	struct nrt_open *open;
 
+	if (nrt_verify_on() && !nrt_verify_complete(adapter, op, root))
+		return;
+	open = nrt_open_from(root->miniport.SourceHandle);
 	NRT_ASSERT_DRIVER(open && open->adapter == adapter);
 	NRT_ASSERT_DRIVER(open->pending_ops > 0);
 	if (!open || open->adapter != adapter)

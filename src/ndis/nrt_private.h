@@ -131,6 +131,8 @@ struct nrt_open {
 	unsigned int pending_ops; /* state operations that the miniport has not completed */
 	unsigned int live;        /* objects in the miniport: initiate under way .. terminated */
 	unsigned int indicated;   /* lists that the protocol has, and will return */
+	unsigned int noted;       /* verifier: operations in notes */
+	struct nrt_verify_note *notes;
 	unsigned int lent[NRT_LEDGER_KINDS]; /* debug builds: lists that the miniport has */
 	void *miniport_context; /* MiniportAdapterContext, first argument of every call down */
 	NDIS_HANDLE protocol_context; /* ProtocolBindingContext, first argument of every call up */
