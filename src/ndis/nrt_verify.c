@@ -194,7 +194,7 @@ static void compare(const struct nrt_verify_note *note, const struct nrt_driver 
 
 		if (block->OffloadHandle != shot->handle || block->NextBlock != shot->next ||
 		    block->DependentBlockList != shot->below) {
-			violation(NRT_RULE_TOUCHED, "BLK-20", below, call, block,
+			violation(NRT_RULE_TOUCHED, "BLK-11", below, call, block,
 				  "handle or links changed while the miniport had the block");
 			return; /* what hangs on changed links may not be a block at all */
 		}
@@ -223,7 +223,7 @@ bool nrt_verify_complete(struct nrt_adapter *adapter, enum nrt_op op, union nrt_
 		violation(NRT_RULE_CONTEXT, "OFF-01", below, ops[op].complete, root,
 			  "not on the worker that owns the adapter");
 	if (!open || open->adapter != adapter) {
-		violation(NRT_RULE_ADAPTER, "OFF-01", below, ops[op].complete, root,
+		violation(NRT_RULE_ADAPTER, "BLK-10", below, ops[op].complete, root,
 			  "the operation went to another adapter");
 		return false;
 	}
@@ -232,12 +232,12 @@ bool nrt_verify_complete(struct nrt_adapter *adapter, enum nrt_op op, union nrt_
 	if (!note && open->pending_ops > open->noted)
 		return true;
 	if (!note) {
-		violation(NRT_RULE_COMPLETED, "OFF-01", below, ops[op].complete, root,
+		violation(NRT_RULE_COMPLETED, "BLK-10", below, ops[op].complete, root,
 			  "not under way: completed twice, or never asked for");
 		return false;
 	}
 	if (note->op != op) {
-		violation(NRT_RULE_FUNCTION, "OFF-01", below, ops[op].complete, root,
+		violation(NRT_RULE_FUNCTION, "BLK-10", below, ops[op].complete, root,
 			  "the operation under way is another one");
 		return false;
 	}
