@@ -14,6 +14,7 @@
 #include "ndis/nrt_driver.h"
 #include "ndis/nrt_indicate.h"
 #include "ndis/nrt_io.h"
+#include "ndis/nrt_module.h"
 #include "ndis/nrt_offload.h"
 #include "ndis/nrt_oid.h"
 
@@ -25,10 +26,15 @@ NDIS_STATUS NdisMRegisterMiniportDriver(
 	PNDIS_MINIPORT_DRIVER_CHARACTERISTICS MiniportDriverCharacteristics,
 	PNDIS_HANDLE NdisMiniportDriverHandle)
 {
-	(void)DriverObject;
+	NDIS_STATUS status;
+
 	(void)RegistryPath;
-	return nrt_register_miniport(MiniportDriverContext, MiniportDriverCharacteristics,
-				     NdisMiniportDriverHandle);
+	status = nrt_register_miniport(MiniportDriverContext, MiniportDriverCharacteristics,
+				       NdisMiniportDriverHandle);
+	if (status == NDIS_STATUS_SUCCESS)
+		nrt_module_registered(DriverObject, *NdisMiniportDriverHandle,
+				      MiniportDriverCharacteristics->UnloadHandler);
+	return status;
 }
 
 VOID NdisMDeregisterMiniportDriver(NDIS_HANDLE NdisMiniportDriverHandle)

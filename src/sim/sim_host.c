@@ -6,7 +6,9 @@
 #include <string.h>
 
 #include "ndis/nrt.h"
+#include "ndis/nrt_module.h"
 #include "ndis/nrt_status.h"
+#include "nic/nic_edge.h"
 #include "nic/nic_sim_frame.h"
 #include "sim/sim_im.h"
 #include "sim/sim_sock.h"
@@ -367,6 +369,19 @@ int sim_host_create(struct sim_host **out, struct sim_world *world)
 	return err;
 }
 
+static int add_loaded(struct sim_host *host, struct sim_binding *binding,
+		      const struct nrt_module *module)
+{
+	struct nrt_adapter_params params = { .name = binding->adapter_name };
+	int err = nic_edge_create(&binding->edge, binding->nic, sim_world_now(binding->world));
+
+	if (err)
+		return err;
+	params.add_device_context = nic_edge_device(binding->edge);
+	return nrt_adapter_create(nrt_module_miniport(module), &params,
+				  &host->adapters[binding->machine]);
+}
+
 int sim_host_add_adapter(struct sim_host *host, struct sim_binding *binding,
 			 const struct tgt_adapter_config *config)
 {
@@ -375,6 +390,8 @@ int sim_host_add_adapter(struct sim_host *host, struct sim_binding *binding,
 					     .add_device_context = &own };
 	int err;
 
+	if (binding->place == SIM_TARGET && binding->world->config.target_module)
+		return add_loaded(host, binding, binding->world->config.target_module);
 	own.name = binding->adapter_name;
 	own.now_us = sim_world_now(binding->world);
 	err = nrt_adapter_create(host->target_driver, &params, &host->adapters[binding->machine]);

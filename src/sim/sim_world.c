@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/pcap.h"
+#include "nic/nic_edge.h"
 #include "sim/sim_host.h"
 #include "sim/sim_im.h"
 #include "sim/sim_sock.h"
@@ -183,7 +184,8 @@ void sim_world_cable(struct sim_world *world, unsigned int member, bool plugged)
 	sim_note(world, "cable of %s: %s", binding->adapter_name, plugged ? "in" : "out");
 	binding->cut = !plugged;
 	nic_sim_connect(binding->nic, plugged ? &world->up.node : &world->nowhere.node);
-	tgt_adapter_link(binding->adapter, plugged);
+	if (binding->adapter)
+		tgt_adapter_link(binding->adapter, plugged);
 }
 
 static void capture(struct sim_world *world, const struct nic_sim_packet *packet)
@@ -243,7 +245,8 @@ static void tap(void *ctx, const struct nic_sim_node *node, enum nic_sim_fate fa
 static uint64_t adapter_due(const struct sim_binding *binding)
 {
 	uint64_t rx_us = nic_sim_rx_due_us(binding->nic);
-	uint64_t own_us = tgt_adapter_next_deadline_us(binding->adapter);
+	uint64_t own_us = binding->edge ? nic_edge_deadline_us(binding->edge)
+					: tgt_adapter_next_deadline_us(binding->adapter);
 
 	return rx_us < own_us ? rx_us : own_us;
 }
@@ -282,7 +285,10 @@ static bool round_at(struct sim_world *world)
 	for (i = 0; (machine = sim_machine(world, i)); i++) {
 		if (adapter_due(machine) > now_us)
 			continue;
-		tgt_adapter_run(machine->adapter, now_us);
+		if (machine->edge)
+			nic_edge_run(machine->edge, now_us);
+		else
+			tgt_adapter_run(machine->adapter, now_us);
 		any = true;
 	}
 	any |= timers_run(world);
@@ -297,7 +303,7 @@ static void check_targets(struct sim_world *world)
 	unsigned int i;
 
 	for (i = 0; (machine = sim_machine(world, i)); i++) {
-		broken = tgt_hook_check(machine->adapter);
+		broken = machine->adapter ? tgt_hook_check(machine->adapter) : NULL;
 		if (broken)
 			sim_world_fail(world, "invariant of %s: %s", machine->adapter_name, broken);
 	}
@@ -309,8 +315,12 @@ static void advance_to(struct sim_world *world, uint64_t now_us)
 	unsigned int rounds = 0, i;
 
 	nic_sim_net_run(&world->net, now_us);
-	for (i = 0; (machine = sim_machine(world, i)); i++)
-		tgt_adapter_set_now(machine->adapter, world->net.now_us);
+	for (i = 0; (machine = sim_machine(world, i)); i++) {
+		if (machine->edge)
+			nic_edge_set_now(machine->edge, world->net.now_us);
+		else
+			tgt_adapter_set_now(machine->adapter, world->net.now_us);
+	}
 	while (!world->failed && round_at(world)) {
 		if (++rounds > ROUNDS_MAX)
 			sim_world_fail(world, "no end of work at one point of time");
@@ -373,14 +383,16 @@ static uint8_t mac_number(const struct sim_binding *binding)
 
 static int make_nic(struct sim_world *world, struct sim_binding *binding)
 {
+	/* A loaded driver sends and gets frames as they are on the wire. */
+	bool plain = binding->place == SIM_TARGET && world->config.target_module;
 	struct nic_sim_config config = {
 		.name = place_names[binding->place],
 		.mac = { 2, 0, 0, 0, 0, mac_number(binding) },
 		.mtu_bytes = world->config.mtu_bytes,
-		.tso = world->config.tso,
-		.tx_csum = world->config.tso,
-		.rx_csum = world->config.gro,
-		.gro = world->config.gro,
+		.tso = world->config.tso && !plain,
+		.tx_csum = world->config.tso && !plain,
+		.rx_csum = world->config.gro && !plain,
+		.gro = world->config.gro && !plain,
 		.rx_hold_us = world->config.rx_hold_us,
 		.tx_refuse_ppm = world->config.tx_refuse_ppm,
 		.indicate = indicate,
@@ -538,6 +550,7 @@ int sim_world_destroy(struct sim_world *world)
 	nic_sim_link_clear(&world->up);
 	nic_sim_link_clear(&world->down);
 	for (i = 0; (machine = sim_machine(world, i)); i++) {
+		nic_edge_destroy(machine->edge);
 		if (machine->nic)
 			nic_close(machine->nic);
 	}

@@ -31,6 +31,8 @@
 #include "nic/nic_sim.h"
 #include "sim/sim_trace.h"
 
+struct nic_edge;
+struct nrt_module;
 struct pcap_writer;
 struct sim_host;
 struct sim_op;
@@ -72,6 +74,7 @@ struct sim_config {
 	uint32_t chunks;
 	const char *cc_name;   /* congestion control; NULL: the default */
 	const char *pcap_path; /* capture of what leaves and reaches the peer; NULL: none */
+	struct nrt_module *target_module; /* T is a loaded driver; NULL: our own target */
 	FILE *echo;            /* print the trace while it grows */
 	/* look at the invariants of all targets at every n-th point of time; 0: never */
 	unsigned int check_every;
@@ -93,7 +96,8 @@ struct sim_binding {
 	unsigned int machine; /* see sim_machine() */
 	bool cut;             /* its cable is out */
 	struct nic *nic;
-	struct tgt_adapter *adapter;
+	struct tgt_adapter *adapter; /* NULL: a loaded driver's */
+	struct nic_edge *edge;       /* of a loaded driver */
 	char adapter_name[32]; /* the miniport */
 	/* what the protocol driver bound to: the miniport, or the driver on top of it */
 	char bind_name[32];
