@@ -11,6 +11,7 @@ int cmd_daemon(int argc, char **argv);
 /* Any operation of a running daemon: attach, list, show ... */
 int cmd_admin(int argc, char **argv);
 int cmd_exec(int argc, char **argv);
+int cmd_certify(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 
 #define CLI_CONTROL_PATH "/run/chimney.sock"

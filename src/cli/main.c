@@ -14,6 +14,7 @@ static const struct {
 	  "move live connections down the chimney and back, and check every byte" },
 	{ "daemon", cmd_daemon, "serve the connections of this network namespace" },
 	{ "exec", cmd_exec, "run a program whose connections may be offloaded" },
+	{ "certify", cmd_certify, "try a loaded offload target against the rules" },
 	{ "check", cmd_check, "what is missing on this machine, and how to mend it" },
 	{ "attach", cmd_admin, "take on the connections of a process: attach PID" },
 	{ "detach", cmd_admin, "give them back to the kernel and forget them: detach PID" },

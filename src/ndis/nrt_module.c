@@ -40,12 +40,14 @@ static int explain_open(const char *path, char *why, size_t why_size)
 
 	if (undefined)
 		snprintf(why, why_size,
-			 "%s: %s is not there. A driver may use the functions of include/ndis and the C "
+			 "%s: %s is not there. A driver may use the functions of include/ndis and "
+			 "the C "
 			 "library; link everything else into it",
 			 path, undefined + strlen("undefined symbol: "));
 	else
 		snprintf(why, why_size,
-			 "%s. Give the path of a shared object (with a / in it), built by cc -shared -fPIC",
+			 "%s. Give the path of a shared object (with a / in it), built by cc "
+			 "-shared -fPIC",
 			 error ? error : path);
 	return undefined ? -ENOEXEC : -ENOENT;
 }
@@ -58,10 +60,11 @@ static int run_entry(struct nrt_module *module, const char *path, char *why, siz
 	void *symbol = dlsym(module->library, "DriverEntry");
 
 	if (!symbol) {
-		snprintf(why, why_size,
-			 "%s: it has no DriverEntry. Define NDIS_STATUS DriverEntry(PDRIVER_OBJECT, "
-			 "PUNICODE_STRING) without static",
-			 path);
+		snprintf(
+			why, why_size,
+			"%s: it has no DriverEntry. Define NDIS_STATUS DriverEntry(PDRIVER_OBJECT, "
+			"PUNICODE_STRING) without static",
+			path);
 		return -ENOEXEC;
 	}
 	memcpy(&entry, &symbol, sizeof(entry));
