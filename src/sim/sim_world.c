@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/pcap.h"
+#include "ndis/nrt_verify.h"
 #include "nic/nic_edge.h"
 #include "sim/sim_host.h"
 #include "sim/sim_im.h"
@@ -514,6 +515,7 @@ int sim_world_create(struct sim_world **out, const struct sim_config *config)
 	if (!world)
 		return -ENOMEM;
 	world->config = *config;
+	nrt_verify_enable(NRT_VERIFY_ABORT); /* every driver of every world, broken ones included */
 	world->number = worlds_made++;
 	nic_sim_net_init(&world->net, config->seed);
 	/* The engine takes time zero for "never"; start well behind it. */
