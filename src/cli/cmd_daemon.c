@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "daemon/daemon.h"
+#include "ndis/nrt_verify.h"
 
 struct arguments {
 	struct daemon_config config;
@@ -26,6 +27,8 @@ static const struct argp_option options[] = {
 	  "manual (requests only, the default), enabled (what the rules match, at once), "
 	  "automatic (of that, what is heavy and near) or disabled",
 	  0 },
+	{ "verify", 'V', NULL, 0,
+	  "hold every driver to the rules of state operations and log who breaks one", 0 },
 	{ 0 },
 };
 
@@ -68,6 +71,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 				   "--chimney '%s': manual, enabled, automatic or disabled is "
 				   "wanted",
 				   arg);
+		break;
+	case 'V':
+		nrt_verify_enable(NRT_VERIFY_LOG);
 		break;
 	case ARGP_KEY_END:
 		if (!a->config.ifname)

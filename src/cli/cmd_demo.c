@@ -8,8 +8,9 @@
 
 #include "cli/cli.h"
 #include "demo/demo.h"
+#include "ndis/nrt_verify.h"
 
-enum { OPT_SIM = 256, OPT_IM, OPT_NO_PYTHON };
+enum { OPT_SIM = 256, OPT_IM, OPT_NO_PYTHON, OPT_VERIFY };
 
 static const struct argp_option options[] = {
 	{ "connections", 'c', "N", 0,
@@ -24,6 +25,10 @@ static const struct argp_option options[] = {
 	  "passthru, vlan:0[:PRIORITY]; with --sim also vlan:ID, mux:active-backup, mux:balance",
 	  0 },
 	{ "sim", OPT_SIM, NULL, 0, "tell the story on the simulated link, without the kernel", 0 },
+	{ "verify", OPT_VERIFY, NULL, 0,
+	  "hold every driver to the rules of state operations; one that breaks a rule is named and "
+	  "ends the demo",
+	  0 },
 	{ "json", 'j', NULL, 0, "print one JSON object instead of the account for people", 0 },
 	{ "no-python", OPT_NO_PYTHON, NULL, 0,
 	  "leave out the connection of the unmodified python3 program", 0 },
@@ -80,6 +85,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_SIM:
 		o->sim = true;
+		break;
+	case OPT_VERIFY:
+		nrt_verify_enable(NRT_VERIFY_ABORT);
 		break;
 	case 'j':
 		o->json = true;

@@ -139,8 +139,8 @@ static int check_teams(struct im_plan *plan, size_t targets, char *why, size_t w
 			 teams);
 	else if (teams && targets < 2)
 		snprintf(why, why_size,
-			 "a team (mux) needs two interfaces or more: name each with "
-			 "an -i of its own");
+			 "a team (mux) needs two targets or more and there is one: "
+			 "leave it out, or use demo --sim");
 	else if (!teams && targets > 1)
 		snprintf(why, why_size,
 			 "%zu interfaces need a team: add mux:active-backup or "

@@ -81,7 +81,7 @@ def case_large():
 
 
 def case_passthru():
-    check(run(["--im", "passthru"]))
+    check(run(["--im", "passthru", "--verify"]))
     check(run(["--im", "passthru,passthru,passthru", "--connections", "4"]), 4)
 
 
