@@ -5,7 +5,7 @@ BUILD ?= build
 
 all: $(BUILD)/chimney
 
-.PHONY: all run test bench lint deps clean
+.PHONY: all run test test-apps bench lint deps clean
 
 # Installs what is missing from Debian's packages (as root), or names it.
 deps:
@@ -30,6 +30,12 @@ run: $(BUILD)/chimney
 test:
 	@tools/install-deps test
 	@tools/run-tests
+
+# Real programs, natively and offloaded, and with their connections moved all the time.
+test-apps: $(BUILD)/chimney
+	@tools/install-deps apps
+	@ninja -C $(BUILD) --quiet
+	meson test -C $(BUILD) --no-rebuild --suite apps --print-errorlogs
 
 # Every figure, ours and the peers' in turns; raw samples stay under bench/results.
 bench:

@@ -264,7 +264,11 @@ static VOID tcp_event(PVOID offload_context, ULONG type, ULONG information)
 static NDIS_STATUS tcp_receive_indicate(PVOID offload_context, PNET_BUFFER_LIST nbl,
 					NDIS_STATUS status, PULONG consumed)
 {
-	(void)status;
+	const struct sim_sock *sock = offload_context;
+
+	if (status != NDIS_STATUS_SUCCESS)
+		sim_world_fail(sock->world, "%u: an indication with status %s (RCV-27)",
+			       sock->number, nrt_status_name(status));
 	return sim_recv_indicate(offload_context, nbl, consumed);
 }
 

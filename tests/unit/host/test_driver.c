@@ -213,6 +213,8 @@ static void look(enum host_op_kind kind, NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *root)
 	for (NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *b = root; b; b = b->DependentBlockList) {
 		bool has_state = NdisOffloadFirstState(b)->Length != 0;
 
+		REQ("BLK-04", b->Header.Type != TcpOffloadResourceState &&
+				      b->Header.Type != FilterReservedOffloadState);
 		if (tree.depth < 3) {
 			tree.type[tree.depth] = b->Header.Type;
 			tree.new_state[tree.depth] = has_state;
