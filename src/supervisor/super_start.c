@@ -72,6 +72,18 @@ static int receive_fd(int from)
 }
 
 /* In the grandchild. Nothing of the program's is kept open, or its readers would miss its end. */
+/* Whatever the caller left open goes, whichever numbers it has. */
+static void close_all_but(unsigned int a, unsigned int b)
+{
+	unsigned int low = a < b ? a : b, high = a < b ? b : a;
+
+	if (low > 3)
+		close_range(3, low - 1, 0);
+	if (high > low + 1)
+		close_range(low + 1, high - 1, 0);
+	close_range(high + 1, ~0u, 0);
+}
+
 static void supervise(struct super *s, int from)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -82,10 +94,9 @@ static void supervise(struct super *s, int from)
 		dup2(null, fd);
 	from = fcntl(from, F_DUPFD_CLOEXEC, HIGH_FD);
 	s->daemon_fd = fcntl(s->daemon_fd, F_DUPFD_CLOEXEC, HIGH_FD);
-	close_range(3, HIGH_FD - 1, 0);
-	close_range(HIGH_FD + 2, ~0u, 0);
 	if (from < 0)
 		_exit(1);
+	close_all_but((unsigned int)from, (unsigned int)(s->daemon_fd >= 0 ? s->daemon_fd : from));
 	s->listener = receive_fd(from);
 	if (s->listener < 0 || write(from, "", 1) != 1)
 		_exit(1);
