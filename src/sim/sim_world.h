@@ -75,7 +75,7 @@ struct sim_config {
 	const char *cc_name;   /* congestion control; NULL: the default */
 	const char *pcap_path; /* capture of what leaves and reaches the peer; NULL: none */
 	struct nrt_module *target_module; /* T is a loaded driver; NULL: our own target */
-	FILE *echo;            /* print the trace while it grows */
+	FILE *echo;                       /* print the trace while it grows */
 	/* look at the invariants of all targets at every n-th point of time; 0: never */
 	unsigned int check_every;
 };
@@ -98,7 +98,7 @@ struct sim_binding {
 	struct nic *nic;
 	struct tgt_adapter *adapter; /* NULL: a loaded driver's */
 	struct nic_edge *edge;       /* of a loaded driver */
-	char adapter_name[32]; /* the miniport */
+	char adapter_name[32];       /* the miniport */
 	/* what the protocol driver bound to: the miniport, or the driver on top of it */
 	char bind_name[32];
 	NDIS_HANDLE handle; /* NdisBindingHandle */
