@@ -60,7 +60,7 @@ static void test_refusals(void **state)
 		{ "mux:fast", 2, "mux:fast", "mux:balance" },
 		{ "passthru,,passthru", 1, "''", "there are passthru" },
 		{ "passthru,", 1, "passthru,", "missing" },
-		{ "mux:balance", 1, "mux", "-i" },
+		{ "mux:balance", 1, "mux", "--sim" },
 		{ "passthru", 2, "2 interfaces", "mux:active-backup" },
 		{ "mux:balance,mux:balance", 2, "2 teams", "leave out" },
 		{ "mux:balance", 9, "9 interfaces", "at most" },
