@@ -15,7 +15,5 @@ int cmd_certify(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 
 #define CLI_CONTROL_PATH "/run/chimney.sock"
-/* cli_connect() - a connection to the daemon's control socket, or -errno. */
-int cli_connect(const char *path);
 
 #endif

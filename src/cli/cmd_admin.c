@@ -7,11 +7,10 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "ipc/ipc_fd.h"
 #include "ipc/ipc_msg.h"
 
 struct arguments {
@@ -49,20 +48,6 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		return ARGP_ERR_UNKNOWN;
 	}
 	return 0;
-}
-
-int cli_connect(const char *path)
-{
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0), err;
-
-	strncpy(at.sun_path, path, sizeof(at.sun_path) - 1);
-	if (fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof(at)) == 0)
-		return fd;
-	err = -errno;
-	if (fd >= 0)
-		close(fd);
-	return err;
 }
 
 /* Commands with one number behind them, and how the request calls it. */
@@ -252,7 +237,7 @@ static int print_answer(const struct arguments *a, json_t *answer)
 
 static int run(const struct arguments *a, json_t *request)
 {
-	int fd = cli_connect(a->path), err;
+	int fd = ipc_connect(a->path), err;
 	json_t *answer;
 
 	if (fd < 0) {

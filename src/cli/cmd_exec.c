@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "ipc/ipc_fd.h"
 #include "supervisor/super.h"
 
 #define START_TRIES   1000
@@ -130,7 +131,7 @@ static int start_daemon(const struct arguments *a, char *why, size_t why_size)
 	if (!pid)
 		become_daemon(a, ifname);
 	for (int i = 0; pid > 0 && fd < 0 && i < START_TRIES; i++) {
-		fd = cli_connect(a->path);
+		fd = ipc_connect(a->path);
 		if (fd >= 0)
 			break;
 		if (waitpid(pid, &status, WNOHANG) == pid)
@@ -174,7 +175,7 @@ static int prepare(const struct arguments *a, const char *program, char *why, si
 		snprintf(why, why_size, "%s is a set-uid program", program);
 		return -EPERM;
 	}
-	fd = cli_connect(a->path);
+	fd = ipc_connect(a->path);
 	if (fd < 0)
 		fd = start_daemon(a, why, why_size);
 	return fd < 0 ? fd : super_start(a->path, fd, why, why_size);

@@ -29,6 +29,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "ipc/ipc_fd.h"
+
 #define INJECT_LIMIT_US 3e6
 #define BLOB_BYTES      ((size_t)(__stop_exec_blob - __start_exec_blob))
 
@@ -258,25 +260,6 @@ int exec_map(struct exec_proc *p, char *why, size_t why_len)
 	return 0;
 }
 
-static int send_file(int sock, int fd)
-{
-	union {
-		struct cmsghdr hdr;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { .hdr = { .cmsg_len = CMSG_LEN(sizeof(int)),
-			       .cmsg_level = SOL_SOCKET,
-			       .cmsg_type = SCM_RIGHTS } };
-	char byte = 0;
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = &control,
-			      .msg_controllen = sizeof(control.bytes) };
-
-	memcpy(CMSG_DATA(&control.hdr), &fd, sizeof(fd));
-	return sendmsg(sock, &msg, MSG_NOSIGNAL) == 1 ? 0 : -errno;
-}
-
 /*
  * A stop that we did not ask for: SIGSTOP cannot be blocked, a fault means that the blob is
  * broken.
@@ -318,7 +301,7 @@ static int follow(struct exec_proc *p, struct exec_task *t, int send_fd)
 		if (head.published && sock < 0 && sent == 0) {
 			sock = (int)syscall(SYS_pidfd_getfd, p->pidfd, head.pair[1], 0);
 			/* Without an answer the blob gives up after a while and puts all back. */
-			sent = sock < 0 ? -errno : send_file(sock, send_fd);
+			sent = sock < 0 ? -errno : ipc_send_fd(sock, "", 1, send_fd);
 			continue;
 		}
 		if (i % 16 == 0)

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "ipc/ipc_fd.h"
 
 struct keeper {
 	int fd;
@@ -77,34 +78,17 @@ static void keep(struct table *t, uint32_t id, int fd)
 	t->items[t->count++] = (struct held){ .id = id, .fd = fd };
 }
 
-static int received_fd(struct msghdr *mh)
-{
-	struct cmsghdr *c = CMSG_FIRSTHDR(mh);
-	int fd = -1;
-
-	if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
-		memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	return fd;
-}
-
 /* One message from the worker; false when the worker's end is closed. */
 static bool serve(int fd)
 {
-	char control[CMSG_SPACE(sizeof(int))];
 	struct keeper_msg msg;
-	struct iovec iov = { .iov_base = &msg, .iov_len = sizeof(msg) };
-	struct msghdr mh = { .msg_iov = &iov,
-			     .msg_iovlen = 1,
-			     .msg_control = control,
-			     .msg_controllen = sizeof(control) };
-	ssize_t n = recvmsg(fd, &mh, MSG_CMSG_CLOEXEC);
 	int got;
+	long n = ipc_recv_fd(fd, &msg, sizeof(msg), &got);
 
 	if (n < 0)
-		return errno == EINTR;
-	if (n != (ssize_t)sizeof(msg))
+		return n == -EINTR;
+	if (n != (long)sizeof(msg))
 		return false;
-	got = received_fd(&mh);
 	if (msg.kind >= KEEPER_KINDS) {
 		if (got >= 0)
 			close(got);
@@ -189,36 +173,16 @@ int keeper_run(int (*worker)(void *arg, struct keeper *keeper), void *arg)
 	return status;
 }
 
-static int tell(struct keeper *keeper, const struct keeper_msg *msg, int fd)
-{
-	char control[CMSG_SPACE(sizeof(int))] = { 0 };
-	struct iovec iov = { .iov_base = (void *)(uintptr_t)msg, .iov_len = sizeof(*msg) };
-	struct msghdr mh = { .msg_iov = &iov, .msg_iovlen = 1 };
-
-	if (fd >= 0) {
-		struct cmsghdr *c;
-
-		mh.msg_control = control;
-		mh.msg_controllen = sizeof(control);
-		c = CMSG_FIRSTHDR(&mh);
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	}
-	return sendmsg(keeper->fd, &mh, MSG_NOSIGNAL) < 0 ? -errno : 0;
-}
-
 int keeper_hold(struct keeper *keeper, enum keeper_kind kind, uint32_t id, int fd)
 {
 	struct keeper_msg msg = { .kind = kind, .id = id, .hold = 1 };
 
-	return tell(keeper, &msg, fd);
+	return ipc_send_fd(keeper->fd, &msg, sizeof(msg), fd);
 }
 
 int keeper_release(struct keeper *keeper, enum keeper_kind kind, uint32_t id)
 {
 	struct keeper_msg msg = { .kind = kind, .id = id };
 
-	return tell(keeper, &msg, -1);
+	return ipc_send_fd(keeper->fd, &msg, sizeof(msg), -1);
 }

@@ -4,13 +4,11 @@
  */
 #include <errno.h>
 #include <jansson.h>
-#include <stdio.h>
-#include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-#include "base/log.h"
+#include "base/clock.h"
+#include "ipc/ipc_fd.h"
+#include "ipc/ipc_hex.h"
 #include "ipc/ipc_msg.h"
 #include "supervisor/super_int.h"
 
@@ -18,21 +16,17 @@
 
 static bool connected(struct super *s)
 {
-	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	uint64_t now_us = clock_monotonic_us();
+	int fd;
 
 	if (s->daemon_fd >= 0)
 		return true;
-	if (super_now_us() < s->reconnect_us)
+	if (now_us < s->reconnect_us)
 		return false;
-	s->reconnect_us = super_now_us() + RECONNECT_US;
-	snprintf(at.sun_path, sizeof(at.sun_path), "%s", s->control_path);
-	s->daemon_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-	if (s->daemon_fd >= 0 && connect(s->daemon_fd, (struct sockaddr *)&at, sizeof(at)) == 0)
-		return true;
-	if (s->daemon_fd >= 0)
-		close(s->daemon_fd);
-	s->daemon_fd = -1;
-	return false;
+	s->reconnect_us = now_us + RECONNECT_US;
+	fd = ipc_connect(s->control_path);
+	s->daemon_fd = fd < 0 ? -1 : fd;
+	return fd >= 0;
 }
 
 /* Takes request; NULL when there is no daemon, or no more. */
@@ -62,26 +56,6 @@ void super_attach(struct super *s, pid_t pid)
 	json_decref(answer);
 }
 
-static void read_hex(const char *hex, struct super_answer *out)
-{
-	size_t n = 0;
-	unsigned int byte;
-
-	for (; n < sizeof(out->data) && hex[0] && hex[1]; hex += 2) {
-		if (sscanf(hex, "%2x", &byte) != 1)
-			break;
-		out->data[n++] = (uint8_t)byte;
-	}
-	out->length = (unsigned int)n;
-}
-
-static void write_hex(char *out, const uint8_t *data, unsigned int length)
-{
-	for (unsigned int i = 0; i < length; i++)
-		sprintf(out + 2 * i, "%02x", data[i]);
-	out[2 * length] = 0;
-}
-
 void super_ask(struct super *s, uint64_t inode, const char *call, int level, int name,
 	       const void *data, unsigned int length, struct super_answer *out)
 {
@@ -93,7 +67,7 @@ void super_ask(struct super *s, uint64_t inode, const char *call, int level, int
 	if (length > sizeof(out->data))
 		return;
 	if (data)
-		write_hex(hex, data, length);
+		ipc_hex_write(hex, data, length);
 	answer = ask(s, json_pack("{s:s, s:i, s:I, s:s, s:i, s:i, s:i, s:s}", "op", "socket", "tag",
 				  1, "inode", (json_int_t)inode, "call", call, "level", level,
 				  "name", name, "length", (int)length, "data", hex));
@@ -102,7 +76,7 @@ void super_ask(struct super *s, uint64_t inode, const char *call, int level, int
 	if (json_is_integer(err)) {
 		out->native = false;
 		out->err = (int)json_integer_value(err);
-		read_hex(value ? value : "", out);
+		out->length = (unsigned int)ipc_hex_read(value, out->data, sizeof(out->data));
 	}
 	json_decref(answer);
 }

@@ -42,7 +42,6 @@ int super_filter_install(void);
 
 /* super_loop.c: until the last process with the filter has ended. */
 void super_serve(struct super *s);
-uint64_t super_now_us(void);
 
 /* super_call.c: a call on a socket; fills resp. */
 void super_call(struct super *s, const struct seccomp_notif *req, struct seccomp_notif_resp *resp);

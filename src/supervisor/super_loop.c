@@ -14,9 +14,9 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "supervisor/super_int.h"
 
 #define FIRST_LOOK_US  1000u
@@ -29,19 +29,11 @@
 #endif
 #define NOTIF_SYNC_WAKE_UP 1ul
 
-uint64_t super_now_us(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
-}
-
 /* A look that is due soon is not put off by the next call, or a busy acceptor would never be
  * looked at. */
 static void expect_connection(struct super *s, pid_t pid)
 {
-	uint64_t due = super_now_us() + FIRST_LOOK_US;
+	uint64_t due = clock_monotonic_us() + FIRST_LOOK_US;
 	struct super_process *p = s->processes;
 
 	while (p && p->pid != pid)
@@ -105,13 +97,13 @@ static void look(struct super *s, struct super_process *p)
 	p->wait_us *= 2;
 	if (p->wait_us > LAST_LOOK_US)
 		p->wait_us = LAST_LOOK_US;
-	p->due_us = super_now_us() + p->wait_us;
+	p->due_us = clock_monotonic_us() + p->wait_us;
 }
 
 /* Returns milliseconds until the next look, -1 for none. */
 static int look_around(struct super *s)
 {
-	uint64_t now = super_now_us(), next = UINT64_MAX;
+	uint64_t now = clock_monotonic_us(), next = UINT64_MAX;
 	struct super_process **at = &s->processes;
 
 	while (*at) {
@@ -130,7 +122,7 @@ static int look_around(struct super *s)
 	}
 	if (next == UINT64_MAX)
 		return -1;
-	now = super_now_us();
+	now = clock_monotonic_us();
 	return next > now ? (int)((next - now) / 1000 + 1) : 0;
 }
 

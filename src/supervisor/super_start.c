@@ -15,9 +15,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "ipc/ipc_fd.h"
 #include "supervisor/super_int.h"
 
-#define HIGH_FD 100 /* what the supervisor keeps lies here; all else is closed */
+#define HIGH_FD 100 /* what the supervisor keeps lies here or above */
 
 static unsigned int own_filters(void)
 {
@@ -34,44 +35,6 @@ static unsigned int own_filters(void)
 	return n;
 }
 
-static int send_fd(int to, int fd)
-{
-	char byte = 0, control[CMSG_SPACE(sizeof(fd))] = { 0 };
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control,
-			      .msg_controllen = sizeof(control) };
-	struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(fd));
-	memcpy(CMSG_DATA(c), &fd, sizeof(fd));
-	return sendmsg(to, &msg, MSG_NOSIGNAL) == 1 ? 0 : -errno;
-}
-
-static int receive_fd(int from)
-{
-	char byte, control[CMSG_SPACE(sizeof(int))];
-	struct iovec iov = { .iov_base = &byte, .iov_len = 1 };
-	struct msghdr msg = { .msg_iov = &iov,
-			      .msg_iovlen = 1,
-			      .msg_control = control,
-			      .msg_controllen = sizeof(control) };
-	struct cmsghdr *c;
-	int fd;
-
-	if (recvmsg(from, &msg, MSG_CMSG_CLOEXEC) != 1)
-		return -1;
-	c = CMSG_FIRSTHDR(&msg);
-	if (!c || c->cmsg_type != SCM_RIGHTS)
-		return -1;
-	memcpy(&fd, CMSG_DATA(c), sizeof(fd));
-	return fd;
-}
-
-/* In the grandchild. Nothing of the program's is kept open, or its readers would miss its end. */
 /* Whatever the caller left open goes, whichever numbers it has. */
 static void close_all_but(unsigned int a, unsigned int b)
 {
@@ -84,9 +47,11 @@ static void close_all_but(unsigned int a, unsigned int b)
 	close_range(high + 1, ~0u, 0);
 }
 
+/* In the grandchild. Nothing of the program's is kept open, or its readers would miss its end. */
 static void supervise(struct super *s, int from)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	char byte;
 
 	signal(SIGPIPE, SIG_IGN);
 	prctl(PR_SET_NAME, "chimney-super");
@@ -97,8 +62,8 @@ static void supervise(struct super *s, int from)
 	if (from < 0)
 		_exit(1);
 	close_all_but((unsigned int)from, (unsigned int)(s->daemon_fd >= 0 ? s->daemon_fd : from));
-	s->listener = receive_fd(from);
-	if (s->listener < 0 || write(from, "", 1) != 1)
+	if (ipc_recv_fd(from, &byte, 1, &s->listener) != 1 || s->listener < 0 ||
+	    write(from, "", 1) != 1)
 		_exit(1);
 	close(from);
 	super_serve(s);
@@ -129,11 +94,11 @@ static int start_process(struct super *s, int pair[2])
 static int hand_over(int to)
 {
 	int listener = super_filter_install(), err;
-	char byte;
+	char byte = 0;
 
 	if (listener < 0)
 		return listener;
-	err = send_fd(to, listener);
+	err = ipc_send_fd(to, &byte, 1, listener);
 	close(listener);
 	return err || read(to, &byte, 1) != 1 ? -ENOTRECOVERABLE : 0;
 }
