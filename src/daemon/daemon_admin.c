@@ -47,17 +47,10 @@ static void all_up(void *ctx, int err)
 {
 	struct upload_all *u = ctx;
 	char text[80];
-	json_t *msg = daemon_ctl_good();
 
-	if (err) {
-		json_decref(msg);
-		snprintf(text, sizeof(text), "%d connections could not be uploaded", -err);
-		msg = daemon_ctl_bad(text, true);
-	}
-	if (daemon_ctl_alive(u->worker, u->client))
-		daemon_ctl_answer(u->client, u->tag, msg);
-	else
-		json_decref(msg);
+	snprintf(text, sizeof(text), "%d connections could not be uploaded", -err);
+	daemon_ctl_reply(u->worker, u->client, u->tag,
+			 err ? daemon_ctl_bad(text, true) : daemon_ctl_good());
 	free(u);
 }
 

@@ -53,7 +53,7 @@ struct pending {
 	struct host_query_result query;
 };
 
-bool daemon_ctl_alive(struct worker *w, const struct daemon_client *client)
+static bool client_alive(const struct worker *w, const struct daemon_client *client)
 {
 	for (const struct daemon_client *c = w->clients; c; c = c->next)
 		if (c == client)
@@ -61,7 +61,7 @@ bool daemon_ctl_alive(struct worker *w, const struct daemon_client *client)
 	return false;
 }
 
-void daemon_ctl_answer(struct daemon_client *client, json_int_t tag, json_t *msg)
+static void answer(struct daemon_client *client, json_int_t tag, json_t *msg)
 {
 	int err;
 
@@ -70,6 +70,14 @@ void daemon_ctl_answer(struct daemon_client *client, json_int_t tag, json_t *msg
 	if (err)
 		log_debug("control: answer %lld not sent: %s", (long long)tag, strerror(-err));
 	json_decref(msg);
+}
+
+void daemon_ctl_reply(struct worker *w, struct daemon_client *client, json_int_t tag, json_t *msg)
+{
+	if (client_alive(w, client))
+		answer(client, tag, msg);
+	else
+		json_decref(msg);
 }
 
 json_t *daemon_ctl_good(void)
@@ -261,8 +269,7 @@ static void switch_done(void *ctx, struct host_conn *conn, int err, const char *
 		daemon_policy_rest(p->worker, p->dc);
 	if (p->dc->leaving)
 		daemon_sweep_soon(p->worker);
-	if (daemon_ctl_alive(p->worker, p->client))
-		daemon_ctl_answer(p->client, p->tag, switch_result(p, conn, err, why));
+	daemon_ctl_reply(p->worker, p->client, p->tag, switch_result(p, conn, err, why));
 	free(p);
 }
 
@@ -308,13 +315,10 @@ static json_t *print_query(const struct host_query_result *q)
 static void query_done(void *ctx, struct host_conn *conn, int err, const char *why)
 {
 	struct pending *p = ctx;
-	json_t *msg = err ? daemon_ctl_bad(why, false) : print_query(&p->query);
 
 	(void)conn;
-	if (daemon_ctl_alive(p->worker, p->client))
-		daemon_ctl_answer(p->client, p->tag, msg);
-	else
-		json_decref(msg);
+	daemon_ctl_reply(p->worker, p->client, p->tag,
+			 err ? daemon_ctl_bad(why, false) : print_query(&p->query));
 	free(p);
 }
 
@@ -427,8 +431,7 @@ static void client_readable(struct loop_watch *watch, uint32_t events)
 	if (err == -EAGAIN)
 		return;
 	if (err == -EPROTO) {
-		daemon_ctl_answer(client, 0,
-				  daemon_ctl_bad("a request is one JSON object a packet", false));
+		answer(client, 0, daemon_ctl_bad("a request is one JSON object a packet", false));
 		return;
 	}
 	if (err) {
@@ -438,7 +441,7 @@ static void client_readable(struct loop_watch *watch, uint32_t events)
 	tag = json_integer_value(json_object_get(request, "tag"));
 	reply = serve(w, client, request, tag);
 	if (reply)
-		daemon_ctl_answer(client, tag, reply);
+		answer(client, tag, reply);
 	json_decref(request);
 }
 

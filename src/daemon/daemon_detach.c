@@ -52,10 +52,7 @@ static void finish(struct daemon_detach *d)
 		msg = daemon_ctl_good();
 		json_object_set_new(msg, "released", json_integer(d->total));
 	}
-	if (daemon_ctl_alive(d->worker, d->client))
-		daemon_ctl_answer(d->client, d->tag, msg);
-	else
-		json_decref(msg);
+	daemon_ctl_reply(d->worker, d->client, d->tag, msg);
 	free(d);
 }
 

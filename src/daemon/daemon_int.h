@@ -117,9 +117,8 @@ int daemon_ctl_open(struct worker *w);
 void daemon_ctl_close(struct worker *w);
 json_t *daemon_ctl_good(void);
 json_t *daemon_ctl_bad(const char *why, bool retry);
-/* daemon_ctl_answer() - takes msg. The client must be alive. */
-void daemon_ctl_answer(struct daemon_client *client, json_int_t tag, json_t *msg);
-bool daemon_ctl_alive(struct worker *w, const struct daemon_client *client);
+/* daemon_ctl_reply() - the late answer to a request; takes msg. The client may have gone. */
+void daemon_ctl_reply(struct worker *w, struct daemon_client *client, json_int_t tag, json_t *msg);
 
 /* daemon_admin.c: true when op is one of its operations; *reply NULL: the answer comes later. */
 bool daemon_admin(struct worker *w, struct daemon_client *client, json_int_t tag, const char *op,

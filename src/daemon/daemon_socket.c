@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "daemon/daemon_int.h"
+#include "ipc/ipc_hex.h"
 
 #define VALUE_BYTES 512u
 
@@ -115,8 +116,8 @@ static json_t *value(int err, const uint8_t *data, socklen_t length)
 {
 	char hex[2 * VALUE_BYTES + 1] = "";
 
-	for (socklen_t i = 0; !err && i < length; i++)
-		sprintf(hex + 2 * i, "%02x", data[i]);
+	if (!err)
+		ipc_hex_write(hex, data, length);
 	return json_pack("{s:b, s:i, s:s}", "ok", 1, "err", err, "data", hex);
 }
 
@@ -240,15 +241,12 @@ static void came_up(void *ctx, struct host_conn *conn, int err, const char *why)
 {
 	struct waiting *wait = ctx;
 	struct daemon_conn *dc = host_conn_user(conn);
-	json_t *msg = err ? value(EAGAIN, NULL, 0) : native();
 
 	(void)why;
 	dc->switching = false;
 	daemon_policy_rest(wait->worker, dc);
-	if (daemon_ctl_alive(wait->worker, wait->client))
-		daemon_ctl_answer(wait->client, wait->tag, msg);
-	else
-		json_decref(msg);
+	daemon_ctl_reply(wait->worker, wait->client, wait->tag,
+			 err ? value(EAGAIN, NULL, 0) : native());
 	free(wait);
 }
 
@@ -271,17 +269,13 @@ static json_t *upload_first(struct worker *w, struct daemon_client *client, json
 
 static void read_call(const json_t *request, struct socket_call *c)
 {
-	const char *hex = json_string_value(json_object_get(request, "data"));
-	unsigned int byte, n = 0;
-
 	c->call = json_string_value(json_object_get(request, "call"));
 	c->level = (int)json_integer_value(json_object_get(request, "level"));
 	c->name = (int)json_integer_value(json_object_get(request, "name"));
 	c->length = (socklen_t)json_integer_value(json_object_get(request, "length"));
 	if (c->length > VALUE_BYTES)
 		c->length = VALUE_BYTES;
-	while (hex && n < c->length && sscanf(hex + (size_t)2 * n, "%2x", &byte) == 1)
-		c->data[n++] = (uint8_t)byte;
+	ipc_hex_read(json_string_value(json_object_get(request, "data")), c->data, c->length);
 }
 
 json_t *daemon_socket(struct worker *w, struct daemon_client *client, json_int_t tag,
