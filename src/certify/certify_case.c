@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/seq.h"
 #include "nic/nic_sim_frame.h"
 
 bool cert_check(struct cert *c, const char *id, bool ok, const char *what)
@@ -42,11 +43,6 @@ static void broke(struct cert_wire *wire, const char *id, const char *fmt, ...)
 	va_end(args);
 }
 
-static bool after(uint32_t a, uint32_t b)
-{
-	return (int32_t)(a - b) > 0;
-}
-
 static void watch_packet(struct cert *c, const struct nic_sim_packet *packet,
 			 const struct nic_sim_view *v)
 {
@@ -81,9 +77,9 @@ static void watch_timestamps(struct cert *c, const struct nic_sim_view *v)
 		broke(w, "TCP-17", "a segment without timestamps on a connection that has them");
 	if (!v->has_ts)
 		return;
-	if (w->ts_seen && after(w->last_ts, v->ts_val))
+	if (w->ts_seen && seq_gt(w->last_ts, v->ts_val))
 		broke(w, "TSP-08", "the timestamp went back from %u to %u", w->last_ts, v->ts_val);
-	if (w->peer_ts_seen && after(v->ts_ecr, w->peer_ts))
+	if (w->peer_ts_seen && seq_gt(v->ts_ecr, w->peer_ts))
 		broke(w, "TSP-10", "timestamp %u is echoed, the peer sent none above %u", v->ts_ecr,
 		      w->peer_ts);
 	w->last_ts = v->ts_val;
@@ -98,10 +94,10 @@ static void watch_window(struct cert *c, const struct nic_sim_view *v)
 
 	if (v->flags & NIC_SIM_RST)
 		return;
-	if (w->window_seen && after(w->window_end, end + (1u << scale)))
+	if (w->window_seen && seq_gt(w->window_end, end + (1u << scale)))
 		broke(w, "STA-21", "the right edge of the window went back by %u bytes",
 		      w->window_end - end);
-	if (!w->window_seen || after(end, w->window_end))
+	if (!w->window_seen || seq_gt(end, w->window_end))
 		w->window_end = end;
 	w->window_seen = true;
 }
@@ -124,7 +120,7 @@ static void watch_segment(struct cert *c, const struct nic_sim_view *v)
 	if (v->payload_len) {
 		w->data_segments++;
 		w->last_data_pushed = v->flags & NIC_SIM_PSH;
-		if (w->peer_window_seen && after(v->seq + v->payload_len, w->peer_window_end + 1))
+		if (w->peer_window_seen && seq_gt(v->seq + v->payload_len, w->peer_window_end + 1))
 			broke(w, "TCP-06", "data %u bytes beyond the peer's window",
 			      v->seq + v->payload_len - w->peer_window_end);
 	} else {
@@ -132,7 +128,7 @@ static void watch_segment(struct cert *c, const struct nic_sim_view *v)
 	}
 	if (v->flags & NIC_SIM_ACK) {
 		w->unacked = 0;
-		if (w->peer_end_seen && after(v->ack, w->peer_end))
+		if (w->peer_end_seen && seq_gt(v->ack, w->peer_end))
 			broke(w, "TCP-05", "%u is acknowledged, the peer sent up to %u", v->ack,
 			      w->peer_end);
 	}
@@ -146,13 +142,13 @@ static void watch_peer(struct cert *c, const struct nic_sim_view *v, enum nic_si
 	uint32_t seq_end = v->seq + v->payload_len + (v->flags & NIC_SIM_FIN);
 
 	if (fate == NIC_SIM_SENT) {
-		if (v->has_ts && (!w->peer_ts_seen || after(v->ts_val, w->peer_ts)))
+		if (v->has_ts && (!w->peer_ts_seen || seq_gt(v->ts_val, w->peer_ts)))
 			w->peer_ts = v->ts_val;
 		w->peer_ts_seen |= v->has_ts;
-		if (!w->peer_end_seen || after(seq_end, w->peer_end))
+		if (!w->peer_end_seen || seq_gt(seq_end, w->peer_end))
 			w->peer_end = seq_end;
 		w->peer_end_seen = true;
-		if (!w->peer_window_seen || after(end, w->peer_window_end))
+		if (!w->peer_window_seen || seq_gt(end, w->peer_window_end))
 			w->peer_window_end = end;
 		w->peer_window_seen = true;
 		return;

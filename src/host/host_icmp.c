@@ -22,6 +22,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/be.h"
+#include "base/csum.h"
 #include "base/log.h"
 #include "base/seq.h"
 
@@ -50,36 +52,21 @@ struct doubt {
 	struct host_query_result state;
 };
 
-static uint16_t get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-	return (uint32_t)get16(p) << 16 | get16(p + 2);
-}
-
 /* ---- parsing ---- */
 
 static bool checksum_ok(const uint8_t *p, size_t len)
 {
-	uint32_t sum = 0;
+	struct csum c = { 0 };
 
-	for (size_t i = 0; i + 1 < len; i += 2)
-		sum += get16(p + i);
-	if (len & 1)
-		sum += (uint32_t)p[len - 1] << 8;
-	while (sum >> 16)
-		sum = (sum & 0xFFFF) + (sum >> 16);
-	return sum == 0xFFFF;
+	csum_add(&c, p, len);
+	return csum_final(&c) == 0;
 }
 
 static void quoted_tcp(const uint8_t *tcp, struct too_big *out)
 {
 	memcpy(&out->flow.local_port_be, tcp, 2);
 	memcpy(&out->flow.remote_port_be, tcp + 2, 2);
-	out->seq = get32(tcp + 4);
+	out->seq = be_get32(tcp + 4);
 }
 
 /* Routers of before 1990 name no size: the next plateau below what was too big. */
@@ -107,12 +94,12 @@ static bool parse4(const uint8_t *p, size_t len, struct too_big *out)
 	quoted_len = (size_t)(quoted[0] & 15) * 4;
 	if (p[0] != ICMP_DEST_UNREACH || p[1] != ICMP_FRAG_NEEDED || quoted[0] >> 4 != 4 ||
 	    quoted_len < 20 || len < at + 8 + quoted_len + 8 || quoted[9] != IPPROTO_TCP ||
-	    (get16(quoted + 6) & 0x1FFF))
+	    (be_get16(quoted + 6) & 0x1FFF))
 		return false;
 	out->flow.family = AF_INET;
 	memcpy(out->flow.local, quoted + 12, 4);
 	memcpy(out->flow.remote, quoted + 16, 4);
-	out->mtu_bytes = get16(p + 6) ? get16(p + 6) : plateau_below(get16(quoted + 2));
+	out->mtu_bytes = be_get16(p + 6) ? be_get16(p + 6) : plateau_below(be_get16(quoted + 2));
 	quoted_tcp(quoted + quoted_len, out);
 	return true;
 }
@@ -127,7 +114,7 @@ static bool parse6(const uint8_t *p, size_t len, struct too_big *out)
 	out->flow.family = AF_INET6;
 	memcpy(out->flow.local, quoted + 8, 16);
 	memcpy(out->flow.remote, quoted + 24, 16);
-	out->mtu_bytes = get32(p + 4);
+	out->mtu_bytes = be_get32(p + 4);
 	quoted_tcp(quoted + 40, out);
 	return true;
 }

@@ -7,24 +7,13 @@
 #include <poll.h>
 #include <string.h>
 
+#include "base/be.h"
 #include "base/clock.h"
 #include "base/csum.h"
 
 #define TCP_HDR_BYTES 20u
 #define IP4_HDR_BYTES 20u
 #define IP6_HDR_BYTES 40u
-
-static void put16(uint8_t *at, uint32_t v)
-{
-	at[0] = (uint8_t)(v >> 8);
-	at[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *at, uint32_t v)
-{
-	put16(at, v >> 16);
-	put16(at + 2, v);
-}
 
 static void put_tcp(uint8_t *tcp, const struct steer_flow *flow, const struct host_segment *seg)
 {
@@ -34,11 +23,11 @@ static void put_tcp(uint8_t *tcp, const struct steer_flow *flow, const struct ho
 	memset(tcp, 0, TCP_HDR_BYTES);
 	memcpy(tcp, &flow->remote_port_be, 2);
 	memcpy(tcp + 2, &flow->local_port_be, 2);
-	put32(tcp + 4, seg->seq);
-	put32(tcp + 8, seg->ack);
+	be_put32(tcp + 4, seg->seq);
+	be_put32(tcp + 8, seg->ack);
 	tcp[12] = (TCP_HDR_BYTES / 4) << 4;
 	tcp[13] = seg->flags;
-	put16(tcp + 14, seg->wnd_raw);
+	be_put16(tcp + 14, seg->wnd_raw);
 	if (flow->family == AF_INET)
 		csum_pseudo4(&c, flow->remote, flow->local, IPPROTO_TCP, TCP_HDR_BYTES);
 	else
@@ -55,7 +44,7 @@ static void put_ip4(uint8_t *ip, const struct steer_flow *flow)
 
 	memset(ip, 0, IP4_HDR_BYTES);
 	ip[0] = 0x45;
-	put16(ip + 2, IP4_HDR_BYTES + TCP_HDR_BYTES);
+	be_put16(ip + 2, IP4_HDR_BYTES + TCP_HDR_BYTES);
 	ip[6] = 0x40; /* do not fragment */
 	ip[8] = 64;
 	ip[9] = IPPROTO_TCP;
@@ -70,7 +59,7 @@ static void put_ip6(uint8_t *ip, const struct steer_flow *flow)
 {
 	memset(ip, 0, IP6_HDR_BYTES);
 	ip[0] = 0x60;
-	put16(ip + 4, TCP_HDR_BYTES);
+	be_put16(ip + 4, TCP_HDR_BYTES);
 	ip[6] = IPPROTO_TCP;
 	ip[7] = 64;
 	memcpy(ip + 8, flow->remote, 16);
@@ -86,7 +75,7 @@ uint32_t host_segment_build(uint8_t frame[HOST_SEGMENT_MAX], const struct steer_
 
 	memcpy(frame, mac_to, 6);
 	memcpy(frame + 6, mac_from, 6);
-	put16(frame + 12, v4 ? ETH_P_IP : ETH_P_IPV6);
+	be_put16(frame + 12, v4 ? ETH_P_IP : ETH_P_IPV6);
 	if (v4)
 		put_ip4(frame + ETH_HLEN, flow);
 	else

@@ -8,21 +8,10 @@
 #include <string.h>
 
 #include "ndis/nrt_status.h"
+#include "base/be.h"
 #include "sim/sim_sock.h"
 
 enum { TAG_BYTES = 4 };
-
-static void put16(uint8_t *at, uint32_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
-
-static void put32(uint8_t *at, uint32_t value)
-{
-	put16(at, value >> 16);
-	put16(at + 2, value);
-}
 
 /* A frame that waits for its connection to be somewhere, or is being forwarded. */
 struct sim_held {
@@ -124,8 +113,8 @@ static void retag(const struct sim_world *world, struct sim_held *held)
 	if (!world->config.vlan || (held->data[12] == 0x81 && held->data[13] == 0))
 		return;
 	memmove(held->data + 12 + TAG_BYTES, held->data + 12, held->frame.len - 12);
-	put16(held->data + 12, 0x8100);
-	put16(held->data + 14, world->config.vlan_id);
+	be_put16(held->data + 12, 0x8100);
+	be_put16(held->data + 14, world->config.vlan_id);
 	held->frame.len += TAG_BYTES;
 }
 
@@ -202,11 +191,11 @@ static uint32_t build_l2(const struct sim_world *world, uint8_t *frame, enum sim
 	uint32_t at = 12;
 
 	if (config->vlan) {
-		put16(frame + at, 0x8100);
-		put16(frame + at + 2, (uint32_t)config->vlan_priority << 13 | config->vlan_id);
+		be_put16(frame + at, 0x8100);
+		be_put16(frame + at + 2, (uint32_t)config->vlan_priority << 13 | config->vlan_id);
 		at += 4;
 	}
-	put16(frame + at, family == SIM_V4 ? 0x0800 : 0x86dd);
+	be_put16(frame + at, family == SIM_V4 ? 0x0800 : 0x86dd);
 	return at + 2;
 }
 
@@ -223,8 +212,8 @@ static uint32_t build_ip(const struct sim_sock *sock, uint8_t *frame, uint32_t t
 	memcpy(frame + 6, nic_info(from->nic)->mac, 6);
 	if (family == SIM_V4) {
 		ip[0] = 0x45;
-		put16(ip + 2, 20 + tcp_bytes);
-		put16(ip + 6, 0x4000);
+		be_put16(ip + 2, 20 + tcp_bytes);
+		be_put16(ip + 6, 0x4000);
 		ip[8] = 64;
 		ip[9] = 6;
 		memcpy(ip + 12, from->address[family], 4);
@@ -232,7 +221,7 @@ static uint32_t build_ip(const struct sim_sock *sock, uint8_t *frame, uint32_t t
 		return l3 + 20;
 	}
 	ip[0] = 0x60;
-	put16(ip + 4, tcp_bytes);
+	be_put16(ip + 4, tcp_bytes);
 	ip[6] = 6;
 	ip[7] = 64;
 	memcpy(ip + 8, from->address[family], 16);
@@ -259,15 +248,15 @@ static void send_bare(struct sim_sock *sock, uint8_t flags, tcp_seq seq,
 
 	memcpy(tcp, &constant->LocalPort, 2);
 	memcpy(tcp + 2, &constant->RemotePort, 2);
-	put32(tcp + 4, seq);
-	put32(tcp + 8, delegated->RcvNxt);
+	be_put32(tcp + 4, seq);
+	be_put32(tcp + 8, delegated->RcvNxt);
 	tcp[12] = (uint8_t)(tcp_bytes / 4 << 4);
 	tcp[13] = flags;
-	put16(tcp + 14, (delegated->RcvWnd >> constant->RcvWindScale) & 0xffff);
+	be_put16(tcp + 14, (delegated->RcvWnd >> constant->RcvWindScale) & 0xffff);
 	if (stamps) {
-		put32(tcp + 20, 0x0101080a);
-		put32(tcp + 24, delegated->TsTime);
-		put32(tcp + 28, view->has_ts ? view->ts_val : delegated->TsRecent);
+		be_put32(tcp + 20, 0x0101080a);
+		be_put32(tcp + 24, delegated->TsTime);
+		be_put32(tcp + 28, view->has_ts ? view->ts_val : delegated->TsRecent);
 	}
 	if (nic_sim_view(frame, tx.len, &own))
 		nic_sim_csum_fill(frame, &own);

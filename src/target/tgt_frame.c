@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/be.h"
 #include "base/csum.h"
 #include "target/tgt_reach.h"
 #include "target/tgt_store.h"
@@ -24,28 +25,6 @@
 #define IP_IDS        0x8000u
 #define XMIT_IOV_MAX  32u
 
-static uint16_t get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
-static uint32_t get32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
-
-static void put16(uint8_t *p, uint32_t v)
-{
-	p[0] = (uint8_t)(v >> 8);
-	p[1] = (uint8_t)v;
-}
-
-static void put32(uint8_t *p, uint32_t v)
-{
-	put16(p, v >> 16);
-	put16(p + 2, v);
-}
-
 /* ---- received frames ---- */
 
 bool tgt_frame_parse_tcp(const uint8_t *tcp, uint32_t tcp_bytes, struct tgt_segment *seg)
@@ -57,11 +36,11 @@ bool tgt_frame_parse_tcp(const uint8_t *tcp, uint32_t tcp_bytes, struct tgt_segm
 	header = (tcp[12] >> 4) * 4u;
 	if (header < TCP_BYTES || header > tcp_bytes)
 		return false;
-	seg->seq = get32(tcp + 4);
-	seg->ack = get32(tcp + 8);
+	seg->seq = be_get32(tcp + 4);
+	seg->ack = be_get32(tcp + 8);
 	seg->flags = tcp[13];
-	seg->wnd_raw = get16(tcp + 14);
-	seg->urg = get16(tcp + 18);
+	seg->wnd_raw = be_get16(tcp + 14);
+	seg->urg = be_get16(tcp + 18);
 	seg->opt = tcp + TCP_BYTES;
 	seg->opt_len = (uint8_t)(header - TCP_BYTES);
 	seg->data = tcp + header;
@@ -92,8 +71,8 @@ static enum tgt_frame_kind parse_transport(const struct nic_rx_frame *frame, con
 	uint32_t ip_bytes = p->header_bytes;
 
 	if (have_bytes >= 4) {
-		p->tuple.remote_port_be = htons(get16(tcp));
-		p->tuple.local_port_be = htons(get16(tcp + 2));
+		p->tuple.remote_port_be = htons(be_get16(tcp));
+		p->tuple.local_port_be = htons(be_get16(tcp + 2));
 		p->has_tuple = true;
 	}
 	if (have_bytes < tcp_bytes)
@@ -129,14 +108,14 @@ static enum tgt_frame_kind parse_ipv4(const struct nic_rx_frame *frame, const ui
 	if (have < IPV4_BYTES || ip[0] >> 4 != 4)
 		return TGT_FRAME_CORRUPT_IP;
 	header = (ip[0] & 15) * 4u;
-	total = get16(ip + 2);
+	total = be_get16(ip + 2);
 	if (!total && frame->gso_type == NIC_GSO_TCP4)
 		total = have; /* longer than the field can say */
 	if (header < IPV4_BYTES || header > have || total < header || !ip[8])
 		return TGT_FRAME_CORRUPT_IP;
 	if (!ipv4_sum_good(ip, header))
 		return TGT_FRAME_CORRUPT_IP;
-	if (header != IPV4_BYTES || get16(ip + 6) & IPV4_FRAGMENT || ip[9] != PROTO_TCP)
+	if (header != IPV4_BYTES || be_get16(ip + 6) & IPV4_FRAGMENT || ip[9] != PROTO_TCP)
 		return TGT_FRAME_OTHER;
 	memcpy(p->tuple.remote, ip + 12, 4);
 	memcpy(p->tuple.local, ip + 16, 4);
@@ -155,7 +134,7 @@ static enum tgt_frame_kind parse_ipv6(const struct nic_rx_frame *frame, const ui
 	p->v6 = p->tuple.v6 = true;
 	if (have < IPV6_BYTES || ip[0] >> 4 != 6 || !ip[7])
 		return TGT_FRAME_CORRUPT_IP;
-	payload = get16(ip + 4);
+	payload = be_get16(ip + 4);
 	if (!payload && frame->gso_type == NIC_GSO_TCP6)
 		payload = have - IPV6_BYTES;
 	if (ip[6] != PROTO_TCP)
@@ -181,11 +160,11 @@ enum tgt_frame_kind tgt_frame_parse(const struct nic_rx_frame *frame, struct tgt
 	parsed->dst_mac = data;
 	parsed->tagged = frame->vlan_present;
 	parsed->vlan_tci = frame->vlan_present ? frame->vlan_tci : 0;
-	type = get16(data + 12);
+	type = be_get16(data + 12);
 	if (type == ETH_TYPE_VLAN && !parsed->tagged && frame->len >= ETH_BYTES + ETH_TAG_BYTES) {
 		parsed->tagged = true;
-		parsed->vlan_tci = get16(data + 14);
-		type = get16(data + 16);
+		parsed->vlan_tci = be_get16(data + 14);
+		type = be_get16(data + 16);
 		off += ETH_TAG_BYTES;
 	}
 	if (type == ETH_TYPE_IPV4)
@@ -204,12 +183,12 @@ static uint32_t build_ethernet(uint8_t *h, const struct tgt_neighbor *n,
 	memcpy(h, n->destination_mac, 6);
 	memcpy(h + 6, n->source_mac, 6);
 	if (!n->vlan_id && !conn->user_priority) {
-		put16(h + 12, type);
+		be_put16(h + 12, type);
 		return ETH_BYTES;
 	}
-	put16(h + 12, ETH_TYPE_VLAN);
-	put16(h + 14, (uint32_t)(conn->user_priority & 7) << 13 | n->vlan_id);
-	put16(h + 16, type);
+	be_put16(h + 12, ETH_TYPE_VLAN);
+	be_put16(h + 14, (uint32_t)(conn->user_priority & 7) << 13 | n->vlan_id);
+	be_put16(h + 16, type);
 	return ETH_BYTES + ETH_TAG_BYTES;
 }
 
@@ -236,9 +215,9 @@ static uint32_t build_ipv4(struct tgt_adapter *a, uint8_t *h, const struct tgt_p
 	memset(h, 0, IPV4_BYTES);
 	h[0] = 0x45;
 	h[1] = (uint8_t)((conn->tos & ~3u) | (x->ecn & 3u));
-	put16(h + 2, IPV4_BYTES + tcp_bytes);
-	put16(h + 4, take_ip_ids(a, datagrams));
-	put16(h + 6, IPV4_DF);
+	be_put16(h + 2, IPV4_BYTES + tcp_bytes);
+	be_put16(h + 4, take_ip_ids(a, datagrams));
+	be_put16(h + 6, IPV4_DF);
 	h[8] = conn->ttl;
 	h[9] = PROTO_TCP;
 	memcpy(h + 12, path->local, 4);
@@ -253,8 +232,8 @@ static uint32_t build_ipv6(uint8_t *h, const struct tgt_path *path, const struct
 {
 	uint32_t traffic_class = (conn->tos & ~3u) | (x->ecn & 3u);
 
-	put32(h, 6u << 28 | traffic_class << 20 | (conn->flow_label & 0xfffffu));
-	put16(h + 4, tcp_bytes);
+	be_put32(h, 6u << 28 | traffic_class << 20 | (conn->flow_label & 0xfffffu));
+	be_put16(h + 4, tcp_bytes);
 	h[6] = PROTO_TCP;
 	h[7] = conn->ttl;
 	memcpy(h + 8, path->local, 16);
@@ -266,13 +245,13 @@ static uint32_t build_tcp(uint8_t *h, const struct tgt_conn *conn, const struct 
 {
 	memcpy(h, &conn->local_port_be, 2);
 	memcpy(h + 2, &conn->remote_port_be, 2);
-	put32(h + 4, x->seq);
-	put32(h + 8, x->ack);
+	be_put32(h + 4, x->seq);
+	be_put32(h + 8, x->ack);
 	h[12] = (uint8_t)((TCP_BYTES + x->opt_len) / 4 << 4);
 	h[13] = x->flags;
-	put16(h + 14, x->wnd_raw);
-	put16(h + 16, 0);
-	put16(h + 18, 0);
+	be_put16(h + 14, x->wnd_raw);
+	be_put16(h + 16, 0);
+	be_put16(h + 18, 0);
 	if (x->opt_len)
 		memcpy(h + TCP_BYTES, x->opt, x->opt_len);
 	return TCP_BYTES + x->opt_len;

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/be.h"
+
 enum {
 	KIND_END = 0,
 	KIND_NOP = 1,
@@ -10,11 +12,6 @@ enum {
 	KIND_TIMESTAMP = 8,
 	LEN_TIMESTAMP = 10,
 };
-
-static uint32_t get32(const uint8_t *p)
-{
-	return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
-}
 
 static uint8_t *put32(uint8_t *p, uint32_t v)
 {
@@ -32,8 +29,8 @@ static void parse_sack(const uint8_t *body, unsigned int len, struct tgt_opts *o
 		return;
 	}
 	for (; len && out->sack_count < TGT_OPT_SACK_MAX; len -= 8, body += 8) {
-		out->sack[out->sack_count].start = get32(body);
-		out->sack[out->sack_count].end = get32(body + 4);
+		out->sack[out->sack_count].start = be_get32(body);
+		out->sack[out->sack_count].end = be_get32(body + 4);
 		out->sack_count++;
 	}
 }
@@ -44,8 +41,8 @@ static void parse_one(const uint8_t *opt, struct tgt_opts *out)
 
 	if (opt[0] == KIND_TIMESTAMP && len == LEN_TIMESTAMP) {
 		out->has_ts = true;
-		out->ts_val = get32(opt + 2);
-		out->ts_ecr = get32(opt + 6);
+		out->ts_val = be_get32(opt + 2);
+		out->ts_ecr = be_get32(opt + 6);
 	} else if (opt[0] == KIND_SACK) {
 		parse_sack(opt + 2, len - 2, out);
 	}

@@ -14,6 +14,7 @@
 #include <ndis/ndischimney.h>
 #include <ndis/ndisstatus.h>
 
+#include "base/be.h"
 #include "nic/nic_provider.h"
 #include "nic/nic_sim_frame.h"
 #include "target/tgt_driver.h"
@@ -45,18 +46,6 @@ static bool mutant(const char *name)
 }
 
 /* ---- frames ---- */
-
-static void put16(uint8_t *at, uint32_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
-
-static void put32(uint8_t *at, uint32_t value)
-{
-	put16(at, value >> 16);
-	put16(at + 2, value);
-}
 
 /* The first byte of the timestamp option behind twelve bytes of options; NULL: none there. */
 static uint8_t *timestamps(uint8_t *tcp)
@@ -98,7 +87,7 @@ static void change_segment(const struct nic_sim_view *v)
 	if (mutant("corrupt-data") && v->payload_len)
 		f[v->payload] ^= 1;
 	if (mutant("ack-ahead"))
-		put32(tcp + 8, v->ack + 1);
+		be_put32(tcp + 8, v->ack + 1);
 	if (mutant("no-psh"))
 		tcp[13] &= (uint8_t)~NIC_SIM_PSH;
 	if (mutant("urgent"))
@@ -110,13 +99,13 @@ static void change_segment(const struct nic_sim_view *v)
 	if (mutant("no-timestamps") && ts)
 		memset(ts, 1, 10);
 	if (mutant("timestamp-echo") && ts)
-		put32(ts + 6, v->ts_ecr + 1000);
+		be_put32(ts + 6, v->ts_ecr + 1000);
 	if (mutant("timestamp-clock") && ts)
-		put32(ts + 2, v->ts_val - 1000000);
+		be_put32(ts + 2, v->ts_val - 1000000);
 	if (mutant("window-zero"))
-		put16(tcp + 14, 0);
+		be_put16(tcp + 14, 0);
 	if (mutant("wrong-port"))
-		put16(tcp, v->src_port + 1u);
+		be_put16(tcp, v->src_port + 1u);
 }
 
 static void change_packet(const struct nic_sim_view *v)

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "base/be.h"
 #include "base/csum.h"
 
 #define ETH_BYTES     14u
@@ -18,28 +19,6 @@
 #define IP_TCP        6u
 #define TCP_BYTES     20u
 #define TCP_FIN_PSH   0x09u
-
-static uint32_t get16(const UCHAR *at)
-{
-	return (uint32_t)at[0] << 8 | at[1];
-}
-
-static void put16(UCHAR *at, uint32_t value)
-{
-	at[0] = (UCHAR)(value >> 8);
-	at[1] = (UCHAR)value;
-}
-
-static uint32_t get32(const UCHAR *at)
-{
-	return get16(at) << 16 | get16(at + 2);
-}
-
-static void put32(UCHAR *at, uint32_t value)
-{
-	put16(at, value >> 16);
-	put16(at + 2, value);
-}
 
 /* The datagram's length as the header has it; a super-frame longer than that says 0. */
 static void set_length(struct mux_frame *frame, uint32_t stated, uint32_t all)
@@ -56,10 +35,10 @@ static bool parse_ip4(const UCHAR *head, uint32_t have, uint32_t all, struct mux
 		return false;
 	header_bytes = (ip[0] & 15u) * 4;
 	/* No fragment; the second one has no TCP header, the first one not the whole segment. */
-	if (header_bytes < 20 || ip[9] != IP_TCP || (get16(ip + 6) & 0x3fff))
+	if (header_bytes < 20 || ip[9] != IP_TCP || (be_get16(ip + 6) & 0x3fff))
 		return false;
 	frame->l4 = frame->l3 + header_bytes;
-	set_length(frame, get16(ip + 2), all);
+	set_length(frame, be_get16(ip + 2), all);
 	memcpy(frame->source_first.local, ip + 12, 4);
 	memcpy(frame->source_first.remote, ip + 16, 4);
 	return true;
@@ -73,7 +52,7 @@ static bool parse_ip6(const UCHAR *head, uint32_t have, uint32_t all, struct mux
 		return false;
 	frame->source_first.v6 = true;
 	frame->l4 = frame->l3 + IP6_BYTES;
-	set_length(frame, get16(ip + 4) ? IP6_BYTES + get16(ip + 4) : 0, all);
+	set_length(frame, be_get16(ip + 4) ? IP6_BYTES + be_get16(ip + 4) : 0, all);
 	memcpy(frame->source_first.local, ip + 8, 16);
 	memcpy(frame->source_first.remote, ip + 24, 16);
 	return true;
@@ -87,12 +66,12 @@ bool mux_frame_parse(const UCHAR *head, uint32_t have, uint32_t all, struct mux_
 	*frame = (struct mux_frame){ .l3 = ETH_BYTES };
 	if (have < ETH_BYTES + ETH_TAG_BYTES)
 		return false;
-	type = get16(head + 12);
+	type = be_get16(head + 12);
 	if (type == ETH_VLAN) {
 		frame->tagged = true;
-		frame->vlan_id = get16(head + 14) & 0xfff;
+		frame->vlan_id = be_get16(head + 14) & 0xfff;
 		frame->l3 += ETH_TAG_BYTES;
-		type = get16(head + 16);
+		type = be_get16(head + 16);
 	}
 	whole = type == ETH_IP4 ? parse_ip4(head, have, all, frame)
 				: type == ETH_IP6 && parse_ip6(head, have, all, frame);
@@ -142,11 +121,11 @@ static void write_ip(UCHAR *to, const struct mux_frame *frame, uint32_t len)
 	uint16_t sum;
 
 	if (frame->source_first.v6) {
-		put16(ip + 4, len - frame->l4);
+		be_put16(ip + 4, len - frame->l4);
 		return;
 	}
-	put16(ip + 2, len - frame->l3);
-	put16(ip + 10, 0);
+	be_put16(ip + 2, len - frame->l3);
+	be_put16(ip + 10, 0);
 	sum = ip4_checksum(to, frame);
 	memcpy(ip + 10, &sum, sizeof(sum));
 }
@@ -160,11 +139,11 @@ void mux_frame_cut(const UCHAR *data, const struct mux_frame *frame, uint32_t of
 
 	memcpy(to, data, frame->payload);
 	memcpy(to + frame->payload, data + frame->payload + offset, part);
-	put32(tcp + 4, get32(tcp + 4) + offset);
+	be_put32(tcp + 4, be_get32(tcp + 4) + offset);
 	if (frame->payload + offset + part < frame->len)
 		tcp[13] &= (UCHAR)~TCP_FIN_PSH;
 	write_ip(to, frame, len);
-	put16(tcp + 16, 0);
+	be_put16(tcp + 16, 0);
 	sum = tcp_checksum(to, frame, len);
 	memcpy(tcp + 16, &sum, sizeof(sum));
 }

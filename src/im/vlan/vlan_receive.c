@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/be.h"
 #include "ndis/nrt_alloc.h"
 #include "ndis/nrt_nblq.h"
 
@@ -44,11 +45,6 @@ void vlan_receive_destroy(struct vlan_lower *lower)
 		NdisFreeNetBufferListPool(lower->pool);
 }
 
-static uint32_t get16(const UCHAR *at)
-{
-	return (uint32_t)at[0] << 8 | at[1];
-}
-
 static struct vlan_of look(NET_BUFFER_LIST *nbl)
 {
 	uintptr_t tag = (uintptr_t)NET_BUFFER_LIST_INFO(nbl, Ieee8021QNetBufferListInfo);
@@ -60,11 +56,11 @@ static struct vlan_of look(NET_BUFFER_LIST *nbl)
 		return (struct vlan_of){ .id = im_tag_id(tag), .priority = im_tag_priority(tag) };
 	if (nb && NET_BUFFER_DATA_LENGTH(nb) >= HEAD_BYTES)
 		head = NdisGetDataBuffer(nb, HEAD_BYTES, storage, 1, 0);
-	if (!head || get16(head + MAC_BYTES) != ETHERTYPE_VLAN)
+	if (!head || be_get16(head + MAC_BYTES) != ETHERTYPE_VLAN)
 		return (struct vlan_of){ 0 };
 	return (struct vlan_of){
-		.id = get16(head + MAC_BYTES + 2) & 0xfff,
-		.priority = (uint8_t)(get16(head + MAC_BYTES + 2) >> 13),
+		.id = be_get16(head + MAC_BYTES + 2) & 0xfff,
+		.priority = (uint8_t)(be_get16(head + MAC_BYTES + 2) >> 13),
 		.in_frame = true,
 	};
 }

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/be.h"
 #include "packet.h"
 
 #include <arpa/inet.h>
@@ -16,28 +17,6 @@ enum {
 	HEADERS_MAX = 160,
 	TS_BYTES = 12,
 };
-
-static void put16(uint8_t *at, uint32_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
-
-static void put32(uint8_t *at, uint32_t value)
-{
-	put16(at, value >> 16);
-	put16(at + 2, value);
-}
-
-static uint32_t get16(const uint8_t *at)
-{
-	return (uint32_t)at[0] << 8 | at[1];
-}
-
-static uint32_t get32(const uint8_t *at)
-{
-	return get16(at) << 16 | get16(at + 2);
-}
 
 /* Byte 0 of a stream is number 1 in a script. */
 static uint32_t to_wire(tcp_seq base, uint32_t relative)
@@ -72,8 +51,8 @@ static uint32_t put_timestamp(const struct packet_flow *flow, const struct scrip
 	opt[0] = opt[1] = 1;
 	opt[2] = 8;
 	opt[3] = 10;
-	put32(opt + 4, seg->has_ts && !seg->ts_any_val ? seg->ts_val : peer_clock(flow));
-	put32(opt + 8, seg->has_ts && !seg->ts_any_ecr ? seg->ts_ecr : flow->ts_echo);
+	be_put32(opt + 4, seg->has_ts && !seg->ts_any_val ? seg->ts_val : peer_clock(flow));
+	be_put32(opt + 8, seg->has_ts && !seg->ts_any_ecr ? seg->ts_ecr : flow->ts_echo);
 	return TS_BYTES;
 }
 
@@ -88,8 +67,8 @@ static uint32_t put_sacks(const struct packet_flow *flow, const struct script_se
 	opt[2] = 5;
 	opt[3] = (uint8_t)(2 + 8 * seg->sacks);
 	for (i = 0; i < seg->sacks; i++, at += 8) {
-		put32(opt + at, to_wire(flow->sock->snd_base, seg->sack[i].start));
-		put32(opt + at + 4, to_wire(flow->sock->snd_base, seg->sack[i].end));
+		be_put32(opt + at, to_wire(flow->sock->snd_base, seg->sack[i].start));
+		be_put32(opt + at + 4, to_wire(flow->sock->snd_base, seg->sack[i].end));
 	}
 	return at;
 }
@@ -112,15 +91,15 @@ static uint32_t put_tcp(const struct packet_flow *flow, const struct script_segm
 {
 	uint32_t header = TCP_BYTES + put_options(flow, seg, tcp + TCP_BYTES);
 
-	put16(tcp, SIM_PEER_PORT + flow->sock->number);
-	put16(tcp + 2, SIM_HOST_PORT);
-	put32(tcp + 4, to_wire(flow->sock->rcv_base, seg->seq));
-	put32(tcp + 8, seg->has_ack ? to_wire(flow->sock->snd_base, seg->ack) : 0);
+	be_put16(tcp, SIM_PEER_PORT + flow->sock->number);
+	be_put16(tcp + 2, SIM_HOST_PORT);
+	be_put32(tcp + 4, to_wire(flow->sock->rcv_base, seg->seq));
+	be_put32(tcp + 8, seg->has_ack ? to_wire(flow->sock->snd_base, seg->ack) : 0);
 	tcp[12] = (uint8_t)(header / 4 << 4);
 	tcp[13] = seg->flags;
-	put16(tcp + 14, seg->has_win ? seg->win : 0);
-	put16(tcp + 16, 0);
-	put16(tcp + 18, seg->urg);
+	be_put16(tcp + 14, seg->has_win ? seg->win : 0);
+	be_put16(tcp + 16, 0);
+	be_put16(tcp + 18, seg->urg);
 	return header;
 }
 
@@ -132,7 +111,7 @@ static uint32_t put_ip4(const struct packet_flow *flow, const struct script_segm
 	memset(ip, 0, header);
 	ip[0] = (uint8_t)(0x40 | header / 4);
 	ip[1] = (uint8_t)((seg->tos < 0 ? 0 : seg->tos) | (seg->ecn < 0 ? 0 : seg->ecn));
-	put16(ip + 6, seg->fragment ? 0x2000 : 0x4000);
+	be_put16(ip + 6, seg->fragment ? 0x2000 : 0x4000);
 	ip[8] = 64;
 	ip[9] = 6;
 	memcpy(ip + 12, flow->world->bindings[SIM_PEER].address[SIM_V4], 4);
@@ -147,7 +126,7 @@ static uint32_t put_ip6(const struct packet_flow *flow, const struct script_segm
 {
 	uint32_t class = (uint32_t)((seg->tos < 0 ? 0 : seg->tos) | (seg->ecn < 0 ? 0 : seg->ecn));
 
-	put32(ip, 6u << 28 | class << 20);
+	be_put32(ip, 6u << 28 | class << 20);
 	ip[6] = 6;
 	ip[7] = 64;
 	memcpy(ip + 8, flow->world->bindings[SIM_PEER].address[SIM_V6], 16);
@@ -167,11 +146,11 @@ static uint32_t put_ethernet(const struct packet_flow *flow, const struct script
 	memcpy(frame, host, 6);
 	memcpy(frame + 6, peer, 6);
 	if (tagged) {
-		put16(frame + at, 0x8100);
-		put16(frame + at + 2, priority << 13 | id);
+		be_put16(frame + at, 0x8100);
+		be_put16(frame + at + 2, priority << 13 | id);
 		at += TAG_BYTES;
 	}
-	put16(frame + at, flow->script->conn.family == SIM_V4 ? 0x0800 : 0x86dd);
+	be_put16(frame + at, flow->script->conn.family == SIM_V4 ? 0x0800 : 0x86dd);
 	return at + 2;
 }
 
@@ -199,9 +178,9 @@ static void finish(const struct script_segment *seg, struct nic_sim_packet *pack
 	struct nic_sim_view view;
 
 	if (packet->data[l3] >> 4 == 4)
-		put16(packet->data + l3 + 2, packet->len - l3);
+		be_put16(packet->data + l3 + 2, packet->len - l3);
 	else
-		put16(packet->data + l3 + 4, packet->len - l3 - IP6_BYTES);
+		be_put16(packet->data + l3 + 4, packet->len - l3 - IP6_BYTES);
 	if (nic_sim_view(packet->data, packet->len, &view))
 		nic_sim_csum_fill(packet->data, &view);
 	if (seg->bad_csum)
@@ -245,8 +224,8 @@ static void read_sacks(const struct packet_flow *flow, struct script_segment *se
 	for (at = 2; at + 8 <= size && seg->sacks < SCRIPT_SACKS; at += 8) {
 		struct script_range *range = &seg->sack[seg->sacks++];
 
-		range->start = from_wire(flow->sock->rcv_base, get32(opt + at));
-		range->end = from_wire(flow->sock->rcv_base, get32(opt + at + 4));
+		range->start = from_wire(flow->sock->rcv_base, be_get32(opt + at));
+		range->end = from_wire(flow->sock->rcv_base, be_get32(opt + at + 4));
 	}
 }
 
@@ -261,8 +240,8 @@ static void read_options(const struct packet_flow *flow, struct script_segment *
 			return;
 		if (opt[at] == 8 && size == 10) {
 			seg->has_ts = true;
-			seg->ts_val = get32(opt + at + 2);
-			seg->ts_ecr = get32(opt + at + 6);
+			seg->ts_val = be_get32(opt + at + 2);
+			seg->ts_ecr = be_get32(opt + at + 6);
 		} else if (opt[at] == 5) {
 			read_sacks(flow, seg, opt + at, size);
 		} else if (opt[at] != 1 && seg->raw_len + size <= SCRIPT_OPT_BYTES) {
@@ -276,15 +255,15 @@ static void read_network(struct script_segment *seg, const uint8_t *frame,
 			 const struct nic_sim_view *view)
 {
 	const uint8_t *ip = frame + view->l3;
-	uint32_t class = view->ip_version == 4 ? ip[1] : (get32(ip) >> 20 & 0xff);
+	uint32_t class = view->ip_version == 4 ? ip[1] : (be_get32(ip) >> 20 & 0xff);
 
 	seg->ecn = (int)(class & 3);
 	seg->tos = (int)(class & ~3u);
 	seg->ttl = view->ip_version == 4 ? ip[8] : ip[7];
 	seg->vlan = seg->priority = -1;
-	if (get16(frame + 12) == 0x8100) {
-		seg->vlan = (int)(get16(frame + 14) & 0xfff);
-		seg->priority = (int)(get16(frame + 14) >> 13);
+	if (be_get16(frame + 12) == 0x8100) {
+		seg->vlan = (int)(be_get16(frame + 14) & 0xfff);
+		seg->priority = (int)(be_get16(frame + 14) >> 13);
 	}
 }
 
@@ -300,7 +279,7 @@ static void read_tcp(const struct packet_flow *flow, struct script_segment *seg,
 	seg->ack = seg->has_ack ? from_wire(flow->sock->rcv_base, view->ack) : 0;
 	seg->has_win = true;
 	seg->win = view->window;
-	seg->urg = (uint16_t)get16(tcp + 18);
+	seg->urg = (uint16_t)be_get16(tcp + 18);
 	read_options(flow, seg, tcp + TCP_BYTES, (tcp[12] >> 4) * 4u - TCP_BYTES);
 }
 

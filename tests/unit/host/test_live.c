@@ -21,6 +21,7 @@
 
 #include <ndis/ndisstatus.h>
 
+#include "base/be.h"
 #include "host_spy_rig.h"
 #include "req.h"
 
@@ -385,12 +386,6 @@ static uint16_t icmp_sum(const uint8_t *p, size_t len)
 	return (uint16_t)~sum;
 }
 
-static void put16(uint8_t *p, uint32_t value)
-{
-	p[0] = (uint8_t)(value >> 8);
-	p[1] = (uint8_t)value;
-}
-
 /* The peer's machine says that a segment of ours was too big. */
 static void say_too_big(const struct rig_conn *c, uint32_t seq, uint32_t mtu_bytes)
 {
@@ -400,15 +395,15 @@ static void say_too_big(const struct rig_conn *c, uint32_t seq, uint32_t mtu_byt
 	int fd = netns_socket(&rig.net.b, AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMP);
 
 	assert_true(fd >= 0);
-	put16(m + 6, mtu_bytes);
-	put16(m + 10, 1500);
+	be_put16(m + 6, mtu_bytes);
+	be_put16(m + 10, 1500);
 	memcpy(m + 20, flow->local, 4);
 	memcpy(m + 24, flow->remote, 4);
 	memcpy(m + 28, &flow->local_port_be, 2);
 	memcpy(m + 30, &flow->remote_port_be, 2);
-	put16(m + 32, seq >> 16);
-	put16(m + 34, seq);
-	put16(m + 2, icmp_sum(m, sizeof(m)));
+	be_put16(m + 32, seq >> 16);
+	be_put16(m + 34, seq);
+	be_put16(m + 2, icmp_sum(m, sizeof(m)));
 	memcpy(&to.sin_addr, flow->local, 4);
 	assert_int_equal(sizeof(m),
 			 sendto(fd, m, sizeof(m), 0, (struct sockaddr *)&to, sizeof(to)));
