@@ -36,8 +36,7 @@ static void choose(struct demo_options *o)
 static int check_drivers(const struct demo_options *o, char *why, size_t why_size)
 {
 	struct im_plan plan;
-	bool team = o->im && strstr(o->im, "mux");
-	int err = im_plan_parse(&plan, o->im, team ? 2 : 1, why, why_size);
+	int err = im_plan_parse(&plan, o->im, im_list_targets(o->im), why, why_size);
 
 	if (err || o->sim || (!plan.has_team && !plan.vlan_id))
 		return err;

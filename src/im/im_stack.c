@@ -15,6 +15,7 @@
 #include "im/vlan/vlan.h"
 
 #define ELEMENT_BYTES 64u
+#define TEAM_LEAST    2u /* adapters */
 
 struct im_kind {
 	const char *name;
@@ -125,6 +126,20 @@ static int parse_element(struct im_element *e, const char *text, char *why, size
 	return -EINVAL;
 }
 
+size_t im_list_targets(const char *list)
+{
+	for (const char *at = list ? list : ""; *at; at += strspn(at, ",")) {
+		size_t len = strcspn(at, ",:");
+
+		for (size_t i = 0; i < KINDS; i++)
+			if (kinds[i].joins && len == strlen(kinds[i].name) &&
+			    !strncmp(at, kinds[i].name, len))
+				return TEAM_LEAST;
+		at += strcspn(at, ",");
+	}
+	return 1;
+}
+
 static int check_teams(struct im_plan *plan, size_t targets, char *why, size_t why_size)
 {
 	unsigned int teams = 0;
@@ -137,7 +152,7 @@ static int check_teams(struct im_plan *plan, size_t targets, char *why, size_t w
 			 "%u teams (mux) are named: one joins all interfaces, so "
 			 "leave out the others",
 			 teams);
-	else if (teams && targets < 2)
+	else if (teams && targets < TEAM_LEAST)
 		snprintf(why, why_size,
 			 "a team (mux) needs two targets or more and there is one: "
 			 "leave it out, or use demo --sim");
@@ -203,15 +218,19 @@ static int use_kind(struct im_stack *stack, const struct im_kind *kind)
 static int add_layer(struct im_stack *stack, const struct im_element *e, const char *prefix,
 		     const char *const *below, size_t count)
 {
-	struct im_layer *layer = &stack->layers[stack->layer_count];
+	struct im_placed *layer = &stack->layers[stack->layer_count];
 	int err;
 
 	layer->kind = e->kind;
 	snprintf(layer->name, sizeof(layer->name), "%.20s%s%u", prefix, e->kind->name,
 		 stack->layer_count);
 	err = e->kind->insert(e, layer->name, below, count);
-	stack->layer_count += !err;
-	return err;
+	if (err)
+		return err;
+	stack->layer_count++;
+	if (e->kind->joins)
+		memcpy(stack->team, layer->name, sizeof(stack->team));
+	return 0;
 }
 
 /* One element on everything that is there; the tops afterwards. */
@@ -262,7 +281,7 @@ int im_stack_close(struct im_stack *stack)
 	int err = 0;
 
 	while (stack->layer_count) {
-		const struct im_layer *layer = &stack->layers[--stack->layer_count];
+		const struct im_placed *layer = &stack->layers[--stack->layer_count];
 
 		if (layer->kind->remove(layer->name))
 			err = -EBUSY;

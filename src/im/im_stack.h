@@ -40,18 +40,22 @@ struct im_plan {
 	unsigned int vlan_id; /* of the VLAN driver that is lowest in the list, 0: none */
 };
 
-struct im_layer {
+struct im_placed {
 	const struct im_kind *kind;
 	char name[IM_STACK_NAME_BYTES];
 };
 
 struct im_stack {
-	struct im_layer layers[IM_STACK_MAX * MUX_MEMBERS_MAX]; /* in the order of building */
+	struct im_placed layers[IM_STACK_MAX * MUX_MEMBERS_MAX]; /* in the order of building */
 	unsigned int layer_count;
 	unsigned int registered; /* kinds that this stack has registered, a bit each */
 	unsigned int drivers;    /* elements of the list */
 	char top[IM_STACK_NAME_BYTES];
+	char team[IM_STACK_NAME_BYTES]; /* the adapter that joins the others; empty: none */
 };
+
+/* im_list_targets() - how many adapters a list needs below it at least. */
+size_t im_list_targets(const char *list);
 
 /*
  * im_plan_parse() - read a list; NULL and "" are empty lists. targets: how many adapters will be

@@ -395,7 +395,8 @@ static int story_make(struct story *story)
 	world.mtu_bytes = config->mtu_bytes;
 	world.im = config->im;
 	world.plain_receive = config->im; /* a team may have to give frames to the host */
-	world.team = config->im && strstr(config->im, "mux") ? 2 : 0;
+	if (im_list_targets(config->im) > 1)
+		world.team = (unsigned int)im_list_targets(config->im);
 	world.pcap_path = config->pcap_path;
 	world.up.bits_per_s = world.down.bits_per_s = 10000000000ull;
 	world.up.loss_ppm = world.down.loss_ppm = config->loss_ppm;

@@ -40,7 +40,6 @@ struct sim_sock;
 struct tgt_adapter;
 
 #define SIM_CONNS_MAX   4096
-#define SIM_IM_MAX      8
 #define SIM_PEER_PORT   20000 /* plus the number of the connection */
 #define SIM_HOST_PORT   443
 #define SIM_TEAM_MAX    4    /* targets below a team, T among them */
@@ -154,11 +153,9 @@ struct sim_world {
 	struct sim_timer *timers; /* in the order of at_us */
 	struct sim_counts counts;
 	struct pcap_writer *pcap;
-	unsigned int im_count; /* pass-through drivers above the target */
 	unsigned int vlan_count;
-	bool team_made;
-	struct im_stack ims;                                       /* by config.im */
-	bool passthru_registered, mux_registered, vlan_registered; /* by this world */
+	struct im_stack ims;  /* above the target */
+	bool vlan_registered; /* by this world, for the other ends */
 	/* Looks at every frame on the wire after the trace: checks of tests. NULL: nobody. */
 	nic_sim_tap_fn *watch;
 	void *watch_ctx;

@@ -34,7 +34,7 @@ static const struct mux_info *team(struct sim_case *c)
 {
 	char name[32];
 
-	snprintf(name, sizeof(name), "sim%u-team", c->world->number);
+	snprintf(name, sizeof(name), "%s", c->world->ims.team);
 	assert_int_equal(mux_info(name, &info), 0);
 	return &info;
 }
@@ -426,7 +426,7 @@ static void test_switch_on_command(void **state)
 	offload_all(&c);
 	send_all(BYTES);
 	sim_world_run_for(c.world, 3000);
-	snprintf(name, sizeof(name), "sim%u-team", c.world->number);
+	snprintf(name, sizeof(name), "%s", c.world->ims.team);
 	assert_int_equal(mux_switch(name, team(&c)->members[1].name), 0);
 	CASE_WAIT(&c, resumed, 60 * CASE_S);
 	offload_all(&c);
@@ -464,7 +464,7 @@ static void wrong_member(uint64_t seed, bool gro)
 	config.gro = gro;
 	config.plain_receive = true;
 	begin(&c, &config, 2);
-	snprintf(name, sizeof(name), "sim%u-team", c.world->number);
+	snprintf(name, sizeof(name), "%s", c.world->ims.team);
 	/* The second member, with another hardware address, has the connections. */
 	assert_int_equal(mux_switch(name, team(&c)->members[1].name), 0);
 	offload_all(&c);

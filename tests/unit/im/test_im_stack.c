@@ -42,6 +42,16 @@ static void test_lists(void **state)
 }
 
 /* A refusal names the value and what would do. */
+static void test_targets(void **state)
+{
+	(void)state;
+	assert_int_equal(im_list_targets(NULL), 1);
+	assert_int_equal(im_list_targets("passthru,vlan:5"), 1);
+	assert_int_equal(im_list_targets("passthru,mux:balance,vlan:5"), 2);
+	assert_int_equal(im_list_targets("mux"), 2);
+	assert_int_equal(im_list_targets("muxer,,x:mux"), 1);
+}
+
 static void test_refusals(void **state)
 {
 	static const struct {
@@ -96,6 +106,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_targets),
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_no_target),
 	};
