@@ -8,10 +8,13 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "im/im_edge.h"
 #include "im/passthru/passthru.h"
 #include "ndis/nrt.h"
 #include "ndis/nrt_status.h"
+#include "ndis/nrt_string.h"
 #include "nic/nic_pair.h"
+#include "sim/sim_state.h"
 #include "target/tgt_conn.h"
 #include "target/tgt_driver.h"
 
@@ -24,16 +27,7 @@ enum {
 	CHECK_BYTES = 16,
 	WINDOW_SCALE = 10,
 	CWND_SEGMENTS = 64,
-	STATE_ALIGN = 8,
-	PASSTHRU_MAX = 8,
-	TICKS_PER_S = 1000,
 	CHUNKS_MIN = 16384,
-};
-
-/* A block list with room for the state of its layer behind it. */
-struct block {
-	NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST list;
-	uint8_t state[256] __attribute__((aligned(8)));
 };
 
 struct bench_send {
@@ -90,7 +84,10 @@ static void send_free(struct bench_send *send)
 	free(send);
 }
 
-/* A request is made once for its place in the pattern and its length, and used again when both are the same. */
+/*
+ * A request is made once for its place in the pattern and its length, and used again when both are
+ * the same.
+ */
 static struct bench_send *send_get(struct bench_sock *sock, uint8_t *data, uint32_t bytes)
 {
 	struct bench_send *send = sock->spare;
@@ -221,60 +218,42 @@ static VOID other_complete(NDIS_HANDLE binding, PNET_BUFFER_LIST chain)
 
 /* ---- state operations ---- */
 
-static void *state_next(struct block *block, size_t *at, size_t bytes)
+static void fill_neighbor(struct sim_block *block, const struct end *end)
 {
-	OFFLOAD_STATE_HEADER *header = (OFFLOAD_STATE_HEADER *)((uint8_t *)block + *at);
-
-	header->Length = (ULONG)bytes;
-	*at = (*at + bytes + STATE_ALIGN - 1) & ~(size_t)(STATE_ALIGN - 1);
-	return header;
-}
-
-static void block_init(struct block *block, OFFLOAD_STATE_TYPE type, NDIS_OFFLOAD_HANDLE *handle)
-{
-	block->list.Header.Type = (UCHAR)type;
-	block->list.Header.Revision = NDIS_OBJECT_REVISION_1;
-	block->list.Header.Size = sizeof(block->list);
-	block->list.OffloadHandle = handle;
-	block->list.Status = NDIS_STATUS_FAILURE;
-}
-
-static void fill_neighbor(struct block *block, const struct end *end)
-{
-	size_t at = offsetof(struct block, state);
-	NEIGHBOR_OFFLOAD_STATE_CONST *constant = state_next(block, &at, sizeof(*constant));
-	NEIGHBOR_OFFLOAD_STATE_CACHED *cached = state_next(block, &at, sizeof(*cached));
+	size_t at = offsetof(struct sim_block, state);
+	NEIGHBOR_OFFLOAD_STATE_CONST *constant = sim_state_next(block, &at, sizeof(*constant));
+	NEIGHBOR_OFFLOAD_STATE_CACHED *cached = sim_state_next(block, &at, sizeof(*cached));
 	const struct end *other = end == end->ends->end ? end + 1 : end - 1;
 
-	state_next(block, &at, sizeof(NEIGHBOR_OFFLOAD_STATE_DELEGATED));
+	sim_state_next(block, &at, sizeof(NEIGHBOR_OFFLOAD_STATE_DELEGATED));
 	memcpy(constant->DlSourceAddress, nic_info(end->nic)->mac, 6);
 	memcpy(cached->DlDestinationAddress, nic_info(other->nic)->mac, 6);
 }
 
 /* Each path has an address of its own at side 1: 10.1.x.x. */
-static void fill_path(struct block *block, const struct end *end, uint32_t path,
+static void fill_path(struct sim_block *block, const struct end *end, uint32_t path,
 		      uint8_t address[2][4])
 {
-	size_t at = offsetof(struct block, state);
-	PATH_OFFLOAD_STATE_CONST *constant = state_next(block, &at, sizeof(*constant));
-	PATH_OFFLOAD_STATE_CACHED *cached = state_next(block, &at, sizeof(*cached));
+	size_t at = offsetof(struct sim_block, state);
+	PATH_OFFLOAD_STATE_CONST *constant = sim_state_next(block, &at, sizeof(*constant));
+	PATH_OFFLOAD_STATE_CACHED *cached = sim_state_next(block, &at, sizeof(*cached));
 	unsigned int side = (unsigned int)(end - end->ends->end);
 
 	memcpy(address[0], (uint8_t[4]){ 10, 0, 0, 1 }, 4);
 	memcpy(address[1], (uint8_t[4]){ 10, 1, (uint8_t)(path >> 8), (uint8_t)(path + 1) }, 4);
-	state_next(block, &at, sizeof(PATH_OFFLOAD_STATE_DELEGATED));
+	sim_state_next(block, &at, sizeof(PATH_OFFLOAD_STATE_DELEGATED));
 	constant->SourceAddress = address[side];
 	constant->DestinationAddress = address[side ^ 1];
 	cached->PathMtu = end->ends->config.mtu_bytes;
 }
 
-static void fill_tcp(struct block *block, const struct bench_sock *sock)
+static void fill_tcp(struct sim_block *block, const struct bench_sock *sock)
 {
 	const struct bench_ends_config *config = &sock->ends->config;
-	size_t at = offsetof(struct block, state);
-	TCP_OFFLOAD_STATE_CONST *constant = state_next(block, &at, sizeof(*constant));
-	TCP_OFFLOAD_STATE_CACHED *cached = state_next(block, &at, sizeof(*cached));
-	TCP_OFFLOAD_STATE_DELEGATED *delegated = state_next(block, &at, sizeof(*delegated));
+	size_t at = offsetof(struct sim_block, state);
+	TCP_OFFLOAD_STATE_CONST *constant = sim_state_next(block, &at, sizeof(*constant));
+	TCP_OFFLOAD_STATE_CACHED *cached = sim_state_next(block, &at, sizeof(*cached));
+	TCP_OFFLOAD_STATE_DELEGATED *delegated = sim_state_next(block, &at, sizeof(*delegated));
 	uint16_t port = htons((uint16_t)(FIRST_PORT + sock->number % PORTS));
 	uint32_t mss = config->mtu_bytes - 40;
 	tcp_seq iss[SIDES] = { 0x10000000u + sock->number, 0x20000000u + sock->number };
@@ -338,23 +317,24 @@ static uint32_t conns_of_path(const struct bench_ends *ends, uint32_t path)
 }
 
 /* neighbor -> path -> all connections of the path */
-static void build(struct end *end, uint32_t path, bool down, struct block *blocks,
+static void build(struct end *end, uint32_t path, bool down, struct sim_block *blocks,
 		  uint8_t address[2][4])
 {
-	struct block *neighbor = &blocks[0], *above = &blocks[1];
+	struct sim_block *neighbor = &blocks[0], *above = &blocks[1];
 	uint32_t i, conns = conns_of_path(end->ends, path);
 	bool last = path == end->ends->path_count - 1;
 
 	memset(blocks, 0, sizeof(*blocks) * (conns + 2));
 	if (down) {
-		block_init(neighbor, NeighborOffloadState, &end->neighbor);
+		sim_block_init(neighbor, NeighborOffloadState, &end->neighbor);
 		if (path == 0)
 			fill_neighbor(neighbor, end);
-		block_init(above, Ip4OffloadState, &end->paths[path]);
+		sim_block_init(above, Ip4OffloadState, &end->paths[path]);
 		fill_path(above, end, path, address);
 	} else {
-		block_init(neighbor, NeighborOffloadDelegatedState, last ? &end->neighbor : NULL);
-		block_init(above, Ip4OffloadDelegatedState, &end->paths[path]);
+		sim_block_init(neighbor, NeighborOffloadDelegatedState,
+			       last ? &end->neighbor : NULL);
+		sim_block_init(above, Ip4OffloadDelegatedState, &end->paths[path]);
 		((OFFLOAD_STATE_HEADER *)(void *)above->state)->Length =
 			sizeof(PATH_OFFLOAD_STATE_DELEGATED);
 		if (last)
@@ -364,9 +344,10 @@ static void build(struct end *end, uint32_t path, bool down, struct block *block
 	neighbor->list.DependentBlockList = &above->list;
 	for (i = 0; i < conns; i++) {
 		struct bench_sock *sock = &end->socks[path * PORTS + i];
-		struct block *block = &blocks[i + 2];
+		struct sim_block *block = &blocks[i + 2];
 
-		block_init(block, down ? TcpOffloadState : TcpOffloadDelegatedState, &sock->handle);
+		sim_block_init(block, down ? TcpOffloadState : TcpOffloadDelegatedState,
+			       &sock->handle);
 		if (down)
 			fill_tcp(block, sock);
 		else
@@ -388,11 +369,13 @@ static void give_back(struct end *end)
 		NdisOffloadTcpReceiveReturn(end->binding, taken);
 }
 
-/* What a terminate hands back: sends that were not acknowledged, received data that was not taken. */
-static void take_back(struct end *end, struct block *blocks, uint32_t conns)
+/*
+ * What a terminate hands back: sends that were not acknowledged, received data that was not taken.
+ */
+static void take_back(struct end *end, struct sim_block *blocks, uint32_t conns)
 {
 	for (uint32_t i = 0; i < conns; i++) {
-		struct block *block = &blocks[i + 2];
+		struct sim_block *block = &blocks[i + 2];
 		TCP_OFFLOAD_STATE_DELEGATED *delegated = (void *)block->state;
 		NET_BUFFER_LIST *nbl = block->list.NetBufferListChain;
 
@@ -412,7 +395,7 @@ static void take_back(struct end *end, struct block *blocks, uint32_t conns)
 static int64_t operate(struct end *end, uint32_t path, bool down)
 {
 	struct bench_ends *ends = end->ends;
-	struct block *blocks = malloc(sizeof(*blocks) * (conns_of_path(ends, path) + 2u));
+	struct sim_block *blocks = malloc(sizeof(*blocks) * (conns_of_path(ends, path) + 2u));
 	uint8_t address[2][4];
 	uint64_t start;
 	int64_t spent;
@@ -483,43 +466,16 @@ bool bench_ends_run(struct bench_ends *ends)
 
 /* ---- the stack ---- */
 
-static const uint16_t *wide(const char *name, uint16_t *out, size_t max)
-{
-	size_t i;
-
-	for (i = 0; name[i] && i + 1 < max; i++)
-		out[i] = (uint8_t)name[i];
-	out[i] = 0;
-	return out;
-}
-
 static NDIS_STATUS bind_adapter(NDIS_HANDLE context, NDIS_HANDLE bind_context,
 				PNDIS_BIND_PARAMETERS params)
 {
 	struct bench_ends *ends = context;
-	NDIS_MEDIUM media[] = { NdisMedium802_3 };
-	UINT index = 0;
-	NDIS_OPEN_PARAMETERS open = {
-		.Header = {
-			.Type = NDIS_OBJECT_TYPE_OPEN_PARAMETERS,
-			.Revision = NDIS_OPEN_PARAMETERS_REVISION_1,
-			.Size = NDIS_SIZEOF_OPEN_PARAMETERS_REVISION_1,
-		},
-		.AdapterName = params->AdapterName,
-		.MediumArray = media,
-		.MediumArraySize = 1,
-		.SelectedMediumIndex = &index,
-	};
-
 	for (unsigned int side = 0; side < SIDES; side++) {
 		struct end *end = &ends->end[side];
-		uint16_t name[32];
 
-		if (strlen(end->top) * 2 == params->AdapterName->Length &&
-		    memcmp(wide(end->top, name, 32), params->AdapterName->Buffer,
-			   params->AdapterName->Length) == 0)
-			return NdisOpenAdapterEx(ends->protocol, end, &open, bind_context,
-						 &end->binding);
+		if (nrt_string_is(params->AdapterName, end->top, false))
+			return im_open_below(ends->protocol, end, bind_context, params->AdapterName,
+					     &end->binding);
 	}
 	return NDIS_STATUS_FAILURE;
 }
@@ -633,63 +589,13 @@ static int register_protocol(struct bench_ends *ends)
 		.ReceiveNetBufferListsHandler = plain_receive,
 		.SendNetBufferListsCompleteHandler = plain_send_complete,
 	};
-	NET_BUFFER_LIST_POOL_PARAMETERS pool = {
-		.Header = {
-			.Type = NDIS_OBJECT_TYPE_DEFAULT,
-			.Revision = NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_1,
-			.Size = NDIS_SIZEOF_NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_1,
-		},
-		.fAllocateNetBuffer = TRUE,
-	};
 	int err = nrt_errno_from_status(
 		NdisRegisterProtocolDriver(ends, &characteristics, &ends->protocol));
 
-	if (err == 0)
-		ends->pool = NdisAllocateNetBufferListPool(ends->protocol, &pool);
-	return err ? err : ends->pool ? 0 : -ENOMEM;
-}
-
-static int enable_offload(struct end *end)
-{
-	NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS params = {
-		.Header = {
-			.Type = NDIS_OBJECT_TYPE_DEFAULT,
-			.Revision = NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS_1,
-			.Size = sizeof(params),
-		},
-		.Encapsulation = {
-			.Header = {
-				.Type = NDIS_OBJECT_TYPE_OFFLOAD_ENCAPSULATION,
-				.Revision = NDIS_OFFLOAD_ENCAPSULATION_REVISION_1,
-				.Size = sizeof(params.Encapsulation),
-			},
-			.IPv4 = { NDIS_OFFLOAD_SET_ON, NDIS_ENCAPSULATION_IEEE_802_3, 14 },
-			.IPv6 = { NDIS_OFFLOAD_SET_ON, NDIS_ENCAPSULATION_IEEE_802_3, 14 },
-		},
-		.TicksPerSecond = TICKS_PER_S,
-		.TcpAckFrequency = 2,
-		.TcpDelayedAckTicks = 40,
-		.TcpMaximumRetransmissions = 15,
-		.TcpSwsPreventionTicks = 200,
-		.TcpDuplicateAckThreshold = 3,
-		.TcpPushTicks = 500,
-		.NceStaleTicks = 30000,
-	};
-	NDIS_OID_REQUEST request = {
-		.Header = {
-			.Type = NDIS_OBJECT_TYPE_OID_REQUEST,
-			.Revision = NDIS_OID_REQUEST_REVISION_1,
-			.Size = NDIS_SIZEOF_OID_REQUEST_REVISION_1,
-		},
-		.RequestType = NdisRequestSetInformation,
-		.DATA.SET_INFORMATION = {
-			.Oid = OID_TCP_CONNECTION_OFFLOAD_PARAMETERS,
-			.InformationBuffer = &params,
-			.InformationBufferLength = sizeof(params),
-		},
-	};
-
-	return nrt_errno_from_status(NdisOidRequest(end->binding, &request));
+	if (err)
+		return err;
+	ends->pool = im_pool_create();
+	return ends->pool ? 0 : -ENOMEM;
 }
 
 static int insert_passthrus(struct end *end, unsigned int side)
@@ -748,7 +654,7 @@ static int end_open(struct bench_ends *ends, unsigned int side)
 	err = insert_passthrus(end, side);
 	if (err == 0)
 		err = nrt_bind(ends->protocol, end->top);
-	return err ? err : enable_offload(end);
+	return err ? err : sim_host_enable_offload(end->binding);
 }
 
 static int open_nics(struct bench_ends *ends)

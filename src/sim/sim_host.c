@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "im/im_edge.h"
 #include "ndis/nrt.h"
 #include "ndis/nrt_module.h"
 #include "ndis/nrt_status.h"
+#include "ndis/nrt_string.h"
 #include "nic/nic_edge.h"
 #include "nic/nic_sim_frame.h"
 #include "sim/sim_im.h"
@@ -37,31 +39,12 @@ struct sim_host {
 
 /* Binding. */
 
-static const uint16_t *wide(const char *name, uint16_t *out, size_t max)
-{
-	size_t i;
-
-	for (i = 0; name[i] && i + 1 < max; i++)
-		out[i] = (uint8_t)name[i];
-	out[i] = 0;
-	return out;
-}
-
-static bool names_equal(const NDIS_STRING *string, const char *name)
-{
-	uint16_t buffer[32];
-	size_t bytes = strlen(name) * sizeof(uint16_t);
-
-	return string->Length == bytes &&
-	       memcmp(string->Buffer, wide(name, buffer, 32), bytes) == 0;
-}
-
 static struct sim_binding *binding_by_name(struct sim_host *host, const NDIS_STRING *name)
 {
 	int place;
 
 	for (place = 0; place < SIM_PLACES; place++) {
-		if (names_equal(name, host->world->bindings[place].bind_name))
+		if (nrt_string_is(name, host->world->bindings[place].bind_name, false))
 			return &host->world->bindings[place];
 	}
 	return NULL;
@@ -340,21 +323,6 @@ static int register_protocol(struct sim_host *host)
 		NdisRegisterProtocolDriver(host, &characteristics, &host->protocol));
 }
 
-static int make_pool(struct sim_host *host)
-{
-	NET_BUFFER_LIST_POOL_PARAMETERS params = {
-		.Header = {
-			.Type = NDIS_OBJECT_TYPE_DEFAULT,
-			.Revision = NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_1,
-			.Size = NDIS_SIZEOF_NET_BUFFER_LIST_POOL_PARAMETERS_REVISION_1,
-		},
-		.fAllocateNetBuffer = TRUE,
-	};
-
-	host->pool = NdisAllocateNetBufferListPool(host->protocol, &params);
-	return host->pool ? 0 : -ENOMEM;
-}
-
 int sim_host_create(struct sim_host **out, struct sim_world *world)
 {
 	struct sim_host *host = calloc(1, sizeof(*host));
@@ -368,9 +336,10 @@ int sim_host_create(struct sim_host **out, struct sim_world *world)
 	err = tgt_driver_register(&host->target_driver);
 	if (err == 0)
 		err = register_protocol(host);
-	if (err == 0)
-		err = make_pool(host);
-	return err;
+	if (err)
+		return err;
+	host->pool = im_pool_create();
+	return host->pool ? 0 : -ENOMEM;
 }
 
 static int add_loaded(struct sim_host *host, struct sim_binding *binding,
@@ -406,7 +375,7 @@ int sim_host_add_adapter(struct sim_host *host, struct sim_binding *binding,
 }
 
 /* The target answers such requests at once. */
-static int set_oid(struct sim_binding *binding, NDIS_OID oid, void *value, UINT bytes)
+static int set_oid(NDIS_HANDLE binding, NDIS_OID oid, void *value, UINT bytes)
 {
 	NDIS_OID_REQUEST request = {
 		.Header = {
@@ -422,11 +391,10 @@ static int set_oid(struct sim_binding *binding, NDIS_OID oid, void *value, UINT 
 		},
 	};
 
-	return nrt_errno_from_status(NdisOidRequest(binding->handle, &request));
+	return nrt_errno_from_status(NdisOidRequest(binding, &request));
 }
 
-/* Switch connection offload on, with the default parameters (INI-15). */
-static int enable_offload(struct sim_binding *binding)
+int sim_host_enable_offload(NDIS_HANDLE binding)
 {
 	NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS params = {
 		.Header = {
@@ -461,7 +429,7 @@ static int want_plain_frames(struct sim_binding *binding)
 {
 	ULONG filter = PACKET_TYPE_DIRECTED;
 
-	return set_oid(binding, OID_GEN_CURRENT_PACKET_FILTER, &filter, sizeof(filter));
+	return set_oid(binding->handle, OID_GEN_CURRENT_PACKET_FILTER, &filter, sizeof(filter));
 }
 
 int sim_host_bind(struct sim_host *host, struct sim_binding *binding)
@@ -471,7 +439,7 @@ int sim_host_bind(struct sim_host *host, struct sim_binding *binding)
 	if (err)
 		return err;
 	host->bound[binding->place] = true;
-	err = enable_offload(binding);
+	err = sim_host_enable_offload(binding->handle);
 	if (err == 0 && binding->world->config.plain_receive)
 		err = want_plain_frames(binding);
 	return err;

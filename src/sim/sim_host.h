@@ -60,6 +60,9 @@ int sim_host_add_adapter(struct sim_host *host, struct sim_binding *binding,
 /* sim_host_bind() - open binding->bind_name. 0 or -errno. */
 int sim_host_bind(struct sim_host *host, struct sim_binding *binding);
 
+/* sim_host_enable_offload() - connection offload on, with the default parameters (INI-15). */
+int sim_host_enable_offload(NDIS_HANDLE binding);
+
 NDIS_HANDLE sim_host_nbl_pool(const struct sim_host *host);
 
 /* sim_host_due() - connection ends or operations wait for sim_host_run(). */

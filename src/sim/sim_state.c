@@ -15,26 +15,26 @@ enum {
 	TICKS_NONE = -1,
 };
 
-static struct sim_block *block_new(OFFLOAD_STATE_TYPE type, NDIS_OFFLOAD_HANDLE *handle)
+void sim_block_init(struct sim_block *block, OFFLOAD_STATE_TYPE type, NDIS_OFFLOAD_HANDLE *handle)
 {
-	struct sim_block *block = calloc(1, sizeof(*block));
-
-	if (!block)
-		return NULL;
 	block->list.Header.Type = (UCHAR)type;
 	block->list.Header.Revision = NDIS_OBJECT_REVISION_1;
 	block->list.Header.Size = sizeof(block->list);
 	block->list.OffloadHandle = handle;
 	/* A value that no driver writes: the driver must set a status in every block (BLK-09). */
 	block->list.Status = (NDIS_STATUS)0xDEADBEEF;
+}
+
+static struct sim_block *block_new(OFFLOAD_STATE_TYPE type, NDIS_OFFLOAD_HANDLE *handle)
+{
+	struct sim_block *block = calloc(1, sizeof(*block));
+
+	if (block)
+		sim_block_init(block, type, handle);
 	return block;
 }
 
-/*
- * Where the next state structure of a block begins; moves the offset behind it and fills its
- * header.
- */
-static void *state_next(struct sim_block *block, size_t *at, size_t size)
+void *sim_state_next(struct sim_block *block, size_t *at, size_t size)
 {
 	OFFLOAD_STATE_HEADER *header = (OFFLOAD_STATE_HEADER *)((uint8_t *)block + *at);
 
@@ -48,8 +48,8 @@ TCP_OFFLOAD_STATE_DELEGATED *sim_state_delegated(struct sim_block *block)
 	size_t at = offsetof(struct sim_block, state);
 
 	if (block->list.Header.Type == TcpOffloadState) {
-		state_next(block, &at, sizeof(TCP_OFFLOAD_STATE_CONST));
-		state_next(block, &at, sizeof(TCP_OFFLOAD_STATE_CACHED));
+		sim_state_next(block, &at, sizeof(TCP_OFFLOAD_STATE_CONST));
+		sim_state_next(block, &at, sizeof(TCP_OFFLOAD_STATE_CACHED));
 	}
 	return (TCP_OFFLOAD_STATE_DELEGATED *)((uint8_t *)block + at);
 }
@@ -62,10 +62,10 @@ static const struct sim_binding *other_end(const struct sim_binding *binding)
 static void fill_neighbor(struct sim_block *block, const struct sim_binding *binding)
 {
 	size_t at = offsetof(struct sim_block, state);
-	NEIGHBOR_OFFLOAD_STATE_CONST *constant = state_next(block, &at, sizeof(*constant));
-	NEIGHBOR_OFFLOAD_STATE_CACHED *cached = state_next(block, &at, sizeof(*cached));
+	NEIGHBOR_OFFLOAD_STATE_CONST *constant = sim_state_next(block, &at, sizeof(*constant));
+	NEIGHBOR_OFFLOAD_STATE_CACHED *cached = sim_state_next(block, &at, sizeof(*cached));
 
-	state_next(block, &at, sizeof(NEIGHBOR_OFFLOAD_STATE_DELEGATED));
+	sim_state_next(block, &at, sizeof(NEIGHBOR_OFFLOAD_STATE_DELEGATED));
 	if (binding->place != SIM_TARGET) /* zero means the interface's own, try both */
 		memcpy(constant->DlSourceAddress, nic_info(binding->nic)->mac, ETH_BYTES);
 	memcpy(cached->DlDestinationAddress, nic_info(other_end(binding)->nic)->mac, ETH_BYTES);
@@ -75,10 +75,10 @@ static void fill_path(struct sim_block *block, const struct sim_binding *binding
 		      enum sim_family family)
 {
 	size_t at = offsetof(struct sim_block, state);
-	PATH_OFFLOAD_STATE_CONST *constant = state_next(block, &at, sizeof(*constant));
-	PATH_OFFLOAD_STATE_CACHED *cached = state_next(block, &at, sizeof(*cached));
+	PATH_OFFLOAD_STATE_CONST *constant = sim_state_next(block, &at, sizeof(*constant));
+	PATH_OFFLOAD_STATE_CACHED *cached = sim_state_next(block, &at, sizeof(*cached));
 
-	state_next(block, &at, sizeof(PATH_OFFLOAD_STATE_DELEGATED));
+	sim_state_next(block, &at, sizeof(PATH_OFFLOAD_STATE_DELEGATED));
 	constant->SourceAddress = binding->address[family];
 	constant->DestinationAddress = other_end(binding)->address[family];
 	cached->PathMtu = binding->path_mtu_bytes[family];
@@ -87,9 +87,9 @@ static void fill_path(struct sim_block *block, const struct sim_binding *binding
 static void fill_tcp(struct sim_block *block, struct sim_sock *sock)
 {
 	size_t at = offsetof(struct sim_block, state);
-	TCP_OFFLOAD_STATE_CONST *constant = state_next(block, &at, sizeof(*constant));
-	TCP_OFFLOAD_STATE_CACHED *cached = state_next(block, &at, sizeof(*cached));
-	TCP_OFFLOAD_STATE_DELEGATED *delegated = state_next(block, &at, sizeof(*delegated));
+	TCP_OFFLOAD_STATE_CONST *constant = sim_state_next(block, &at, sizeof(*constant));
+	TCP_OFFLOAD_STATE_CACHED *cached = sim_state_next(block, &at, sizeof(*cached));
+	TCP_OFFLOAD_STATE_DELEGATED *delegated = sim_state_next(block, &at, sizeof(*delegated));
 	NET_BUFFER_LIST *tail = NULL;
 
 	*constant = sock->state.constant;
@@ -189,7 +189,7 @@ static int build_update(struct sim_op *op)
 	op->tcp = block_new(TcpOffloadCachedState, &op->sock->handle);
 	if (!op->tcp)
 		return -ENOMEM;
-	cached = state_next(op->tcp, &at, sizeof(*cached));
+	cached = sim_state_next(op->tcp, &at, sizeof(*cached));
 	*cached = op->sock->state.cached;
 	cached->Header.Length = sizeof(*cached);
 	return 0;
@@ -204,7 +204,7 @@ static int build_path_mtu(struct sim_op *op)
 			     &op->binding->path[op->family].handle);
 	if (!op->path)
 		return -ENOMEM;
-	cached = state_next(op->path, &at, sizeof(*cached));
+	cached = sim_state_next(op->path, &at, sizeof(*cached));
 	cached->PathMtu = op->binding->path_mtu_bytes[op->family];
 	return 0;
 }

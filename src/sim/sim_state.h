@@ -22,6 +22,14 @@ struct sim_block {
 	uint8_t state[256] __attribute__((aligned(8)));
 };
 
+/* sim_block_init() - a zeroed block of that type, without state. */
+void sim_block_init(struct sim_block *block, OFFLOAD_STATE_TYPE type, NDIS_OFFLOAD_HANDLE *handle);
+/*
+ * sim_state_next() - where the next state structure of a block begins (*at, from the block's start:
+ * first offsetof(struct sim_block, state)); moves the offset behind it and fills its header.
+ */
+void *sim_state_next(struct sim_block *block, size_t *at, size_t size);
+
 /*
  * sim_state_build() - fill op->root and the block pointers for op->kind. For an initiate the state
  * comes from the sock; new neighbor and path objects are described, present ones are linked to. For
