@@ -105,6 +105,43 @@ static bool finish(struct cert *c)
 	return cert_check(c, "DIS-15", cert_wait(c, ended, 120 * CERT_S), "the connection ends");
 }
 
+/* Something went each way, and no timer of it is left. */
+static bool down_at_rest(struct cert *c)
+{
+	if (!down(c, SIM_RX_POST))
+		return false;
+	sim_sock_send(c->host, SOME);
+	sim_sock_send(c->peer, SOME);
+	if (!cert_check(c, "SND-14", cert_wait(c, all_acked, 10 * CERT_S),
+			"cert_wait(c, all_acked, 10 * CERT_S)"))
+		return false;
+	sim_world_run_for(c->world, 2 * CERT_S);
+	return true;
+}
+
+/* A reader that waits: its window closes, and opens when it reads. */
+static void waiting_reader(struct cert *c, enum sim_side reader, enum sim_rx_mode mode,
+			   const char *while_closed, const char *after_opening)
+{
+	struct sim_conn_config conn = plain;
+	struct sim_config config;
+	struct sim_sock *from, *to;
+
+	conn.rcv_buf_bytes[reader] = 32 << 10;
+	conn.reader_waits[reader] = true;
+	sim_config_default(&config, reader == SIM_AT_PEER ? 13 : 14);
+	if (!down_with(c, &config, &conn, mode))
+		return;
+	from = reader == SIM_AT_PEER ? c->host : c->peer;
+	to = reader == SIM_AT_PEER ? c->peer : c->host;
+	sim_sock_send(from, BULK);
+	sim_world_run_for(c->world, 5 * CERT_S);
+	NEED(c, while_closed, to->rx.got == 0);
+	sim_sock_read(to, BULK);
+	NEED(c, after_opening, cert_wait(c, all_read, 300 * CERT_S));
+	finish(c);
+}
+
 /* ---- what a target says of itself ---- */
 
 static void capabilities(struct cert *c)
@@ -262,38 +299,12 @@ static void reordered(struct cert *c)
 
 static void closed_window(struct cert *c)
 {
-	struct sim_conn_config conn = plain;
-	struct sim_config config;
-
-	conn.rcv_buf_bytes[SIM_AT_PEER] = 32 << 10;
-	conn.reader_waits[SIM_AT_PEER] = true;
-	sim_config_default(&config, 13);
-	if (!down_with(c, &config, &conn, SIM_RX_POST))
-		return;
-	sim_sock_send(c->host, BULK);
-	sim_world_run_for(c->world, 5 * CERT_S);
-	NEED(c, "TCP-06", c->peer->rx.got == 0);
-	sim_sock_read(c->peer, BULK);
-	NEED(c, "TCP-06", cert_wait(c, all_read, 300 * CERT_S));
-	finish(c);
+	waiting_reader(c, SIM_AT_PEER, SIM_RX_POST, "TCP-06", "TCP-06");
 }
 
 static void slow_reader(struct cert *c)
 {
-	struct sim_conn_config conn = plain;
-	struct sim_config config;
-
-	conn.rcv_buf_bytes[SIM_AT_HOST] = 32 << 10;
-	conn.reader_waits[SIM_AT_HOST] = true;
-	sim_config_default(&config, 14);
-	if (!down_with(c, &config, &conn, SIM_RX_INDICATE))
-		return;
-	sim_sock_send(c->peer, BULK);
-	sim_world_run_for(c->world, 5 * CERT_S);
-	NEED(c, "RCV-29", c->host->rx.got == 0);
-	sim_sock_read(c->host, BULK);
-	NEED(c, "RCV-63", cert_wait(c, all_read, 300 * CERT_S));
-	finish(c);
+	waiting_reader(c, SIM_AT_HOST, SIM_RX_INDICATE, "RCV-29", "RCV-63");
 }
 
 /* ---- state ---- */
@@ -310,12 +321,8 @@ static void query_at_rest(struct cert *c)
 {
 	const TCP_OFFLOAD_STATE_DELEGATED *d;
 
-	if (!down(c, SIM_RX_POST))
+	if (!down_at_rest(c))
 		return;
-	sim_sock_send(c->host, SOME);
-	sim_sock_send(c->peer, SOME);
-	NEED(c, "SND-14", cert_wait(c, all_acked, 10 * CERT_S));
-	sim_world_run_for(c->world, 2 * CERT_S);
 	if (!query(c))
 		return;
 	d = &c->host->state.delegated;
@@ -364,12 +371,8 @@ static void up_at_rest(struct cert *c)
 {
 	const TCP_OFFLOAD_STATE_DELEGATED *d;
 
-	if (!down(c, SIM_RX_POST))
+	if (!down_at_rest(c))
 		return;
-	sim_sock_send(c->host, SOME);
-	sim_sock_send(c->peer, SOME);
-	NEED(c, "SND-14", cert_wait(c, all_acked, 10 * CERT_S));
-	sim_world_run_for(c->world, 2 * CERT_S);
 	if (!up(c))
 		return;
 	d = &c->host->state.delegated;

@@ -11,9 +11,10 @@
 #include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
-#include <signal.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -23,24 +24,27 @@
 
 #include "cli/cli.h"
 
-static int fd_result(int fd)
+/* Whether it worked, with errno of the moment; the descriptor, if any, is closed. */
+static int result_of(bool worked, int fd)
 {
-	int err = fd < 0 ? -errno : 0;
+	int err = worked ? 0 : -errno;
 
 	if (fd >= 0)
 		close(fd);
 	return err;
 }
 
+static int fd_result(int fd)
+{
+	return result_of(fd >= 0, fd);
+}
+
 static int try_repair(void)
 {
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1, err = 0;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
 
-	if (fd < 0 || setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on)) < 0)
-		err = -errno;
-	if (fd >= 0)
-		close(fd);
-	return err;
+	return result_of(fd >= 0 && setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &on, sizeof(on)) == 0,
+			 fd);
 }
 
 static int try_tun(void)
@@ -62,11 +66,8 @@ static int try_socket_events(void)
 {
 	struct sockaddr_nl at = { .nl_family = AF_NETLINK, .nl_groups = 1 };
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-	int err = fd < 0 || bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 ? -errno : 0;
 
-	if (fd >= 0)
-		close(fd);
-	return err;
+	return result_of(fd >= 0 && bind(fd, (struct sockaddr *)&at, sizeof(at)) == 0, fd);
 }
 
 static int try_notification(void)
