@@ -3,6 +3,8 @@
 
 #include <arpa/inet.h>
 
+#include "base/be.h"
+
 static struct ddi_env
 	*current; /* the protocol driver has one binding, and callbacks need to find it */
 
@@ -641,6 +643,20 @@ void ddi_upload(struct ddi_env *e)
 		NdisOffloadTcpReceiveReturn(e->binding, e->tcp.delegated.BufferedData);
 }
 
+struct ddi_env *ddi_offloaded(void)
+{
+	struct ddi_env *e = ddi_new(NULL);
+
+	ddi_offload(e);
+	return e;
+}
+
+void ddi_end(struct ddi_env *e)
+{
+	ddi_upload(e);
+	ddi_free(e);
+}
+
 /* ---- time and work ---- */
 
 void ddi_check(struct ddi_env *e)
@@ -790,23 +806,11 @@ struct ddi_frame *ddi_frame_new(struct ddi_env *e)
 	return f;
 }
 
-static void put32(uint8_t *p, uint32_t v)
-{
-	v = htonl(v);
-	memcpy(p, &v, 4);
-}
-
-static void put16(uint8_t *p, uint16_t v)
-{
-	v = htons(v);
-	memcpy(p, &v, 2);
-}
-
 static uint32_t put_ip(struct ddi_env *e, uint8_t *ip, uint32_t tcp_bytes)
 {
 	if (e->path.list.Header.Type == Ip6OffloadState) {
 		ip[0] = 0x60;
-		put16(ip + 4, (uint16_t)tcp_bytes);
+		be_put16(ip + 4, (uint16_t)tcp_bytes);
 		ip[6] = 6;
 		ip[7] = 64;
 		memcpy(ip + 8, e->path.remote, 16);
@@ -814,7 +818,7 @@ static uint32_t put_ip(struct ddi_env *e, uint8_t *ip, uint32_t tcp_bytes)
 		return 40;
 	}
 	ip[0] = 0x45;
-	put16(ip + 2, (uint16_t)(20 + tcp_bytes));
+	be_put16(ip + 2, (uint16_t)(20 + tcp_bytes));
 	ip[8] = 64;
 	ip[9] = 6;
 	memcpy(ip + 12, e->path.remote, 4);
@@ -832,16 +836,16 @@ struct ddi_frame *ddi_segment(struct ddi_env *e, uint32_t seq, uint32_t ack, uin
 
 	memcpy(f->data, our_mac, 6);
 	memcpy(f->data + 6, peer_mac, 6);
-	put16(f->data + 12, e->path.list.Header.Type == Ip6OffloadState ? 0x86dd : 0x0800);
+	be_put16(f->data + 12, e->path.list.Header.Type == Ip6OffloadState ? 0x86dd : 0x0800);
 	ip = put_ip(e, f->data + 14, 20 + len);
 	tcp = f->data + 14 + ip;
 	memcpy(tcp, &e->tcp.constant.RemotePort, 2);
 	memcpy(tcp + 2, &e->tcp.constant.LocalPort, 2);
-	put32(tcp + 4, seq);
-	put32(tcp + 8, ack);
+	be_put32(tcp + 4, seq);
+	be_put32(tcp + 8, ack);
 	tcp[12] = 0x50;
 	tcp[13] = flags;
-	put16(tcp + 14, 0xffff);
+	be_put16(tcp + 14, 0xffff);
 	if (len)
 		memcpy(tcp + 20, data, len);
 	f->len = 14 + ip + 20 + len;

@@ -178,6 +178,10 @@ void ddi_query(struct ddi_env *e, NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *root);
 void ddi_offload(struct ddi_env *e);
 void ddi_upload(struct ddi_env *e);
 
+/* A whole test's beginning and end: ddi_new() and ddi_offload(); ddi_upload() and ddi_free(). */
+struct ddi_env *ddi_offloaded(void);
+void ddi_end(struct ddi_env *e);
+
 /* Time and work */
 void ddi_run(struct ddi_env *e);
 void ddi_pass(struct ddi_env *e, uint64_t us); /* deadline by deadline */

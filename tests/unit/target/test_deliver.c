@@ -52,25 +52,11 @@ static bool push_timer(struct ddi_env *e)
 	return tgt_timer_running(tgt_io_conn(ddi_io(e)), TGT_TMR_PUSH);
 }
 
-static struct ddi_env *offloaded(void)
-{
-	struct ddi_env *e = ddi_new(NULL);
-
-	ddi_offload(e);
-	return e;
-}
-
-static void end(struct ddi_env *e)
-{
-	ddi_upload(e);
-	ddi_free(e);
-}
-
 /* ---- segments without requests ---- */
 
 static void test_indicate(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	const struct ddi_call *c;
 
 	(void)state;
@@ -84,12 +70,12 @@ static void test_indicate(void **state)
 	REQ("RCV-61", received(e, 0, 0, 100));
 	REQ("RCV-64", ddi_count(e, CALL_INDICATE) == 1 && !tgt_io_conn(ddi_io(e))->rcvq.bytes);
 	REQ("EVT-01", c->handle == &e->tcp.handle);
-	end(e);
+	ddi_end(e);
 }
 
 static void test_refusal(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *list;
 
 	(void)state;
@@ -110,12 +96,12 @@ static void test_refusal(void **state)
 			      ddi_index(e, ddi_nth(e, CALL_INDICATE, 1)));
 	REQ("RCV-54", ddi_nth(e, CALL_INDICATE, 1)->bytes == 110);
 	ddi_list_free(list);
-	end(e);
+	ddi_end(e);
 }
 
 static void test_part_acceptance(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *list;
 
 	(void)state;
@@ -128,13 +114,13 @@ static void test_part_acceptance(void **state)
 	list = post_push(e, 70);
 	assert_true(holds(list, 30, 70));
 	ddi_list_free(list);
-	end(e);
+	ddi_end(e);
 }
 
 /* The other spelling of a refusal counts as one too. */
 static void test_other_refusal(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 
 	(void)state;
 	e->taste = TASTE_REFUSE_OTHER;
@@ -142,13 +128,13 @@ static void test_other_refusal(void **state)
 	ddi_data(e, 100, true);
 	REQ("RCV-72",
 	    ddi_count(e, CALL_INDICATE) == 1 && tgt_io_conn(ddi_io(e))->rcvq.bytes == 200);
-	end(e);
+	ddi_end(e);
 }
 
 /* A zero-byte request ends the holding, and takes nothing itself. */
 static void test_zero_byte_request(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *list;
 
 	(void)state;
@@ -161,7 +147,7 @@ static void test_zero_byte_request(void **state)
 			      ddi_nth(e, CALL_RECEIVE_DONE, 0)->bytes == 0);
 	REQ("RCV-24", ddi_count(e, CALL_RECEIVE_DONE) == 1);
 	ddi_list_free(list);
-	end(e);
+	ddi_end(e);
 }
 
 static void test_indication_size(void **state)
@@ -176,12 +162,12 @@ static void test_indication_size(void **state)
 			      ddi_nth(e, CALL_INDICATE, 0)->bytes == 300 &&
 			      ddi_nth(e, CALL_INDICATE, 3)->bytes == 100);
 	REQ("RCV-66", received(e, 0, 0, 1000));
-	end(e);
+	ddi_end(e);
 }
 
 static void test_indicates_as_much_as_there_is(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *list;
 
 	(void)state;
@@ -193,14 +179,14 @@ static void test_indicates_as_much_as_there_is(void **state)
 	REQ("RCV-39", ddi_nth(e, CALL_INDICATE, 1)->bytes == 28000);
 	REQ("RCV-26", received(e, 0, 0, 28000)); /* several chunks, so several MDLs */
 	ddi_list_free(list);
-	end(e);
+	ddi_end(e);
 }
 
 /* ---- segments with requests ---- */
 
 static void test_fill_in_order(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *a, *b, *c;
 
 	(void)state;
@@ -226,12 +212,12 @@ static void test_fill_in_order(void **state)
 	ddi_list_free(a);
 	ddi_list_free(b);
 	ddi_list_free(c);
-	end(e);
+	ddi_end(e);
 }
 
 static void test_more_than_fits(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *list = post_push(e, 40);
 
 	(void)state;
@@ -239,12 +225,12 @@ static void test_more_than_fits(void **state)
 	REQ("RCV-54", holds(list, 0, 40) && ddi_nth(e, CALL_INDICATE, 0)->bytes == 60 &&
 			      received(e, 0, 40, 60));
 	ddi_list_free(list);
-	end(e);
+	ddi_end(e);
 }
 
 static void test_push_completes(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *list = post_push(e, 100);
 	const NET_BUFFER *nb = list->FirstNetBuffer;
 
@@ -260,12 +246,12 @@ static void test_push_completes(void **state)
 	    ddi_nth(e, CALL_RECEIVE_DONE, 0)->status == OK && ddi_rcv_nxt(e) == DDI_RCV_NXT + 20);
 	REQ("RCV-07", holds(list, 0, 20));
 	ddi_list_free(list);
-	end(e);
+	ddi_end(e);
 }
 
 static void test_nonpush(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *list = post_nonpush(e, 100);
 
 	(void)state;
@@ -277,12 +263,12 @@ static void test_nonpush(void **state)
 	ddi_data(e, 40, false);
 	REQ("RCV-08", ddi_count(e, CALL_RECEIVE_DONE) == 1 && holds(list, 0, 100));
 	ddi_list_free(list);
-	end(e);
+	ddi_end(e);
 }
 
 static void test_prefilled(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *nonpush = ddi_buffer(100), *push = ddi_buffer(100);
 	const uint8_t *memory;
 
@@ -305,13 +291,13 @@ static void test_prefilled(void **state)
 	assert_int_equal(ddi_nth(e, CALL_RECEIVE_DONE, 1)->bytes, 30);
 	ddi_list_free(nonpush);
 	ddi_list_free(push);
-	end(e);
+	ddi_end(e);
 }
 
 /* A request of many pieces. */
 static void test_pieces(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *list = ddi_list_pieces(NULL, 300, 7);
 
 	(void)state;
@@ -322,13 +308,13 @@ static void test_pieces(void **state)
 	assert_int_equal(ddi_count(e, CALL_RECEIVE_DONE), 1);
 	assert_true(holds(list, 0, 300));
 	ddi_list_free(list);
-	end(e);
+	ddi_end(e);
 }
 
 /* A nonpush request that is filled over chunk borders, one of them met exactly. */
 static void test_chunk_border(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *list = post_nonpush(e, 10000);
 	uint32_t done = 0, room = TGT_CHUNK_ROOM;
 
@@ -343,14 +329,14 @@ static void test_chunk_border(void **state)
 	assert_int_equal(ddi_count(e, CALL_RECEIVE_DONE), 1);
 	assert_true(holds(list, 0, 10000));
 	ddi_list_free(list);
-	end(e);
+	ddi_end(e);
 }
 
 /* ---- push timer ---- */
 
 static void test_push_timer(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *list = post_push(e, 100);
 
 	(void)state;
@@ -362,12 +348,12 @@ static void test_push_timer(void **state)
 	    ddi_count(e, CALL_RECEIVE_DONE) == 1 && ddi_nth(e, CALL_RECEIVE_DONE, 0)->bytes == 10);
 	REQ("TMR-47", !push_timer(e));
 	ddi_list_free(list);
-	end(e);
+	ddi_end(e);
 }
 
 static void test_push_timer_restart(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *list = post_push(e, 100);
 
 	(void)state;
@@ -381,12 +367,12 @@ static void test_push_timer_restart(void **state)
 	ddi_pass(e, 200000);
 	assert_int_equal(ddi_nth(e, CALL_RECEIVE_DONE, 0)->bytes, 20);
 	ddi_list_free(list);
-	end(e);
+	ddi_end(e);
 }
 
 static void test_push_timer_races(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *list;
 
 	(void)state;
@@ -417,7 +403,7 @@ static void post_inside_once(struct ddi_env *e, enum ddi_call_kind kind)
 /* The host refuses, but posts from inside the indication: the data goes into that request. */
 static void test_refused_but_posted(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 
 	(void)state;
 	inside_list = ddi_buffer(100);
@@ -429,7 +415,7 @@ static void test_refused_but_posted(void **state)
 			      holds(inside_list, 0, 100));
 	REQ("RCV-45", e->depth_max == 1);
 	ddi_list_free(inside_list);
-	end(e);
+	ddi_end(e);
 }
 
 static void test_accepted_more_data_posted(void **state)
@@ -446,13 +432,13 @@ static void test_accepted_more_data_posted(void **state)
 	REQ("RCV-65", ddi_count(e, CALL_INDICATE) == 1 && received(e, 0, 0, 60) &&
 			      holds(inside_list, 60, 40));
 	ddi_list_free(inside_list);
-	end(e);
+	ddi_end(e);
 }
 
 /* A post from inside a completion is served after that call, not within it. */
 static void test_post_inside_completion(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *first = post_push(e, 40);
 
 	(void)state;
@@ -466,7 +452,7 @@ static void test_post_inside_completion(void **state)
 	REQ("RCV-60", ddi_count(e, CALL_INDICATE) == 0);
 	ddi_list_free(first);
 	ddi_list_free(inside_list);
-	end(e);
+	ddi_end(e);
 }
 
 static void segment_inside_once(struct ddi_env *e, enum ddi_call_kind kind)
@@ -484,7 +470,7 @@ static void segment_inside_once(struct ddi_env *e, enum ddi_call_kind kind)
 
 static void test_segment_inside_indication(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 
 	(void)state;
 	inside_count = 0;
@@ -493,14 +479,14 @@ static void test_segment_inside_indication(void **state)
 	REQ("RCV-48", ddi_count(e, CALL_INDICATE) == 2 && received(e, 0, 0, 120));
 	REQ("RCV-70", tgt_io_conn(ddi_io(e))->rcvq.bytes == 0);
 	tgt_io_conn(ddi_io(e))->rcv_acked = ddi_rcv_nxt(e); /* what the engine was not told */
-	end(e);
+	ddi_end(e);
 }
 
 /* ---- lists given back late ---- */
 
 static void test_lists_kept(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	struct tgt_adapter_usage usage;
 
 	(void)state;
@@ -514,13 +500,13 @@ static void test_lists_kept(void **state)
 	ddi_give_back(e);
 	tgt_adapter_usage(e->a, &usage);
 	REQ("RCV-42", usage.indicated_nbls == 0 && usage.chunks_used == 0);
-	end(e);
+	ddi_end(e);
 }
 
 /* The host keeps every list: data waits, and goes on when lists come back. */
 static void test_no_lists_left(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 
 	(void)state;
 	e->keep_lists = true;
@@ -537,7 +523,7 @@ static void test_no_lists_left(void **state)
 		e->a->ddi->rx_lists[i].next_free = e->a->ddi->rx_free;
 		e->a->ddi->rx_free = &e->a->ddi->rx_lists[i];
 	}
-	end(e);
+	ddi_end(e);
 }
 
 /* ---- the peer's FIN ---- */
@@ -550,7 +536,7 @@ static void fin(struct ddi_env *e)
 
 static void test_fin_after_data(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *late, *list;
 
 	(void)state;
@@ -569,12 +555,12 @@ static void test_fin_after_data(void **state)
 	REQ("RCV-21", ddi_nth(e, CALL_RECEIVE_DONE, 1)->status == NDIS_STATUS_INVALID_STATE);
 	ddi_list_free(late);
 	ddi_list_free(list);
-	end(e);
+	ddi_end(e);
 }
 
 static void test_fin_ends_requests(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *a = post_nonpush(e, 100), *b = post_push(e, 100);
 
 	(void)state;
@@ -587,7 +573,7 @@ static void test_fin_ends_requests(void **state)
 	assert_int_equal(ddi_count(e, CALL_EVENT), 1);
 	ddi_list_free(a);
 	ddi_list_free(b);
-	end(e);
+	ddi_end(e);
 }
 
 /* ---- against a model ---- */
@@ -656,7 +642,7 @@ static void test_model(void **state)
 {
 	(void)state;
 	for (uint64_t seed = 1; seed <= 20; seed++) {
-		struct ddi_env *e = offloaded();
+		struct ddi_env *e = ddi_offloaded();
 
 		memset(&model, 0, sizeof(model));
 		nic_sim_rng_seed(&model.rng, seed);

@@ -7,21 +7,9 @@
 
 #include <arpa/inet.h>
 
+#include "base/be.h"
+
 #define OK NDIS_STATUS_SUCCESS
-
-static struct ddi_env *offloaded(void)
-{
-	struct ddi_env *e = ddi_new(NULL);
-
-	ddi_offload(e);
-	return e;
-}
-
-static void end(struct ddi_env *e)
-{
-	ddi_upload(e);
-	ddi_free(e);
-}
 
 static bool runs(struct ddi_env *e, enum tgt_timer which)
 {
@@ -37,18 +25,13 @@ static NET_BUFFER_LIST *pattern(uint32_t offset, uint32_t len)
 	return ddi_list(data, len);
 }
 
-static uint16_t get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
-}
-
 static void put_sum(uint8_t *ip, unsigned int bytes)
 {
 	uint32_t sum = 0;
 
 	ip[10] = ip[11] = 0;
 	for (unsigned int i = 0; i < bytes; i += 2)
-		sum += get16(ip + i);
+		sum += be_get16(ip + i);
 	while (sum >> 16)
 		sum = (sum & 0xffff) + (sum >> 16);
 	ip[10] = (uint8_t)(~sum >> 8);
@@ -86,7 +69,7 @@ static struct ddi_frame *segment_to(struct ddi_env *e, uint16_t port, uint8_t fl
 
 static void test_setup_and_management(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	struct ddi_frame *f;
 
 	(void)state;
@@ -105,13 +88,13 @@ static void test_setup_and_management(void **state)
 	f->data[12] = 0x08;
 	f->data[13] = 0x06;
 	REQ("NSP-14", left_alone(e, f));
-	end(e);
+	ddi_end(e);
 }
 
 /* Both halves of a segment arrive as fragments: neither is kept, both go up, nothing is put together. */
 static void test_fragments(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	struct ddi_frame *f;
 
 	(void)state;
@@ -123,13 +106,13 @@ static void test_fragments(void **state)
 		REQ("TCP-11", left_alone(e, f));
 	}
 	assert_int_equal(e->received_bytes, 0);
-	end(e);
+	ddi_end(e);
 }
 
 /* 802.2 SNAP (RFC 1042) is not the encapsulation that was agreed: a length is not a type. */
 static void test_ipv4_rules(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *list = pattern(0, 1000);
 	const uint8_t *ip;
 	struct ddi_frame *f;
@@ -139,8 +122,8 @@ static void test_ipv4_rules(void **state)
 	NdisOffloadTcpSend(&e->tcp.handle, list);
 	ddi_run(e);
 	ip = e->nic.sent[0].data + 14;
-	REQ("TCP-02", get16(e->nic.sent[0].data + 12) == 0x0800 && ip[0] == 0x45 &&
-			      get16(ip + 2) == 1040 && ip[8] == 64 && ip[9] == 6);
+	REQ("TCP-02", be_get16(e->nic.sent[0].data + 12) == 0x0800 && ip[0] == 0x45 &&
+			      be_get16(ip + 2) == 1040 && ip[8] == 64 && ip[9] == 6);
 	{
 		uint8_t copy[20];
 
@@ -163,7 +146,7 @@ static void test_ipv4_rules(void **state)
 	ddi_run(e);
 	REQ("TCP-02", e->received_bytes == 8);
 	ddi_list_free(list);
-	end(e);
+	ddi_end(e);
 }
 
 /* RFC 2460 header, and what belongs to RFC 2675 and 2711 is not for the target. */
@@ -187,8 +170,9 @@ static void test_ipv6_rules(void **state)
 		struct nic_sim_view v;
 
 		assert_true(ddi_view(e, i, &v));
-		REQ("TCP-03", ip[0] >> 4 == 6 && (ip[1] & 15) == 0xa && get16(ip + 2) == 0xbcde &&
-				      get16(ip + 4) == e->nic.sent[i].len - 54 && ip[7] == 64 &&
+		REQ("TCP-03", ip[0] >> 4 == 6 && (ip[1] & 15) == 0xa &&
+				      be_get16(ip + 2) == 0xbcde &&
+				      be_get16(ip + 4) == e->nic.sent[i].len - 54 && ip[7] == 64 &&
 				      nic_sim_csum_ok(e->nic.sent[i].data, &v));
 		/* No fragments, so no identification that could lie in the host's half. */
 		REQ("IPI-04", ip[6] == 6);
@@ -201,7 +185,7 @@ static void test_ipv6_rules(void **state)
 	f->data[14 + 6] = 43; /* routing header */
 	REQ("TCP-03", left_alone(e, f));
 	ddi_list_free(list);
-	end(e);
+	ddi_end(e);
 }
 
 /* ---- timers ---- */
@@ -288,7 +272,7 @@ static void test_fin_wait_2_not_running(void **state)
 /* The push timer stops for the upload, its data goes up; down again it starts from the beginning. */
 static void test_push_timer_across(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *request = ddi_buffer(100), *again = ddi_buffer(100);
 	uint32_t handed = 0;
 
@@ -324,7 +308,7 @@ static void test_push_timer_across(void **state)
 	REQ("TMR-31", ddi_count(e, CALL_RECEIVE_DONE) == 1);
 	ddi_list_free(request);
 	ddi_list_free(again);
-	end(e);
+	ddi_end(e);
 }
 
 /* A segment that SWS avoidance holds back is not sent by the hand-over; the timer is stopped. */
@@ -360,7 +344,7 @@ static void test_sws_timer_across(void **state)
 /* Until it is completed the target can need every byte again, and tells of it once. */
 static void test_send_is_kept(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *list = pattern(0, 1000);
 	struct nic_sim_view v;
 	unsigned int last;
@@ -379,7 +363,7 @@ static void test_send_is_kept(void **state)
 	ddi_pass(e, 3000000);
 	REQ("SND-07", ddi_count(e, CALL_SEND_DONE) == 1);
 	ddi_list_free(list);
-	end(e);
+	ddi_end(e);
 }
 
 /* Sends come from inside whatever call up there is: the queue stays whole and in order. */
@@ -400,7 +384,7 @@ static void send_inside(struct ddi_env *e, enum ddi_call_kind kind)
 
 static void test_queue_from_inside(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *first = pattern(0, 100);
 	unsigned int done = 0;
 
@@ -433,7 +417,7 @@ static void test_queue_from_inside(void **state)
 	ddi_list_free(first);
 	for (unsigned int i = 0; i < 16; i++)
 		ddi_list_free(inner.lists[i]);
-	end(e);
+	ddi_end(e);
 }
 
 /*
@@ -442,7 +426,7 @@ static void test_queue_from_inside(void **state)
  */
 static void test_sends_around_a_request(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *before = pattern(0, 100), *after = pattern(100, 100);
 	struct ddi_frame *f;
 
@@ -490,7 +474,7 @@ static void test_conversation(void **state)
 	assert_true(ddi_view(e, 0, &v));
 	REQ("TCP-17", v.has_ts && v.ts_val - 7777u < 100 && v.payload_len == 1448 &&
 			      v.window == (DDI_WND + 3) >> 2); /* rounded up to the unit */
-	REQ("TCP-01", first_flight == 2 * 1448 && get16(e->nic.sent[0].data + 20) == 0x4000);
+	REQ("TCP-01", first_flight == 2 * 1448 && be_get16(e->nic.sent[0].data + 20) == 0x4000);
 	sent = e->nic.sent_count;
 	ddi_pass(e, 900000); /* nothing comes back: RTO, the first segment again */
 	assert_true(e->nic.sent_count > sent);

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 
 #include "target/tgt_frame.h"
+#include "base/be.h"
 
 static NET_BUFFER_LIST *send_bytes(struct ddi_env *e, uint32_t len)
 {
@@ -16,11 +17,6 @@ static NET_BUFFER_LIST *send_bytes(struct ddi_env *e, uint32_t len)
 	NdisOffloadTcpSend(&e->tcp.handle, list);
 	ddi_run(e);
 	return list;
-}
-
-static uint16_t get16(const uint8_t *p)
-{
-	return (uint16_t)(p[0] << 8 | p[1]);
 }
 
 /* ---- sent ---- */
@@ -47,11 +43,11 @@ static void test_ipv4(void **state)
 				      !memcmp(f + 26, e->path.local, 4) &&
 				      !memcmp(f + 30, e->path.remote, 4));
 		REQ("STA-23", v.src_port == 80 && v.dst_port == 4000);
-		REQ("IPI-06", get16(f + 20) == 0x4000);
-		REQ("IPI-01", get16(f + 20) == 0x4000);
-		REQ("IPI-02", get16(f + 18) != 0);
-		REQ("IPI-03", get16(f + 18) >= 0x8000);
-		REQ("VLN-10", get16(f + 12) == 0x0800);
+		REQ("IPI-06", be_get16(f + 20) == 0x4000);
+		REQ("IPI-01", be_get16(f + 20) == 0x4000);
+		REQ("IPI-02", be_get16(f + 18) != 0);
+		REQ("IPI-03", be_get16(f + 18) >= 0x8000);
+		REQ("VLN-10", be_get16(f + 12) == 0x0800);
 		REQ("STA-22", v.payload_len <= DDI_MSS);
 		assert_int_equal(f[14 + 1], 0x28);
 		assert_int_equal(f[14 + 8], 33);
@@ -72,8 +68,8 @@ static void test_ip_ids(void **state)
 	e->a->ip_id = 0xffff;
 	e->nic.sent_count = 0;
 	list = send_bytes(e, 2920);
-	assert_int_equal(get16(e->nic.sent[0].data + 18), 0xffff);
-	assert_int_equal(get16(e->nic.sent[1].data + 18), 0x8000);
+	assert_int_equal(be_get16(e->nic.sent[0].data + 18), 0xffff);
+	assert_int_equal(be_get16(e->nic.sent[1].data + 18), 0x8000);
 	ddi_ack(e, DDI_SND_UNA + 2920);
 	ddi_list_free(list);
 	e->nic.nic.info.features = NIC_FEAT_TSO4;
@@ -85,7 +81,7 @@ static void test_ip_ids(void **state)
 	ddi_run(e);
 	assert_int_equal(e->nic.sent_count, 1);
 	assert_int_equal(e->nic.sent[0].meta.gso_size, 800);
-	assert_int_equal(get16(e->nic.sent[0].data + 18), 0x8000);
+	assert_int_equal(be_get16(e->nic.sent[0].data + 18), 0x8000);
 	assert_int_equal(e->a->ip_id, 0x8002);
 	ddi_upload(e);
 	ddi_list_free(list);
@@ -197,16 +193,16 @@ static void test_vlan_send(void **state)
 	struct ddi_env *e = vlan_env(0, 5);
 
 	(void)state;
-	REQ("VLN-11", get16(e->nic.sent[0].data + 12) == 0x8100 &&
-			      get16(e->nic.sent[0].data + 14) == 5 << 13 &&
-			      get16(e->nic.sent[0].data + 16) == 0x0800);
-	REQ("VLN-19", (get16(e->nic.sent[0].data + 14) & 0xfff) == 0);
+	REQ("VLN-11", be_get16(e->nic.sent[0].data + 12) == 0x8100 &&
+			      be_get16(e->nic.sent[0].data + 14) == 5 << 13 &&
+			      be_get16(e->nic.sent[0].data + 16) == 0x0800);
+	REQ("VLN-19", (be_get16(e->nic.sent[0].data + 14) & 0xfff) == 0);
 	ddi_upload(e);
 	ddi_free(e);
 	e = vlan_env(0xabc, 3);
-	REQ("VLN-12", get16(e->nic.sent[0].data + 14) == (3 << 13 | 0xabc));
-	REQ("VLN-13", !(get16(e->nic.sent[0].data + 14) & 0x1000));
-	REQ("STA-14", (get16(e->nic.sent[0].data + 14) & 0xfff) == 0xabc);
+	REQ("VLN-12", be_get16(e->nic.sent[0].data + 14) == (3 << 13 | 0xabc));
+	REQ("VLN-13", !(be_get16(e->nic.sent[0].data + 14) & 0x1000));
+	REQ("STA-14", (be_get16(e->nic.sent[0].data + 14) & 0xfff) == 0xabc);
 	ddi_upload(e);
 	ddi_free(e);
 }
@@ -276,7 +272,7 @@ static void refresh_ip_checksum(struct ddi_frame *f)
 
 	ip[10] = ip[11] = 0;
 	for (unsigned int i = 0; i < (ip[0] & 15) * 4u; i += 2)
-		sum += get16(ip + i);
+		sum += be_get16(ip + i);
 	while (sum >> 16)
 		sum = (sum & 0xffff) + (sum >> 16);
 	ip[10] = (uint8_t)(~sum >> 8);

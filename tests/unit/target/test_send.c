@@ -6,20 +6,6 @@
 
 #define OK NDIS_STATUS_SUCCESS
 
-static struct ddi_env *offloaded(void)
-{
-	struct ddi_env *e = ddi_new(NULL);
-
-	ddi_offload(e);
-	return e;
-}
-
-static void end(struct ddi_env *e)
-{
-	ddi_upload(e);
-	ddi_free(e);
-}
-
 static NET_BUFFER_LIST *pattern(uint32_t offset, uint32_t len)
 {
 	uint8_t *data = malloc(len ? len : 1);
@@ -62,7 +48,7 @@ static bool sent_is_pattern(struct ddi_env *e)
 
 static void test_send_and_complete(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *list = send_pattern(e, 0, 1000);
 	const struct ddi_call *c;
 
@@ -79,12 +65,12 @@ static void test_send_and_complete(void **state)
 	REQ("SND-20",
 	    list->FirstNetBuffer->DataLength == 0 && list->FirstNetBuffer->DataOffset == 1000);
 	ddi_list_free(list);
-	end(e);
+	ddi_end(e);
 }
 
 static void test_order(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *l[4];
 
 	(void)state;
@@ -105,13 +91,13 @@ static void test_order(void **state)
 	ddi_ack(e, DDI_SND_UNA + 2000);
 	for (unsigned int i = 0; i < 4; i++)
 		ddi_list_free(l[i]);
-	end(e);
+	ddi_end(e);
 }
 
 /* The last segment of each list carries PSH. */
 static void test_psh(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *list = send_pattern(e, 0, 3000);
 	struct nic_sim_view v;
 
@@ -124,13 +110,13 @@ static void test_psh(void **state)
 	}
 	ddi_ack(e, DDI_SND_UNA + 3000);
 	ddi_list_free(list);
-	end(e);
+	ddi_end(e);
 }
 
 /* Two lists whose border lies inside a segment: that segment is pushed. */
 static void test_psh_of_each_list(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *a = pattern(0, 2000), *b = pattern(2000, 4000);
 	struct nic_sim_view v;
 	bool seen = false;
@@ -147,12 +133,12 @@ static void test_psh_of_each_list(void **state)
 	ddi_ack(e, DDI_SND_UNA + 6000);
 	ddi_list_free(a);
 	ddi_list_free(b);
-	end(e);
+	ddi_end(e);
 }
 
 static void test_many_buffers(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *list = pattern(0, 200), *second = pattern(200, 100),
 			*third = pattern(300, 0);
 
@@ -168,13 +154,13 @@ static void test_many_buffers(void **state)
 	ddi_list_free(list);
 	ddi_list_free(second);
 	ddi_list_free(third);
-	end(e);
+	ddi_end(e);
 }
 
 /* More than the arena may hold of one connection: the rest waits in the queue and follows. */
 static void test_more_than_fits(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	uint32_t len = 19000, lists = 20, done = 0;
 	NET_BUFFER_LIST *l[20];
 	struct tgt_conn *conn = tgt_io_conn(ddi_io(e));
@@ -197,12 +183,12 @@ static void test_more_than_fits(void **state)
 	assert_int_equal(conn->snd_una, DDI_SND_UNA + lists * len);
 	for (uint32_t i = 0; i < lists; i++)
 		ddi_list_free(l[i]);
-	end(e);
+	ddi_end(e);
 }
 
 static void test_empty_request(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *list = send_pattern(e, 0, 0), *data = send_pattern(e, 0, 10),
 			*late = send_pattern(e, 10, 0);
 
@@ -215,13 +201,13 @@ static void test_empty_request(void **state)
 	ddi_list_free(list);
 	ddi_list_free(data);
 	ddi_list_free(late);
-	end(e);
+	ddi_end(e);
 }
 
 /* An acknowledgment arrives before the run gets to an empty request that was just posted. */
 static void test_empty_request_and_ack(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *data = send_pattern(e, 0, 10), *empty = pattern(0, 0),
 			*more = pattern(10, 20);
 
@@ -237,13 +223,13 @@ static void test_empty_request_and_ack(void **state)
 	ddi_list_free(data);
 	ddi_list_free(empty);
 	ddi_list_free(more);
-	end(e);
+	ddi_end(e);
 }
 
 /* The device takes nothing for a while: nothing is lost, the data follows. */
 static void test_device_full(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *list;
 
 	(void)state;
@@ -256,7 +242,7 @@ static void test_device_full(void **state)
 	ddi_ack(e, DDI_SND_UNA + 1000);
 	assert_int_equal(ddi_count(e, CALL_SEND_DONE), 1);
 	ddi_list_free(list);
-	end(e);
+	ddi_end(e);
 }
 
 static void small_pool(struct tgt_adapter_config *config)
@@ -301,7 +287,7 @@ static void test_no_chunks(void **state)
 
 static void test_backlog(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	struct tgt_conn *conn = tgt_io_conn(ddi_io(e));
 	NET_BUFFER_LIST *list = send_pattern(e, 0, 100);
 
@@ -320,7 +306,7 @@ static void test_backlog(void **state)
 			      ddi_nth(e, CALL_EVENT, 0)->event == TcpIndicateSendBacklogChange &&
 			      ddi_nth(e, CALL_EVENT, 0)->info >= 2u << 20);
 	ddi_list_free(list);
-	end(e);
+	ddi_end(e);
 }
 
 /* ---- graceful disconnect ---- */
@@ -334,7 +320,7 @@ static void disconnect(struct ddi_env *e, NET_BUFFER_LIST *list, ULONG flags)
 
 static void test_graceful(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *data = send_pattern(e, 0, 500), *last = pattern(500, 300);
 	struct nic_sim_view v;
 
@@ -358,13 +344,13 @@ static void test_graceful(void **state)
 	REQ("DIS-22", e->a->ddi->conns.used == 1);
 	ddi_list_free(data);
 	ddi_list_free(last);
-	end(e);
+	ddi_end(e);
 }
 
 /* One acknowledgment for everything: the sends are completed first. */
 static void test_graceful_order(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *data = send_pattern(e, 0, 500), *last = ddi_buffer(0);
 
 	(void)state;
@@ -376,12 +362,12 @@ static void test_graceful_order(void **state)
 				      ddi_index(e, ddi_nth(e, CALL_DISCONNECT_DONE, 0)));
 	ddi_list_free(data);
 	ddi_list_free(last);
-	end(e);
+	ddi_end(e);
 }
 
 static void test_graceful_uploaded(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *data = send_pattern(e, 0, 500), *last = pattern(500, 300);
 
 	(void)state;
@@ -403,7 +389,7 @@ static void test_graceful_uploaded(void **state)
 
 static void test_abortive(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *data = send_pattern(e, 0, 500), *list = ddi_buffer(0),
 			*post = ddi_buffer(100), *late;
 	struct nic_sim_view v;
@@ -458,7 +444,7 @@ static void refuse_while_indicating(struct ddi_env *e, enum ddi_call_kind kind)
 /* Asked for from inside an indication that the host keeps: the RST does not wait for anything. */
 static void test_abortive_inside_indication(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	struct nic_sim_view v;
 
 	(void)state;
@@ -468,12 +454,12 @@ static void test_abortive_inside_indication(void **state)
 	REQ("DIS-07", ddi_view(e, e->nic.sent_count - 1, &v) && v.flags & NIC_SIM_RST && e->kept);
 	assert_int_equal(ddi_count(e, CALL_DISCONNECT_DONE), 1);
 	e->inside = NULL;
-	end(e);
+	ddi_end(e);
 }
 
 static void test_abortive_device_full(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *list = ddi_buffer(0);
 
 	(void)state;
@@ -486,14 +472,14 @@ static void test_abortive_device_full(void **state)
 	assert_int_equal(ddi_count(e, CALL_DISCONNECT_DONE), 1);
 	assert_int_equal(ddi_nth(e, CALL_DISCONNECT_DONE, 0)->status, OK);
 	ddi_list_free(list);
-	end(e);
+	ddi_end(e);
 }
 
 /* ---- the peer resets ---- */
 
 static void test_peer_reset(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *data = send_pattern(e, 0, 500), *last = pattern(500, 10),
 			*post = ddi_buffer(100);
 
@@ -520,13 +506,13 @@ static void test_peer_reset(void **state)
 	ddi_list_free(data);
 	ddi_list_free(last);
 	ddi_list_free(post);
-	end(e);
+	ddi_end(e);
 }
 
 /* After one list of a call failed, the later ones fail too. */
 static void test_all_fail(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *l[3];
 
 	(void)state;
@@ -547,7 +533,7 @@ static void test_all_fail(void **state)
 		    ddi_nth(e, CALL_SEND_DONE, 2)->bytes == 0 && e->nic.sent_count == 0);
 	for (uint32_t i = 0; i < 3; i++)
 		ddi_list_free(l[i]);
-	end(e);
+	ddi_end(e);
 }
 
 /* ---- forwarded segments ---- */
@@ -573,7 +559,7 @@ static NET_BUFFER_LIST *segment(struct ddi_env *e, uint32_t seq, const void *dat
 
 static void test_forward(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *a = segment(e, DDI_RCV_NXT, "hello ", 6, 1000),
 			*b = segment(e, DDI_RCV_NXT + 6, "world", 5, 7);
 	NET_BUFFER_LIST *bad = ddi_list("short", 5);
@@ -591,12 +577,12 @@ static void test_forward(void **state)
 	ddi_list_free(a);
 	ddi_list_free(b);
 	ddi_list_free(bad);
-	end(e);
+	ddi_end(e);
 }
 
 static void test_forward_refused(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *a = segment(e, DDI_RCV_NXT, "a", 1, 100),
 			*b = segment(e, DDI_RCV_NXT, "b", 1, 100);
 	struct tgt_tuple tuple = ddi_io(e)->tuple;
@@ -619,14 +605,14 @@ static void test_forward_refused(void **state)
 	assert_int_equal(ddi_nth(e, CALL_FORWARD_DONE, 0)->status, NDIS_STATUS_REQUEST_ABORTED);
 	ddi_list_free(a);
 	ddi_list_free(b);
-	end(e);
+	ddi_end(e);
 }
 
 /* ---- the plain path ---- */
 
 static void test_plain_send(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *list = pattern(0, 60);
 
 	(void)state;
@@ -638,7 +624,7 @@ static void test_plain_send(void **state)
 	assert_int_equal(e->nic.sent[0].len, 60);
 	assert_int_equal(e->nic.sent[0].data[59], ddi_byte(59));
 	ddi_list_free(list);
-	end(e);
+	ddi_end(e);
 }
 
 int main(void)

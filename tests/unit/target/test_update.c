@@ -7,20 +7,6 @@
 #define OK     NDIS_STATUS_SUCCESS
 #define FAILED NDIS_STATUS_FAILURE
 
-static struct ddi_env *offloaded(void)
-{
-	struct ddi_env *e = ddi_new(NULL);
-
-	ddi_offload(e);
-	return e;
-}
-
-static void end(struct ddi_env *e)
-{
-	ddi_upload(e);
-	ddi_free(e);
-}
-
 static struct tgt_conn *conn_of(struct ddi_env *e)
 {
 	return tgt_io_conn(ddi_io(e));
@@ -96,12 +82,12 @@ static void test_query(void **state)
 	assert_int_equal(q.t.delegated.RcvNxt, DDI_RCV_NXT);
 	REQ("QRY-16", q.t.delegated.KeepAlive.TimeoutDelta == 0xffffffff &&
 			      q.t.delegated.Retransmit.TimeoutDelta == 0xffffffff);
-	end(e);
+	ddi_end(e);
 }
 
 static void test_query_single_classes(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	struct op_tree q;
 	TCP_OFFLOAD_STATE_DELEGATED *d;
 
@@ -123,12 +109,12 @@ static void test_query_single_classes(void **state)
 	d->Header.Length = 0x70;
 	ddi_query(e, &q.t.list);
 	assert_int_equal(q.t.list.Status, FAILED);
-	end(e);
+	ddi_end(e);
 }
 
 static void test_query_backlogs(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	struct op_tree q;
 	NET_BUFFER_LIST *list;
 	uint32_t before;
@@ -157,7 +143,7 @@ static void test_query_backlogs(void **state)
 /* A block that names nothing, or something of another layer. */
 static void test_query_failures(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	struct op_tree q;
 	NDIS_OFFLOAD_HANDLE stale = { .MiniportOffloadContext = e };
 
@@ -174,7 +160,7 @@ static void test_query_failures(void **state)
 	q.p.list.DependentBlockList = NULL;
 	ddi_query(e, &q.p.list);
 	REQ("QRY-17", q.p.list.Status == FAILED && ddi_count(e, CALL_EVENT) == 0);
-	end(e);
+	ddi_end(e);
 }
 
 /* ---- update ---- */
@@ -195,7 +181,7 @@ static void post_send(struct ddi_env *e, NET_BUFFER_LIST *list)
 
 static void test_update_neighbor(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	struct op_tree u;
 	NEIGHBOR_OFFLOAD_STATE_CACHED *cached;
 	NET_BUFFER_LIST *list = ddi_buffer(10);
@@ -217,7 +203,7 @@ static void test_update_neighbor(void **state)
 
 static void test_update_mtu(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	struct op_tree u;
 	NET_BUFFER_LIST *list = ddi_buffer(3000);
 	struct nic_sim_view v;
@@ -245,7 +231,7 @@ static void test_update_mtu(void **state)
 
 static void test_update_tcp(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	struct op_tree u;
 	NET_BUFFER_LIST *list = ddi_buffer(10);
 	const uint8_t *ip;
@@ -270,7 +256,7 @@ static void test_update_tcp(void **state)
 /* A tree with all three classes: constant and delegated values are not looked at. */
 static void test_update_takes_cached_only(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	struct op_tree u;
 
 	(void)state;
@@ -283,7 +269,7 @@ static void test_update_takes_cached_only(void **state)
 	REQ("STA-02", conn_of(e)->remote_mss == DDI_MSS);
 	REQ("STA-03", conn_of(e)->ttl == 9);
 	REQ("STA-06", conn_of(e)->rcv_nxt == DDI_RCV_NXT);
-	end(e);
+	ddi_end(e);
 }
 
 static void test_update_window(void **state)
@@ -307,7 +293,7 @@ static void test_update_window(void **state)
 	ddi_update(e, &u.t.list);
 	assert_int_equal(u.t.list.Status, FAILED);
 	assert_int_equal(conn_of(e)->rcv_buf_bytes, 30000);
-	end(e);
+	ddi_end(e);
 }
 
 static void test_update_keepalive(void **state)
@@ -340,7 +326,7 @@ static void test_update_keepalive(void **state)
 	ddi_update(e, &u.t.list);
 	tgt_conn_snapshot(e->a, conn);
 	REQ("UPD-23", conn->ka_left_us == 20000000);
-	end(e);
+	ddi_end(e);
 }
 
 static void test_update_max_rt(void **state)
@@ -363,7 +349,7 @@ static void test_update_max_rt(void **state)
 	cached_of(&u.t)->Flags = TCP_FLAG_MAX_RT_RESTART;
 	ddi_update(e, &u.t.list);
 	REQ("TMR-35", conn_of(e)->total_rt_us == 0);
-	end(e);
+	ddi_end(e);
 }
 
 /* Nagle off: what it held back leaves. */
@@ -394,7 +380,7 @@ static void test_update_nagle(void **state)
 
 static void test_relink(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	struct ddi_neighbor_block second, root;
 	struct op_tree u;
 	NET_BUFFER_LIST *list = ddi_buffer(10);
@@ -431,7 +417,7 @@ static void test_relink(void **state)
 
 static void invalidate(NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *(*choose)(struct op_tree *))
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *list = ddi_buffer(1000);
 	struct op_tree u;
 
@@ -483,7 +469,7 @@ static void test_invalidate(void **state)
 
 static void test_invalid_object(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	struct ddi_tcp_block t;
 	struct op_tree u;
 
@@ -500,7 +486,7 @@ static void test_invalid_object(void **state)
 	ddi_initiate(e, &u.p.list);
 	assert_int_equal(u.p.list.Status, FAILED);
 	assert_int_equal(t.list.Status, FAILED);
-	end(e);
+	ddi_end(e);
 }
 
 int main(void)

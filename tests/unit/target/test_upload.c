@@ -6,14 +6,6 @@
 
 #define OK NDIS_STATUS_SUCCESS
 
-static struct ddi_env *offloaded(void)
-{
-	struct ddi_env *e = ddi_new(NULL);
-
-	ddi_offload(e);
-	return e;
-}
-
 static struct tgt_tuple tuple_of(struct ddi_env *e)
 {
 	return ddi_io(e)->tuple;
@@ -73,7 +65,7 @@ static void test_constants_and_cached_stay(void **state)
 
 static void test_sends_come_back(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	uint8_t data[1000];
 	NET_BUFFER_LIST *l[3];
 
@@ -135,7 +127,7 @@ static void test_received_data_comes_back(void **state)
 /* All lists are with the host: BufferedData finds others. */
 static void test_received_data_without_lists(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	struct tgt_rx_list *free_lists = e->a->ddi->rx_free;
 
 	(void)state;
@@ -150,7 +142,7 @@ static void test_received_data_without_lists(void **state)
 
 static void test_requests_end_before(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *post = ddi_buffer(100), *forward = ddi_list("x", 1), *last = ddi_buffer(0);
 	const struct ddi_call *end;
 
@@ -182,7 +174,7 @@ static void test_requests_end_before(void **state)
 
 static void test_delayed_ack_leaves_first(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	struct nic_sim_view v;
 
 	(void)state;
@@ -217,7 +209,7 @@ static void test_sacked_data(void **state)
 
 static void test_resources_released_after(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	struct tgt_adapter_usage usage;
 
 	(void)state;
@@ -231,7 +223,7 @@ static void test_resources_released_after(void **state)
 
 static void test_parents_stay_while_needed(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 
 	(void)state;
 	e->path.list.DependentBlockList = NULL;
@@ -281,7 +273,7 @@ static void test_states(void **state)
 
 static void test_frames_after_the_end(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 
 	(void)state;
 	ddi_upload(e);
@@ -294,7 +286,7 @@ static void test_frames_after_the_end(void **state)
 /* The host announced the flow before it terminated: frames wait until its own socket is ready. */
 static void test_frames_kept_for_the_host(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	struct tgt_tuple tuple = tuple_of(e);
 
 	(void)state;
@@ -314,7 +306,7 @@ static void test_frames_kept_for_the_host(void **state)
 
 static void test_urgent(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	struct nic_sim_view v;
 
 	(void)state;
@@ -338,7 +330,7 @@ static void test_urgent(void **state)
 /* The same, with a host that announced the flow: the frames wait for its word. */
 static void test_urgent_kept_for_the_host(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	struct tgt_tuple tuple = tuple_of(e);
 
 	(void)state;
@@ -354,7 +346,7 @@ static void test_urgent_kept_for_the_host(void **state)
 
 static void test_urgent_buffered(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	struct tgt_tuple tuple = tuple_of(e);
 
 	(void)state;
@@ -368,7 +360,7 @@ static void test_urgent_buffered(void **state)
 
 static void test_optional_reason_goes_on(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 
 	(void)state;
 	tgt_upload_ask(e->a, ddi_io(e), LowActivity, false);
@@ -405,7 +397,7 @@ static void test_half_closed(void **state)
 
 static void test_time_wait_is_offered(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *last = ddi_buffer(0);
 
 	(void)state;
@@ -433,7 +425,7 @@ static void test_time_wait_is_offered(void **state)
 
 static void test_syn_at_rcv_nxt(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 
 	(void)state;
 	ddi_segment(e, DDI_RCV_NXT, 0, NIC_SIM_SYN, NULL, 0);
@@ -449,7 +441,7 @@ static void test_syn_at_rcv_nxt(void **state)
 
 static void test_corrupt_terminate(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	struct tgt_tuple tuple = tuple_of(e);
 	NET_BUFFER_LIST *list = ddi_list("data", 4), *post = ddi_buffer(10);
 	unsigned int first;
@@ -481,7 +473,7 @@ static void test_corrupt_terminate(void **state)
 static void corrupt_by(void (*operation)(struct ddi_env *, NDIS_PROTOCOL_OFFLOAD_BLOCK_LIST *),
 		       const char *failed, const char *ended)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	struct tgt_tuple tuple = tuple_of(e);
 	NET_BUFFER_LIST *list = ddi_list("data", 4);
 
@@ -509,7 +501,7 @@ static void test_corrupt_others(void **state)
 
 static void test_upload_all(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *list = ddi_list("data", 4);
 	struct ddi_neighbor_block n;
 
@@ -534,7 +526,7 @@ static void test_upload_all(void **state)
 
 static void test_pause(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	struct ddi_neighbor_block n;
 
 	(void)state;
@@ -562,7 +554,7 @@ static void test_pause(void **state)
 
 static void test_link(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 
 	(void)state;
 	tgt_adapter_link(e->a, false);
@@ -576,7 +568,7 @@ static void test_link(void **state)
 /* The adapter goes away under a connection: requests end, nothing leaks. */
 static void test_halt_under_connection(void **state)
 {
-	struct ddi_env *e = offloaded();
+	struct ddi_env *e = ddi_offloaded();
 	NET_BUFFER_LIST *list = ddi_list("data", 4), *post = ddi_buffer(10);
 
 	(void)state;
