@@ -73,13 +73,31 @@ const char *tgt_state_name(uint8_t state)
 	return state < TGT_STATES ? state_names[state] : "?";
 }
 
-uint32_t tgt_conn_mss(const struct tgt_conn *conn)
+static uint32_t header_bytes(const struct tgt_conn *conn)
 {
-	uint32_t headers = TCP_HEADER + (conn->flags & TGT_CF_IPV6 ? IP6_HEADER : IP4_HEADER);
+	return TCP_HEADER + (conn->flags & TGT_CF_IPV6 ? IP6_HEADER : IP4_HEADER);
+}
+
+/* What peer and path allow, options included. */
+static uint32_t allowed_mss(const struct tgt_conn *conn)
+{
+	uint32_t headers = header_bytes(conn);
 	uint32_t mss = conn->remote_mss ? conn->remote_mss : MSS_DEFAULT;
 
 	if (conn->path_mtu_bytes > headers && conn->path_mtu_bytes - headers < mss)
 		mss = conn->path_mtu_bytes - headers;
+	return mss < MSS_LEAST ? MSS_LEAST : mss;
+}
+
+uint32_t tgt_conn_full_mtu(const struct tgt_conn *conn)
+{
+	return allowed_mss(conn) + header_bytes(conn);
+}
+
+uint32_t tgt_conn_mss(const struct tgt_conn *conn)
+{
+	uint32_t headers = header_bytes(conn), mss = allowed_mss(conn);
+
 	if (conn->hole_mtu_bytes && conn->hole_mtu_bytes - headers < mss)
 		mss = conn->hole_mtu_bytes - headers;
 	if (mss < MSS_LEAST)

@@ -373,6 +373,8 @@ void tgt_conn_max_rt_changed(struct tgt_adapter *a, struct tgt_conn *conn, bool 
 
 /* tgt_conn_mss() - payload bytes of a full segment with the options that every segment carries. */
 uint32_t tgt_conn_mss(const struct tgt_conn *conn);
+/* tgt_conn_full_mtu() - MTU of the largest segment that peer and path allow, black holes apart. */
+uint32_t tgt_conn_full_mtu(const struct tgt_conn *conn);
 
 /* tgt_input() - process one segment; replies are sent before it returns. Borrows seg. RFC
  * 9293 3.10.7.4. */

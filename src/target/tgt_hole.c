@@ -8,18 +8,9 @@ static uint32_t now_s(uint64_t now_us)
 	return (uint32_t)(now_us / 1000000u);
 }
 
-static uint32_t header_bytes(const struct tgt_conn *conn)
-{
-	return conn->flags & TGT_CF_IPV6 ? 60 : 40;
-}
-
-/* MTU of the largest segment that peer and path's MTU allow. */
 static uint32_t full_mtu(const struct tgt_conn *conn)
 {
-	struct tgt_conn open = { .flags = conn->flags,
-				 .remote_mss = conn->remote_mss,
-				 .path_mtu_bytes = conn->path_mtu_bytes };
-	uint32_t mtu = tgt_conn_mss(&open) + header_bytes(conn);
+	uint32_t mtu = tgt_conn_full_mtu(conn);
 
 	return mtu < UINT16_MAX ? mtu : UINT16_MAX;
 }
