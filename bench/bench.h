@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * bench.h - one measurement: a figure of ours and, where there is somebody to compare with, the same figure of a
- * peer, taken in turns in one run.
+ * bench.h - one measurement: a figure of ours and, where there is somebody to compare with, the
+ * same figure of a peer, taken in turns in one run.
  *
- * A case gives one sample a call. A sample is short (about a tenth of a second), so that ours and the peer's fall
- * into the same mood of the machine; what is compared is the ratio of neighbours, never two absolute figures.
+ * A case gives one sample a call. A sample is short (about a tenth of a second), so that ours and
+ * the peer's fall into the same mood of the machine; what is compared is the ratio of neighbours,
+ * never two absolute figures.
  */
 #ifndef BENCH_BENCH_H
 #define BENCH_BENCH_H
@@ -12,7 +13,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* bench_sample_fn - 0 and a figure, or -errno after a message on stderr. seconds is how long it should take. */
+/*
+ * bench_sample_fn - 0 and a figure, or -errno after a message on stderr. seconds is how long it
+ * should take.
+ */
 typedef int bench_sample_fn(double seconds, double *figure);
 
 struct bench_case {

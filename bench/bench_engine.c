@@ -163,8 +163,9 @@ static int engine_exchange_csum(double seconds, double *figure)
 }
 
 /*
- * Many connections, a single exchange on each in an order that no prefetcher guesses: what a segment costs when its
- * connection is in no cache. The whole set is walked once a sample or more often.
+ * Many connections, a single exchange on each in an order that no prefetcher guesses: what a
+ * segment costs when its connection is in no cache. The whole set is walked once a sample or more
+ * often.
  */
 static const double WARM_UP_S = 1.0;
 static uint32_t walk_next, walk_conns;
@@ -196,7 +197,10 @@ static int walk(uint32_t conns, double seconds, double *figure)
 	walk_conns = conns;
 	for (uint32_t i = 0; i < LIVELY_FLIGHT; i++)
 		(void)bench_send(bench_ends_sock(ends, i * (conns / LIVELY_FLIGHT), 0), 1);
-	/* Not timed: the first touch of every page that a delayed acknowledgment's worth of data takes. */
+	/*
+	 * Not timed: the first touch of every page that a delayed acknowledgment's worth of data
+	 * takes.
+	 */
 	err = run_for(ends, WARM_UP_S, &frames, &bytes, &spent);
 	if (err == 0)
 		err = run_for(ends, seconds, &frames, &bytes, &spent);

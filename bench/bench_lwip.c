@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * lwIP as a peer of the engine's cases: the distribution's library, two interfaces joined by memory, driven from this
- * thread. Its checksums are made and verified in software, so the cases with checksums are the ones to compare.
- * Frames are counted at the interface: segments and acknowledgments, as for our engine.
+ * lwIP as a peer of the engine's cases: the distribution's library, two interfaces joined by
+ * memory, driven from this thread. Its checksums are made and verified in software, so the cases
+ * with checksums are the ones to compare. Frames are counted at the interface: segments and
+ * acknowledgments, as for our engine.
  */
 #include <errno.h>
 #include <stdbool.h>

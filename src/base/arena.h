@@ -53,7 +53,10 @@ int arena_fd(const struct arena *arena);
 /* arena_pool() - index of the pool of that name, or -ENOENT. */
 int arena_pool(const struct arena *arena, const char *name);
 
-/* arena_take() - an object of a pool, zeroed as far as the pool's zero_bytes say, or NULL when it is used up. */
+/*
+ * arena_take() - an object of a pool, zeroed as far as the pool's zero_bytes say, or NULL when it
+ * is used up.
+ */
 void *arena_take(struct arena *arena, unsigned int pool);
 void arena_give(struct arena *arena, unsigned int pool, void *object);
 

@@ -31,7 +31,8 @@ void csum_pseudo4(struct csum *c, const void *src, const void *dst, uint8_t prot
 void csum_pseudo6(struct csum *c, const void *src, const void *dst, uint8_t proto, uint32_t len);
 
 /*
- * csum_ip4() - checksum of an IPv4 header without options, in words that are all there: 0 over a right one.
+ * csum_ip4() - checksum of an IPv4 header without options, in words that are all there: 0 over a
+ * right one.
  */
 static inline uint16_t csum_ip4(const uint8_t *header)
 {

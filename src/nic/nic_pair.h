@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * nic_pair.h - two nics joined by memory: what one sends, the other polls. No wire, no time, no loss, no system
- * call; what remains is the cost of the engine. For measurements and for two engines in one program.
+ * nic_pair.h - two nics joined by memory: what one sends, the other polls. No wire, no time, no
+ * loss, no system call; what remains is the cost of the engine. For measurements and for two
+ * engines in one program.
  *
- * Frames are copied once, into buffers that both directions share; the buffer freed last is used first, so that
- * the working set is what is in flight and not what could be. Checksums are neither made nor looked at, as the
- * memory is trusted, unless the engines are told to do that themselves.
+ * Frames are copied once, into buffers that both directions share; the buffer freed last is used
+ * first, so that the working set is what is in flight and not what could be. Checksums are neither
+ * made nor looked at, as the memory is trusted, unless the engines are told to do that themselves.
  *
  * Context: one thread for both ends.
  */
@@ -24,7 +25,8 @@ struct nic_pair_config {
 
 /*
  * nic_pair_create() - both ends.
- * Returns: 0; -EINVAL queue_frames is no power of 2; -ENOMEM. The memory goes with the second nic_close().
+ * Returns: 0; -EINVAL queue_frames is no power of 2; -ENOMEM. The memory goes with the second
+ *          nic_close().
  */
 int nic_pair_create(struct nic *out[2], const struct nic_pair_config *config);
 

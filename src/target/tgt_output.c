@@ -216,7 +216,10 @@ bool tgt_output_tail_probe(struct tgt_adapter *a, struct tgt_conn *conn, uint64_
 	return !send_range(a, conn, seq, len, fin, now_us, &end);
 }
 
-/* Largest payload of one frame that the device takes: a whole number of segments when the device cuts super-frames. */
+/*
+ * Largest payload of one frame that the device takes: a whole number of segments when the device
+ * cuts super-frames.
+ */
 static uint32_t device_limit(const struct tgt_adapter *a, const struct tgt_conn *conn)
 {
 	uint32_t mss = tgt_conn_mss(conn);

@@ -3,11 +3,11 @@
  * tgt_timer.h - the timers of a connection, reached through what happened and not through what to
  * set.
  *
- * Ten timers (enum tgt_timer): delayed ACK, retransmission (which also serves window probes
- * within a round and FIN_WAIT_2), persist, keepalive, SWS override and small window updates, push
- * (for tgt_deliver), pacing, a retry after a full device, and loss detection, which is either a reordering
- * window or a tail loss probe. Each is a deadline in tgt_conn; the wheel has one entry per
- * connection, the earliest of them. tgt_timer_sync() brings it up to date at the end of every
+ * Ten timers (enum tgt_timer): delayed ACK, retransmission (which also serves window probes within
+ * a round and FIN_WAIT_2), persist, keepalive, SWS override and small window updates, push (for
+ * tgt_deliver), pacing, a retry after a full device, and loss detection, which is either a
+ * reordering window or a tail loss probe. Each is a deadline in tgt_conn; the wheel has one entry
+ * per connection, the earliest of them. tgt_timer_sync() brings it up to date at the end of every
  * event.
  */
 #ifndef TARGET_TGT_TIMER_H

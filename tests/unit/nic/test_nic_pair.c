@@ -81,7 +81,10 @@ static void test_order_and_room(void **state)
 	nic_close(nics[1]);
 }
 
-/* Super-frames travel uncut where the pair takes them; where it does not they are dropped and counted. */
+/*
+ * Super-frames travel uncut where the pair takes them; where it does not they are dropped and
+ * counted.
+ */
 static void test_super_frames(void **state)
 {
 	static uint8_t data[60000];
