@@ -162,7 +162,7 @@ static int check_teams(struct im_plan *plan, size_t targets, char *why, size_t w
 			 "mux:balance to --im",
 			 targets);
 	else if (targets > MUX_MEMBERS_MAX)
-		snprintf(why, why_size, "%zu interfaces: a team has %u members at most", targets,
+		snprintf(why, why_size, "%zu interfaces: a team has %d members at most", targets,
 			 MUX_MEMBERS_MAX);
 	else
 		return 0;
