@@ -33,10 +33,11 @@
 #define SWITCHES 5u /* of every connection; the even ones have one more */
 #define STORY_US                                                                                   \
 	2500000u /* how long the data of a connection takes at the rate that its ends keep */
-#define STALL_US      20000000u
-#define RETRIES_MAX   200u
-#define RETRY_WAIT_US 5000u
-#define QUERY_WAIT_MS 1
+#define STALL_US       20000000u
+#define RETRIES_MAX    200u
+#define RETRY_WAIT_US  5000u
+#define SETTLE_WAIT_US 5000000u
+#define QUERY_WAIT_MS  1
 
 static volatile sig_atomic_t interrupted;
 
@@ -673,9 +674,30 @@ static void account_switches(struct story *s)
 	}
 }
 
+/*
+ * The daemon's counters, once the hand-over of the last closed connection is in them: its ends have
+ * closed a moment before. What is missing after that time is missing.
+ */
+static json_t *settled_stats(struct story *s)
+{
+	uint64_t end_us = clock_monotonic_us() + SETTLE_WAIT_US;
+	json_t *answer;
+
+	while ((answer = demo_ctl_call(s->ctl_fd, "stats", NULL))) {
+		uint32_t closed =
+			(uint32_t)json_integer_value(json_object_get(answer, "closed_offloaded"));
+
+		if (closed >= s->account->connections / 2 || clock_monotonic_us() >= end_us)
+			break;
+		json_decref(answer);
+		usleep(1000);
+	}
+	return answer;
+}
+
 static int final_account(struct story *s)
 {
-	json_t *answer = demo_ctl_call(s->ctl_fd, "stats", NULL);
+	json_t *answer = settled_stats(s);
 
 	account_switches(s);
 	if (!answer)
