@@ -128,6 +128,11 @@ bool daemon_admin(struct worker *w, struct daemon_client *client, json_int_t tag
 int daemon_watch_open(struct worker *w);
 void daemon_watch_close(struct worker *w);
 void daemon_sweep_soon(struct worker *w);
+/*
+ * daemon_conn_unheld() - its descriptor could not be fetched: err. When nobody whom we know has it,
+ * it is forgotten, and found again by whoever does: the child of a server that forks, for instance.
+ */
+void daemon_conn_unheld(struct worker *w, struct daemon_conn *dc, int err);
 
 /* daemon_detach.c: NULL, the answer comes later; else the answer. */
 json_t *daemon_detach(struct worker *w, struct daemon_client *client, json_int_t tag, pid_t pid);

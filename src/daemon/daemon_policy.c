@@ -63,15 +63,18 @@ static void moved(void *ctx, struct host_conn *conn, int err, const char *why)
 		daemon_sweep_soon(ctx);
 }
 
-/* What the program's socket says of itself; false when it has no such descriptor any more. */
-static bool read_info(struct daemon_conn *dc, struct tcp_info *info)
+/* What the program's socket says of itself; false when nobody whom we know has it any more. */
+static bool read_info(struct worker *w, struct daemon_conn *dc, struct tcp_info *info)
 {
 	socklen_t len = sizeof(*info);
 	int fd, err;
 
 	memset(info, 0, sizeof(*info));
-	if (exec_fetch(dc->holders, &fd) < 0)
+	err = exec_fetch(dc->holders, &fd);
+	if (err) {
+		daemon_conn_unheld(w, dc, err);
 		return false;
+	}
 	err = getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, &len);
 	close(fd);
 	return err == 0;
@@ -82,7 +85,7 @@ void daemon_policy_refresh(struct worker *w, struct daemon_conn *dc)
 	struct tcp_info info;
 
 	/* What is offloaded has no kernel socket to ask, and is heavy by its being there. */
-	if (!read_info(dc, &info))
+	if (!read_info(w, dc, &info))
 		return;
 	daemon_policy_judge(w, dc, info.tcpi_bytes_acked + info.tcpi_bytes_received, info.tcpi_rtt);
 	dc->next_try_us = 0;
@@ -93,7 +96,7 @@ static bool wanted_down(struct worker *w, struct daemon_conn *dc)
 	struct tcp_info info;
 	uint64_t bytes;
 
-	if (!read_info(dc, &info))
+	if (!read_info(w, dc, &info))
 		return false;
 	bytes = info.tcpi_bytes_acked + info.tcpi_bytes_received;
 	daemon_policy_judge(w, dc, bytes, info.tcpi_rtt);

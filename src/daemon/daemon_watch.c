@@ -66,6 +66,14 @@ static void read_events(struct worker *w, const char *buffer, ssize_t len)
 	}
 }
 
+void daemon_conn_unheld(struct worker *w, struct daemon_conn *dc, int err)
+{
+	if (err != -EBADF && err != -ESRCH)
+		return;
+	dc->leaving = true;
+	daemon_sweep_soon(w);
+}
+
 /* Events were lost: those whose descriptor is in no process any more are gone. */
 static void look_at_all(struct worker *w)
 {
@@ -77,7 +85,7 @@ static void look_at_all(struct worker *w)
 		err = exec_fetch(dc->holders, &fd);
 		if (!err)
 			close(fd);
-		dc->leaving = dc->leaving || err == -EBADF || err == -ESRCH;
+		daemon_conn_unheld(w, dc, err);
 	}
 	daemon_sweep_soon(w);
 }

@@ -78,6 +78,17 @@ while True:
         os._exit(0)
     c.close()
 """
+# Leaves its connection to a child when it is told to.
+LATE_FORK = ECHO + """
+c, _ = l.accept()
+sys.stdin.readline()
+if os.fork() == 0:
+    echo(c)
+    os._exit(0)
+c.close()
+print("left", flush=True)
+os.wait()
+"""
 ASYNCIO = """
 import asyncio
 async def echo(reader, writer):
@@ -200,6 +211,24 @@ def case_threads():
 
 def case_fork():
     serve(FORK)
+
+
+def case_left():
+    """A connection found with one process, which then leaves it to another, still goes down."""
+    r = Rig(mode="manual")
+    server = run(r, LATE_FORK)
+    client = Client(r, 4, 1)
+    wait_for(lambda: states(r) == ["host"], "found with the parent")
+    server.stdin.write("\n")
+    server.stdin.flush()
+    assert server.stdout.readline() == "left\n"
+    r.ctl("set", "global", "chimney=enabled")
+    wait_for(lambda: states(r) == ["offloaded"], "offloaded with the child")
+    start = client.bytes()[1]
+    wait_for(lambda: client.bytes()[1] > start + (1 << 20), "data flows")
+    client.finish()
+    end(server)
+    assert r.close() == 0
 
 
 def case_asyncio():
