@@ -243,6 +243,8 @@ static bool indicate(struct tgt_adapter *a, struct tgt_conn_io *io)
 		return false;
 	}
 	bytes = tgt_rx_list_fill(a, list, &conn->rcvq, io->deliver.placed_bytes, max);
+	NET_BUFFER_LIST_INFO(list->nbl, NetBufferListHashValue) =
+		(PVOID)(uintptr_t)conn->hash_value;
 	list->out = true;
 	a->ddi->rx_out++;
 	io->in_call_up = true;

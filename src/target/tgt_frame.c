@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "target/tgt_frame.h"
+#include "target/tgt_priv.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -177,17 +178,17 @@ enum tgt_frame_kind tgt_frame_parse(const struct nic_rx_frame *frame, struct tgt
 /* ---- frames to send ---- */
 
 /* VLN-10..13: no tag, a priority tag, or the neighbor's VLAN; CFI is always zero. */
-static uint32_t build_ethernet(uint8_t *h, const struct tgt_neighbor *n,
-			       const struct tgt_conn *conn, uint16_t type)
+static uint32_t build_ethernet(uint8_t *h, const struct tgt_neighbor *n, uint32_t priority,
+			       uint16_t type)
 {
 	memcpy(h, n->destination_mac, 6);
 	memcpy(h + 6, n->source_mac, 6);
-	if (!n->vlan_id && !conn->user_priority) {
+	if (!n->vlan_id && !priority) {
 		be_put16(h + 12, type);
 		return ETH_BYTES;
 	}
 	be_put16(h + 12, ETH_TYPE_VLAN);
-	be_put16(h + 14, (uint32_t)(conn->user_priority & 7) << 13 | n->vlan_id);
+	be_put16(h + 14, (priority & 7) << 13 | n->vlan_id);
 	be_put16(h + 16, type);
 	return ETH_BYTES + ETH_TAG_BYTES;
 }
@@ -336,7 +337,8 @@ int tgt_frame_xmit(struct tgt_adapter *a, struct tgt_conn *conn, const struct tg
 	if (!datagrams)
 		datagrams = 1;
 	tgt_reach_before_send(a, neighbor);
-	eth = build_ethernet(h, neighbor, conn, path->v6 ? ETH_TYPE_IPV6 : ETH_TYPE_IPV4);
+	eth = build_ethernet(h, neighbor, a->ddi->priority_tags ? conn->user_priority : 0,
+			     path->v6 ? ETH_TYPE_IPV6 : ETH_TYPE_IPV4);
 	ip = path->v6 ? build_ipv6(h + eth, path, conn, x, tcp_bytes)
 		      : build_ipv4(a, h + eth, path, conn, x, tcp_bytes, datagrams);
 	tcp = build_tcp(h + eth + ip, conn, x);

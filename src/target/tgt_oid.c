@@ -6,14 +6,16 @@
 #include "target/tgt_driver.h"
 #include "target/tgt_stats.h"
 
-#define US_PER_S           1000000u
-#define DEFAULT_PUSH_US    500000u
-#define DEFAULT_DELACK_US  40000u
-#define DEFAULT_SWS_US     200000u
-#define DEFAULT_STALE_S    30u
-#define DEFAULT_ACKS       2u
-#define DEFAULT_DUP_ACKS   3u
-#define DEFAULT_RETRANSMIT 15u
+#define US_PER_S 1000000u
+/* What every revision of the structure has. */
+#define RECEIVE_SCALE_BYTES NDIS_SIZEOF_THROUGH(NDIS_RECEIVE_SCALE_PARAMETERS, HashSecretKeyOffset)
+#define DEFAULT_PUSH_US     500000u
+#define DEFAULT_DELACK_US   40000u
+#define DEFAULT_SWS_US      200000u
+#define DEFAULT_STALE_S     30u
+#define DEFAULT_ACKS        2u
+#define DEFAULT_DUP_ACKS    3u
+#define DEFAULT_RETRANSMIT  15u
 
 void tgt_params_default(struct tgt_params *params)
 {
@@ -48,6 +50,12 @@ void tgt_capabilities(const struct tgt_adapter *a, bool hardware, NDIS_TCP_CONNE
 }
 
 /* ---- keywords ---- */
+
+/* Values of *PriorityVLANTag; the other two are 0 and 2 for VLAN ids alone. */
+enum {
+	PRIORITY_ONLY = 1,
+	PRIORITY_AND_VLAN = 3,
+};
 
 /* A keyword that is not set leaves *value as it is. */
 static NDIS_STATUS read_keyword(NDIS_HANDLE config, const char *name, uint32_t *value)
@@ -85,21 +93,29 @@ NDIS_STATUS tgt_keywords_read(struct tgt_adapter *a)
 		.NdisHandle = a->ddi->miniport,
 	};
 	struct tgt_ddi *d = a->ddi;
-	uint32_t v4 = 1, v6 = 1, vlan = 0;
+	uint32_t v4 = 1, v6 = 1, vlan = 0, backlog = 1, tags = PRIORITY_AND_VLAN;
+	const struct {
+		const char *name;
+		uint32_t *value;
+	} keywords[] = {
+		{ "*TCPConnectionOffloadIPv4", &v4 }, { "*TCPConnectionOffloadIPv6", &v6 },
+		{ "*PriorityVLANTag", &tags },        { "VlanId", &vlan },
+		{ "SendBacklog", &backlog },
+	};
 	NDIS_HANDLE config;
 	NDIS_STATUS status = NdisOpenConfigurationEx(&object, &config);
 
 	if (status != NDIS_STATUS_SUCCESS)
 		return status;
-	status = read_keyword(config, "*TCPConnectionOffloadIPv4", &v4);
-	if (status == NDIS_STATUS_SUCCESS)
-		status = read_keyword(config, "*TCPConnectionOffloadIPv6", &v6);
-	if (status == NDIS_STATUS_SUCCESS)
-		status = read_keyword(config, "VlanId", &vlan);
+	for (size_t i = 0; i < sizeof(keywords) / sizeof(keywords[0]); i++)
+		if (status == NDIS_STATUS_SUCCESS)
+			status = read_keyword(config, keywords[i].name, keywords[i].value);
 	NdisCloseConfiguration(config);
 	d->offload_v4 = v4 != 0;
 	d->offload_v6 = v6 != 0;
 	d->used_v4 = d->used_v6 = true; /* until the host stack chooses */
+	d->send_backlog = backlog != 0;
+	d->priority_tags = tags & PRIORITY_ONLY;
 	set_interface_vlan(d, vlan);
 	return status;
 }
@@ -217,6 +233,21 @@ void tgt_power_check(struct tgt_adapter *a)
 	NdisMOidRequestComplete(a->ddi->miniport, request, NDIS_STATUS_SUCCESS);
 }
 
+/*
+ * One worker is one processor: whatever the indirection table says, nothing moves and the order of
+ * delivery stays (RSS-04). The hash is the host's (RSS-02).
+ */
+static NDIS_STATUS set_receive_scale(const NDIS_RECEIVE_SCALE_PARAMETERS *from, UINT bytes)
+{
+	if (from->Header.Type != NDIS_OBJECT_TYPE_RSS_PARAMETERS ||
+	    from->IndirectionTableOffset > bytes ||
+	    from->IndirectionTableSize > bytes - from->IndirectionTableOffset ||
+	    from->HashSecretKeyOffset > bytes ||
+	    from->HashSecretKeySize > bytes - from->HashSecretKeyOffset)
+		return NDIS_STATUS_INVALID_PARAMETER;
+	return NDIS_STATUS_SUCCESS;
+}
+
 static NDIS_STATUS set_value(struct tgt_adapter *a, NDIS_OID_REQUEST *request, NDIS_OID oid,
 			     const void *from)
 {
@@ -227,6 +258,9 @@ static NDIS_STATUS set_value(struct tgt_adapter *a, NDIS_OID_REQUEST *request, N
 		return set_connection_parameters(a, from);
 	case OID_TCP_OFFLOAD_PARAMETERS:
 		return set_offload_parameters(a, from);
+	case OID_GEN_RECEIVE_SCALE_PARAMETERS:
+		return set_receive_scale(from,
+					 request->DATA.SET_INFORMATION.InformationBufferLength);
 	}
 	memcpy(&value, from, sizeof(value));
 	switch (oid) {
@@ -270,6 +304,8 @@ static UINT set_bytes(NDIS_OID oid)
 		return NDIS_SIZEOF_TCP_CONNECTION_OFFLOAD_PARAMETERS_REVISION_1;
 	case OID_TCP_OFFLOAD_PARAMETERS:
 		return NDIS_SIZEOF_OFFLOAD_PARAMETERS_REVISION_1;
+	case OID_GEN_RECEIVE_SCALE_PARAMETERS:
+		return RECEIVE_SCALE_BYTES;
 	case OID_GEN_CURRENT_PACKET_FILTER:
 	case OID_GEN_VLAN_ID:
 	case OID_PNP_SET_POWER:

@@ -18,8 +18,8 @@ void tgt_params_default(struct tgt_params *params);
 NDIS_STATUS tgt_oid_request(struct tgt_adapter *a, NDIS_OID_REQUEST *request);
 
 /*
- * tgt_keywords_read() - *TCPConnectionOffloadIPv4, *TCPConnectionOffloadIPv6 and VlanId; an unread
- * keyword is an error.
+ * tgt_keywords_read() - *TCPConnectionOffloadIPv4, *TCPConnectionOffloadIPv6, *PriorityVLANTag,
+ * VlanId and SendBacklog; a keyword that is not set has its default.
  */
 NDIS_STATUS tgt_keywords_read(struct tgt_adapter *a);
 

@@ -207,6 +207,8 @@ struct tgt_ddi {
 	bool offload_v4, offload_v6; /* administrator's setting */
 	bool used_v4, used_v6;       /* host's setting: OID_TCP_CONNECTION_OFFLOAD_PARAMETERS */
 	bool macs_configurable;
+	bool send_backlog;  /* SendBacklog keyword: the host is told how much to keep outstanding */
+	bool priority_tags; /* *PriorityVLANTag: UserPriority is put into frames */
 	bool drop_corrupt;
 	bool running; /* between restart and pause */
 	bool halting;

@@ -311,7 +311,7 @@ static void watch_backlog(struct tgt_adapter *a, struct tgt_conn_io *io)
 	struct tgt_send_io *s = &io->send;
 	uint32_t ideal;
 
-	if (a->now_us - s->backlog_told_us < BACKLOG_INTERVAL_US)
+	if (!a->ddi->send_backlog || a->now_us - s->backlog_told_us < BACKLOG_INTERVAL_US)
 		return;
 	ideal = tgt_send_backlog(a, tgt_io_conn(io));
 	if (ideal / 2 < s->backlog_told && ideal > s->backlog_told / 2)

@@ -64,7 +64,7 @@ static void query_conn(struct tgt_adapter *a, struct tgt_conn *conn,
 		tgt_delegated_to_ddi(a, conn, d);
 		d->SendDataHead = d->SendDataTail = NULL;
 		d->BufferedData = NULL;
-		d->SendBacklogSize = tgt_send_backlog(a, conn);
+		d->SendBacklogSize = a->ddi->send_backlog ? tgt_send_backlog(a, conn) : UINT32_MAX;
 		d->ReceiveBacklogSize = tgt_deliver_buffered_bytes(a, conn);
 	}
 }

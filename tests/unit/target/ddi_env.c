@@ -220,6 +220,7 @@ static NDIS_STATUS indicated(PVOID handle, NET_BUFFER_LIST *nbl, NDIS_STATUS sta
 	c->nbl = nbl;
 	c->status = status;
 	c->bytes = bytes;
+	c->hash = (ULONG)(uintptr_t)NET_BUFFER_LIST_INFO(nbl, NetBufferListHashValue);
 	assert_null(nbl->Next);
 	assert_null(nbl->FirstNetBuffer->Next);
 	current->depth++;

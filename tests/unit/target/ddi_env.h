@@ -70,6 +70,7 @@ struct ddi_call {
 	NDIS_STATUS status;
 	uint32_t bytes; /* transferred, indicated or length of a frame */
 	ULONG event, info;
+	ULONG hash; /* of an indication */
 };
 
 struct ddi_neighbor_block {

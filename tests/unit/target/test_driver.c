@@ -21,6 +21,52 @@ static NDIS_STATUS set(struct ddi_env *e, NDIS_OID oid, void *from, UINT bytes)
 	return NdisOidRequest(e->binding, &r);
 }
 
+/* Both kinds of packets around a new table: a later one must not overtake. */
+static void test_receive_scale(void **state)
+{
+	struct {
+		NDIS_RECEIVE_SCALE_PARAMETERS p;
+		uint8_t table[4];
+	} rss = { .p = { .Header = { NDIS_OBJECT_TYPE_RSS_PARAMETERS, 1, sizeof(rss.p) },
+			 .IndirectionTableSize = sizeof(rss.table),
+			 .IndirectionTableOffset = sizeof(rss.p) },
+		  .table = { 0, 0, 0, 0 } };
+	struct ddi_env *e = ddi_new(NULL);
+	NET_BUFFER_LIST *post;
+	uint8_t bytes[300];
+
+	(void)state;
+	for (uint32_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = (uint8_t)(i * 7 + 3);
+	e->tcp.constant.HashValue = 0x5eed1234;
+	ddi_offload(e);
+	ddi_segment(e, DDI_RCV_NXT, DDI_SND_UNA, NIC_SIM_ACK, bytes, 100); /* waits in the nic */
+	rss.table[1] = 1;
+	assert_int_equal(set(e, OID_GEN_RECEIVE_SCALE_PARAMETERS, &rss, sizeof(rss)),
+			 NDIS_STATUS_SUCCESS);
+	ddi_segment(e, DDI_RCV_NXT + 100, DDI_SND_UNA, NIC_SIM_ACK, bytes + 100, 100);
+	e->taste = TASTE_REFUSE; /* what the target keeps must not be overtaken either */
+	ddi_run(e);
+	rss.table[1] = 2;
+	assert_int_equal(set(e, OID_GEN_RECEIVE_SCALE_PARAMETERS, &rss, sizeof(rss)),
+			 NDIS_STATUS_SUCCESS);
+	e->taste = TASTE_ACCEPT;
+	ddi_segment(e, DDI_RCV_NXT + 200, DDI_SND_UNA, NIC_SIM_ACK | NIC_SIM_PSH, bytes + 200, 100);
+	ddi_run(e);
+	post = ddi_buffer(40); /* ends the refusal, and takes what is oldest */
+	assert_int_equal(NdisOffloadTcpReceive(&e->tcp.handle, post), NDIS_STATUS_PENDING);
+	ddi_run(e);
+	assert_memory_equal(ddi_list_memory(post), bytes, 40);
+	REQ("RSS-04", e->received_bytes == 260 && !memcmp(e->received, bytes + 40, 260));
+	for (unsigned int i = 0; i < ddi_count(e, CALL_INDICATE); i++)
+		REQ("RSS-02", ddi_nth(e, CALL_INDICATE, i)->hash == 0x5eed1234);
+	rss.p.IndirectionTableOffset = 4000;
+	assert_int_equal(set(e, OID_GEN_RECEIVE_SCALE_PARAMETERS, &rss, sizeof(rss)),
+			 NDIS_STATUS_INVALID_PARAMETER);
+	ddi_list_free(post);
+	ddi_end(e);
+}
+
 static NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS parameters(void)
 {
 	NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS p = {
@@ -321,6 +367,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_registration),
+		cmocka_unit_test(test_receive_scale),
 		cmocka_unit_test(test_capabilities),
 		cmocka_unit_test(test_pools),
 		cmocka_unit_test(test_parameters),

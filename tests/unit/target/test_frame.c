@@ -207,6 +207,26 @@ static void test_vlan_send(void **state)
 	ddi_free(e);
 }
 
+static void test_no_priority(void **state)
+{
+	const struct nrt_keyword vlan_only = { "*PriorityVLANTag", 2 };
+	struct ddi_env *e = ddi_new_keywords(NULL, &vlan_only, 1);
+
+	(void)state;
+	e->tcp.cached.UserPriority = 5;
+	ddi_offload(e);
+	REQ("VLN-17", be_get16(e->nic.sent[0].data + 12) == 0x0800);
+	ddi_upload(e);
+	ddi_free(e);
+	e = ddi_new_keywords(NULL, &vlan_only, 1);
+	e->neighbor.constant.VlanId = 7;
+	e->tcp.cached.UserPriority = 5;
+	ddi_offload(e);
+	REQ("VLN-17", be_get16(e->nic.sent[0].data + 14) == 7);
+	ddi_upload(e);
+	ddi_free(e);
+}
+
 /* Put a tag into a queued frame, in its bytes or beside them. */
 static void tag(struct ddi_frame *f, uint16_t tci, bool in_frame)
 {
@@ -478,6 +498,7 @@ int main(void)
 		cmocka_unit_test(test_partial_checksum),
 		cmocka_unit_test(test_configured_mac),
 		cmocka_unit_test(test_vlan_send),
+		cmocka_unit_test(test_no_priority),
 		cmocka_unit_test(test_vlan_receive),
 		cmocka_unit_test(test_not_ours),
 		cmocka_unit_test(test_ipv6_extension),

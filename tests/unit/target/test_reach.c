@@ -115,6 +115,30 @@ static void test_progress(void **state)
 	ddi_free(e);
 }
 
+/* Only the question (and the doubt that a host has asked for, EVT-33) brings a block along. */
+static void test_other_event(void **state)
+{
+	struct ddi_env *e = ddi_new(NULL);
+	NET_BUFFER_LIST *a;
+
+	(void)state;
+	ddi_offload(e);
+	a = send_ten(e);
+	ddi_pass(e, 100000000); /* stale, and retransmitted many times */
+	assert_true(ddi_count(e, CALL_OFFLOAD_EVENT) >= 1);
+	for (unsigned int i = 0; i < ddi_count(e, CALL_OFFLOAD_EVENT); i++)
+		assert_int_equal(ddi_nth(e, CALL_OFFLOAD_EVENT, i)->event,
+				 NeighborReachabilityQuery);
+	ddi_forget(e);
+	NdisMOffloadEventIndicate(e->a->ddi->miniport, NULL, MaxOffloadEvent);
+	REQ("EVT-21", ddi_count(e, CALL_OFFLOAD_EVENT) == 1 &&
+			      ddi_nth(e, CALL_OFFLOAD_EVENT, 0)->event == MaxOffloadEvent &&
+			      !ddi_nth(e, CALL_OFFLOAD_EVENT, 0)->root);
+	ddi_upload(e);
+	ddi_list_free(a);
+	ddi_free(e);
+}
+
 static void test_doubt(void **state)
 {
 	struct ddi_env *e = ddi_new(NULL);
@@ -144,7 +168,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_deltas),   cmocka_unit_test(test_wrap),
 		cmocka_unit_test(test_question), cmocka_unit_test(test_progress),
-		cmocka_unit_test(test_doubt),
+		cmocka_unit_test(test_doubt),    cmocka_unit_test(test_other_event),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

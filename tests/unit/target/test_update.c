@@ -140,6 +140,31 @@ static void test_query_backlogs(void **state)
 	ddi_free(e);
 }
 
+static void test_query_no_backlog(void **state)
+{
+	const struct nrt_keyword off = { "SendBacklog", 0 };
+	struct ddi_env *e = ddi_new_keywords(NULL, &off, 1);
+	NET_BUFFER_LIST *list = ddi_buffer(DDI_MSS);
+	struct op_tree q;
+
+	(void)state;
+	ddi_offload(e);
+	copy_tree(e, &q, false);
+	ddi_query(e, &q.t.list);
+	REQ("QRY-11", q.t.delegated.SendBacklogSize == 0xffffffff);
+	/* Far more than doubled, and long after the last word: there would be an event. */
+	tgt_io_conn(ddi_io(e))->cwnd_bytes = 60000;
+	NdisOffloadTcpSend(&e->tcp.handle, list);
+	ddi_run(e);
+	e->now_us += 2000000;
+	ddi_ack(e, DDI_SND_UNA + DDI_MSS);
+	assert_int_equal(ddi_count(e, CALL_SEND_DONE), 1);
+	assert_int_equal(ddi_count(e, CALL_EVENT), 0);
+	ddi_upload(e);
+	ddi_list_free(list);
+	ddi_free(e);
+}
+
 /* A block that names nothing, or something of another layer. */
 static void test_query_failures(void **state)
 {
@@ -495,6 +520,7 @@ int main(void)
 		cmocka_unit_test(test_query),
 		cmocka_unit_test(test_query_single_classes),
 		cmocka_unit_test(test_query_backlogs),
+		cmocka_unit_test(test_query_no_backlog),
 		cmocka_unit_test(test_query_failures),
 		cmocka_unit_test(test_update_neighbor),
 		cmocka_unit_test(test_update_mtu),
