@@ -231,6 +231,7 @@ void daemon_conn_changed(void *worker, struct host_conn *conn, enum host_conn_st
 	const struct daemon_conn *dc = host_conn_user(conn);
 
 	(void)from;
+	daemon_socket_changed(w);
 	if (to == HOST_CONN_HOST && dc && dc->leaving)
 		daemon_sweep_soon(w);
 	if (to == HOST_CONN_GONE && host_conn_info(conn)->closed_offloaded)

@@ -382,8 +382,10 @@ static json_t *serve(struct worker *w, struct daemon_client *client, const json_
 		return op_attach(w, request);
 	if (!strcmp(op, "detach"))
 		return op_detach(w, client, tag, request);
-	if (!strcmp(op, "socket"))
-		return daemon_socket(w, client, tag, request);
+	if (!strcmp(op, "socket")) {
+		daemon_socket(w, client, tag, request);
+		return NULL;
+	}
 	if (daemon_rules(w, op, request, &reply))
 		return reply;
 	if (daemon_admin(w, client, tag, op, request, &reply))

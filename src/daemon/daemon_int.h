@@ -25,6 +25,7 @@ struct arena;
 struct daemon_ghost;
 struct daemon_detach;
 struct daemon_snapshot;
+struct daemon_wait;
 struct nic;
 struct nrt_adapter;
 struct steer;
@@ -70,6 +71,8 @@ struct worker {
 	struct loop_timer sweep_timer, policy_timer;
 	char rules[DAEMON_RULES_BYTES]; /* added while we run; they stand before the file's */
 	struct daemon_detach *detaches;
+	struct daemon_wait *socket_waits; /* calls put off until a move is over */
+	struct loop_timer socket_timer;
 	struct daemon_ghost *ghosts; /* ring of ended connections */
 	unsigned int ghost_next;
 	enum daemon_mode mode;
@@ -139,14 +142,18 @@ json_t *daemon_detach(struct worker *w, struct daemon_client *client, json_int_t
 void daemon_detach_check(struct worker *w); /* answers those that are complete */
 void daemon_detach_free(struct worker *w);
 
-/* daemon_socket.c: names and options of switched descriptors; as daemon_detach(). */
-json_t *daemon_socket(struct worker *w, struct daemon_client *client, json_int_t tag,
-		      const json_t *request);
-/* Before an offload: what a parked socket forgets. Released with free(). */
-void daemon_socket_snapshot(struct daemon_conn *dc);
-/* The connection has ended while the program may still hold the stream. */
-void daemon_socket_gone(struct daemon_conn *dc);
+/* daemon_socket.c: names and options of switched descriptors; the answer may come later. */
+void daemon_socket(struct worker *w, struct daemon_client *client, json_int_t tag,
+		   const json_t *request);
 void daemon_socket_exchanged(struct daemon_conn *dc, int new_fd);
+void daemon_socket_changed(struct worker *w); /* a move is over: calls were put off for it */
+void daemon_socket_free(struct worker *w);
+
+/* daemon_socket_info.c, with the program stopped: what a parked socket forgets. For free(). */
+void daemon_socket_snapshot(struct daemon_conn *dc);
+
+/* daemon_socket_gone.c: the connection has ended while the program may still hold the stream. */
+void daemon_socket_gone(struct daemon_conn *dc);
 
 /* daemon_rules.c: w->policy from the added rules and the configured ones; -errno with why. */
 int daemon_rules_load(struct worker *w, char *why, size_t why_size);

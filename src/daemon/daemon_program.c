@@ -9,15 +9,17 @@ static int program_prepare(void *ctx, char *why, size_t why_size)
 {
 	struct daemon_conn *dc = ctx;
 
-	daemon_socket_snapshot(dc);
 	return exec_prepare(dc->holders, why, why_size);
 }
 
 static int program_stop(void *ctx, char *why, size_t why_size)
 {
 	struct daemon_conn *dc = ctx;
+	int err = exec_stop(dc->holders, why, why_size);
 
-	return exec_stop(dc->holders, why, why_size);
+	if (!err)
+		daemon_socket_snapshot(dc);
+	return err;
 }
 
 static int program_exchange(void *ctx, int new_fd)

@@ -1,62 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Names and options of switched descriptors, asked for by a supervisor: the parked kernel socket
- * knows them. What the parked socket cannot tell, or what must not reach it while it is parked,
- * takes the connection up first; the call then goes on natively.
+ * Names and options of switched descriptors, asked for by a supervisor. The host driver keeps the
+ * options; what it must not have while the connection is offloaded takes the connection up first,
+ * and the call then goes on natively. A call that comes in the middle of a move waits for its end.
  *
  *   socket {inode, call, level, name, length, data} -> {native: true} | {err, data}
  */
 #include <errno.h>
 #include <netinet/in.h>
-#include <linux/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include "daemon/daemon_int.h"
+#include "daemon/daemon_socket.h"
 #include "ipc/ipc_hex.h"
 
-#define VALUE_BYTES 512u
-
-struct socket_call {
-	const char *call;
-	int level, name;
-	socklen_t length;
-	uint8_t data[VALUE_BYTES];
-};
-
-/* A parked socket is a new one to the kernel: what was negotiated, measured and counted is lost. */
-struct daemon_snapshot {
-	struct tcp_info info;
-	socklen_t info_length; /* as this kernel has it */
-	int maxseg_bytes;
-	uint64_t to_program, from_program; /* bytes that went through chimney before */
-};
-
-void daemon_socket_snapshot(struct daemon_conn *dc)
-{
-	const struct host_conn_info *now = host_conn_info(dc->conn);
-	struct daemon_snapshot shot = { .info_length = sizeof(shot.info),
-					.to_program = now->bytes_to_program,
-					.from_program = now->bytes_from_program };
-	socklen_t len = sizeof(shot.maxseg_bytes);
-	int fd, err;
-
-	if (exec_fetch(dc->holders, &fd) < 0)
-		return;
-	err = getsockopt(fd, IPPROTO_TCP, TCP_INFO, &shot.info, &shot.info_length) < 0 ||
-	      getsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &shot.maxseg_bytes, &len) < 0;
-	close(fd);
-	if (err) /* an upload: it is the stream that the program holds */
-		return;
-	if (!dc->snapshot)
-		dc->snapshot = malloc(sizeof(shot));
-	if (dc->snapshot)
-		*dc->snapshot = shot;
-}
+#define WAITS_MAX 4096u
+#define TRIES_MAX 8u
 
 void daemon_socket_exchanged(struct daemon_conn *dc, int new_fd)
 {
@@ -77,223 +38,272 @@ static struct daemon_conn *find_stream(struct worker *w, uint64_t inode)
 	return NULL;
 }
 
-/* What a program can still ask of a connection that is over. */
-struct daemon_ghost {
-	uint64_t stream_inode;
-	struct sockaddr_storage local;
-};
-
-#define GHOSTS 1024u
-
-void daemon_socket_gone(struct daemon_conn *dc)
-{
-	struct worker *w = dc->worker;
-
-	if (!dc->stream_inode)
-		return;
-	if (!w->ghosts)
-		w->ghosts = calloc(GHOSTS, sizeof(*w->ghosts));
-	if (w->ghosts)
-		w->ghosts[w->ghost_next++ % GHOSTS] =
-			(struct daemon_ghost){ .stream_inode = dc->stream_inode,
-					       .local = host_conn_info(dc->conn)->local };
-}
-
-static const struct daemon_ghost *find_ghost(const struct worker *w, uint64_t inode)
-{
-	for (unsigned int i = 0; w->ghosts && i < GHOSTS; i++)
-		if (inode && w->ghosts[i].stream_inode == inode)
-			return &w->ghosts[i];
-	return NULL;
-}
-
-static json_t *native(void)
+json_t *daemon_socket_native(void)
 {
 	return json_pack("{s:b, s:b}", "ok", 1, "native", 1);
 }
 
-static json_t *value(int err, const uint8_t *data, socklen_t length)
+json_t *daemon_socket_value(int err, const void *data, socklen_t length)
 {
-	char hex[2 * VALUE_BYTES + 1] = "";
+	char hex[2 * SOCKET_VALUE_BYTES + 1] = "";
 
 	if (!err)
 		ipc_hex_write(hex, data, length);
 	return json_pack("{s:b, s:i, s:s}", "ok", 1, "err", err, "data", hex);
 }
 
-enum way { WAY_PARKED, WAY_STREAM, WAY_UPLOAD };
-
-/* The exchange carries these over to the stream, so its own answer is right. */
-static bool carried(const struct socket_call *c)
+static void finish(struct daemon_wait *wait, json_t *reply)
 {
-	return c->level == SOL_SOCKET &&
-	       (c->name == SO_RCVTIMEO || c->name == SO_SNDTIMEO || c->name == SO_RCVLOWAT);
+	daemon_ctl_reply(wait->worker, wait->client, wait->tag, reply);
+	free(wait);
 }
 
-/* Filters and keepalive of a parked socket are ours; linger decides about its end. */
-static enum way way_of_set(const struct socket_call *c)
+/* ---- calls that wait ---- */
+
+static void serve(struct daemon_wait *wait);
+
+static void again(struct loop_timer *timer)
 {
-	static const int harmless[] = { TCP_NODELAY, TCP_QUICKACK };
+	struct worker *w = (struct worker *)((char *)timer - offsetof(struct worker, socket_timer));
+	struct daemon_wait *list = w->socket_waits, *next;
 
-	if (carried(c))
-		return WAY_STREAM;
-	if (c->level == IPPROTO_TCP)
-		for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++)
-			if (c->name == harmless[i])
-				return WAY_PARKED;
-	return WAY_UPLOAD;
-}
-
-static enum way way_of(const struct socket_call *c)
-{
-	if (!strcmp(c->call, "setsockopt"))
-		return way_of_set(c);
-	if (strcmp(c->call, "getsockopt"))
-		return WAY_PARKED;
-	if (carried(c))
-		return WAY_STREAM;
-	return c->level == SOL_SOCKET && (c->name == SO_KEEPALIVE || c->name == SO_REUSEADDR)
-		       ? WAY_UPLOAD
-		       : WAY_PARKED;
-}
-
-/* TCP_INFO and TCP_MAXSEG, brought up to date; false: the parked socket knows. */
-static bool ask_snapshot(const struct daemon_conn *dc, struct socket_call *c)
-{
-	const struct daemon_snapshot *shot = dc->snapshot;
-	const struct host_conn_info *now;
-	const void *from = shot ? &shot->maxseg_bytes : NULL;
-	socklen_t length = sizeof(int);
-	struct tcp_info info;
-
-	if (!shot || c->level != IPPROTO_TCP || strcmp(c->call, "getsockopt") != 0 ||
-	    (c->name != TCP_INFO && c->name != TCP_MAXSEG))
-		return false;
-	if (c->name == TCP_INFO) {
-		uint64_t in, out;
-
-		now = host_conn_info(dc->conn);
-		in = now->bytes_to_program - shot->to_program;
-		out = now->bytes_from_program - shot->from_program;
-		info = shot->info;
-		info.tcpi_bytes_received += in;
-		info.tcpi_bytes_acked += out;
-		info.tcpi_bytes_sent += out;
-		from = &info;
-		length = shot->info_length;
+	w->socket_waits = NULL;
+	for (; list; list = next) {
+		next = list->next;
+		serve(list);
 	}
-	if (length < c->length)
-		c->length = length;
-	memcpy(c->data, from, c->length);
-	return true;
 }
 
-static json_t *ask_parked(struct daemon_conn *dc, struct socket_call *c)
+void daemon_socket_changed(struct worker *w)
 {
-	struct sockaddr_storage addr = { 0 };
-	socklen_t len = sizeof(addr);
-	int err;
-
-	if (ask_snapshot(dc, c))
-		return value(0, c->data, c->length);
-	if (!strcmp(c->call, "setsockopt")) {
-		err = setsockopt(dc->parked_fd, c->level, c->name, c->data, c->length);
-		return value(err < 0 ? errno : 0, NULL, 0);
-	}
-	if (!strcmp(c->call, "getsockopt")) {
-		err = getsockopt(dc->parked_fd, c->level, c->name, c->data, &c->length);
-		return value(err < 0 ? errno : 0, c->data, c->length);
-	}
-	if (!strcmp(c->call, "getpeername"))
-		err = getpeername(dc->parked_fd, (struct sockaddr *)&addr, &len);
-	else
-		err = getsockname(dc->parked_fd, (struct sockaddr *)&addr, &len);
-	return value(err < 0 ? errno : 0, (const uint8_t *)&addr, len);
+	w->socket_timer.fn = again;
+	if (w->socket_waits && !w->socket_timer.active)
+		loop_timer_set(w->loop, &w->socket_timer, loop_now_us(w->loop));
 }
 
-/* A closed kernel socket of the same kind answers; its peer and its local name are as after an end. */
-static json_t *ask_ghost(const struct daemon_ghost *ghost, struct socket_call *c)
+/* A supervisor asks one question at a time, so there are few. */
+static void put_off(struct daemon_wait *wait)
 {
-	bool v6 = ghost->local.ss_family == AF_INET6;
-	struct daemon_conn closed = { 0 };
-	json_t *answer;
+	struct daemon_wait **at = &wait->worker->socket_waits;
+	unsigned int n = 0;
 
-	if (!strcmp(c->call, "getpeername"))
-		return value(ENOTCONN, NULL, 0);
-	if (!strcmp(c->call, "getsockname"))
-		return value(0, (const uint8_t *)&ghost->local,
-			     v6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
-	closed.parked_fd = socket(v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (closed.parked_fd < 0)
-		return value(errno, NULL, 0);
-	answer = ask_parked(&closed, c);
-	close(closed.parked_fd);
-	return answer;
+	for (; *at; at = &(*at)->next)
+		n++;
+	if (n >= WAITS_MAX) {
+		finish(wait, daemon_socket_value(EAGAIN, NULL, 0));
+		return;
+	}
+	wait->next = NULL;
+	*at = wait;
 }
 
-struct waiting {
-	struct worker *worker;
-	struct daemon_client *client;
-	json_int_t tag;
-};
+void daemon_socket_free(struct worker *w)
+{
+	while (w->socket_waits) {
+		struct daemon_wait *wait = w->socket_waits;
+
+		w->socket_waits = wait->next;
+		free(wait);
+	}
+	if (w->loop)
+		loop_timer_cancel(w->loop, &w->socket_timer);
+}
+
+/* ---- answers ---- */
 
 static void came_up(void *ctx, struct host_conn *conn, int err, const char *why)
 {
-	struct waiting *wait = ctx;
 	struct daemon_conn *dc = host_conn_user(conn);
+	struct daemon_wait *wait = ctx;
+	struct worker *w = wait->worker;
 
 	(void)why;
 	dc->switching = false;
-	daemon_policy_rest(wait->worker, dc);
-	daemon_ctl_reply(wait->worker, wait->client, wait->tag,
-			 err ? value(EAGAIN, NULL, 0) : native());
-	free(wait);
+	daemon_policy_rest(w, dc);
+	if (dc->leaving)
+		daemon_sweep_soon(w);
+	if (err && wait->tries++ < TRIES_MAX)
+		put_off(wait);
+	else
+		finish(wait, err ? daemon_socket_value(EAGAIN, NULL, 0) : daemon_socket_native());
+	daemon_socket_changed(w);
 }
 
-/* While a hand-over is under way the caller is stopped sooner or later and calls again. */
-static json_t *upload_first(struct worker *w, struct daemon_client *client, json_int_t tag,
-			    struct daemon_conn *dc)
+static void upload_first(struct daemon_conn *dc, struct daemon_wait *wait)
 {
-	struct waiting *wait = dc->switching ? NULL : calloc(1, sizeof(*wait));
+	int err = dc->switching ? -EBUSY : 0;
 
-	if (!wait)
-		return value(EAGAIN, NULL, 0);
-	*wait = (struct waiting){ .worker = w, .client = client, .tag = tag };
-	dc->switching = true;
-	if (host_conn_upload(dc->conn, UploadRequested, came_up, wait) == 0)
-		return NULL;
-	dc->switching = false;
-	free(wait);
-	return value(EAGAIN, NULL, 0);
+	if (!err) {
+		dc->switching = true;
+		err = host_conn_upload(dc->conn, UploadRequested, came_up, wait);
+		if (err)
+			dc->switching = false;
+	}
+	if (err == -EALREADY)
+		finish(wait, daemon_socket_native());
+	else if (err)
+		put_off(wait);
 }
 
-static void read_call(const json_t *request, struct socket_call *c)
+static void info_known(void *ctx, struct host_conn *conn, int err, const char *why)
 {
-	c->call = json_string_value(json_object_get(request, "call"));
+	struct daemon_wait *wait = ctx;
+	struct worker *w = wait->worker;
+
+	(void)why;
+	if (err) /* it left the target meanwhile */
+		put_off(wait);
+	else
+		finish(wait, daemon_info_answer(host_conn_user(conn), wait));
+	daemon_socket_changed(w);
+}
+
+/* The exchange carries these over to the stream, so its own answer is right. */
+static bool is_carried(const struct socket_call *c)
+{
+	return (c->kind == SOCKET_GETSOCKOPT || c->kind == SOCKET_SETSOCKOPT) &&
+	       c->level == SOL_SOCKET &&
+	       (c->name == SO_RCVTIMEO || c->name == SO_SNDTIMEO || c->name == SO_RCVLOWAT);
+}
+
+/* More than the program may set; and a question that is none. */
+static bool is_for_the_kernel(const struct socket_call *c)
+{
+	if (c->level != IPPROTO_TCP)
+		return false;
+	return c->kind == SOCKET_SETSOCKOPT ? c->name == TCP_CONGESTION
+					    : c->name == TCP_ZEROCOPY_RECEIVE;
+}
+
+static json_t *ask_name(const struct daemon_conn *dc, enum socket_call_kind kind)
+{
+	struct sockaddr_storage addr = { 0 };
+	socklen_t len = sizeof(addr);
+	int err = kind == SOCKET_GETPEERNAME
+			  ? getpeername(dc->parked_fd, (struct sockaddr *)&addr, &len)
+			  : getsockname(dc->parked_fd, (struct sockaddr *)&addr, &len);
+
+	return daemon_socket_value(err < 0 ? errno : 0, &addr, len);
+}
+
+/* Whatever the host driver does not know is not touched by the hand-over. */
+static int get_option(struct daemon_conn *dc, struct socket_call *c, json_t **reply)
+{
+	size_t length = c->length;
+	int maxseg = daemon_info_maxseg(dc), err;
+
+	if (c->level == IPPROTO_TCP && c->name == TCP_MAXSEG && maxseg) {
+		length = length < sizeof(maxseg) ? length : sizeof(maxseg);
+		*reply = daemon_socket_value(0, &maxseg, (socklen_t)length);
+		return 0;
+	}
+	err = host_conn_get_option(dc->conn, c->level, c->name, c->data, &length);
+	if (err == -ENOPROTOOPT) {
+		socklen_t room = c->length;
+
+		err = getsockopt(dc->parked_fd, c->level, c->name, c->data, &room) < 0 ? -errno : 0;
+		length = room;
+	}
+	if (err == -EBUSY)
+		return err;
+	*reply = daemon_socket_value(-err, c->data, (socklen_t)length);
+	return 0;
+}
+
+static int set_option(struct daemon_conn *dc, const struct socket_call *c, json_t **reply)
+{
+	int err = host_conn_set_option(dc->conn, c->level, c->name, c->data, c->length);
+
+	if (err == -EBUSY || err == -ENOPROTOOPT)
+		return err;
+	*reply = daemon_socket_value(-err, NULL, 0);
+	return 0;
+}
+
+/* Takes wait. */
+static void ask(struct daemon_conn *dc, struct daemon_wait *wait)
+{
+	struct socket_call *c = &wait->call;
+	json_t *reply = NULL;
+	int err = 0;
+
+	if (is_for_the_kernel(c))
+		err = -ENOPROTOOPT;
+	else if (c->kind == SOCKET_SETSOCKOPT)
+		err = set_option(dc, c, &reply);
+	else if (c->kind != SOCKET_GETSOCKOPT)
+		reply = ask_name(dc, c->kind);
+	else if (c->level == IPPROTO_TCP && c->name == TCP_INFO)
+		err = daemon_info_ask(dc, wait, info_known);
+	else
+		err = get_option(dc, c, &reply);
+	if (err == -ENOPROTOOPT)
+		upload_first(dc, wait);
+	else if (err == -EBUSY)
+		put_off(wait);
+	else if (err)
+		finish(wait, daemon_socket_value(-err, NULL, 0));
+	else if (reply)
+		finish(wait, reply);
+}
+
+/* Takes wait. */
+static void serve(struct daemon_wait *wait)
+{
+	struct worker *w = wait->worker;
+	struct daemon_conn *dc = find_stream(w, wait->call.inode);
+	json_t *reply = NULL;
+
+	if (!dc && !daemon_socket_over(w, &wait->call, &reply))
+		reply = daemon_socket_native();
+	if (is_carried(&wait->call)) {
+		json_decref(reply);
+		reply = daemon_socket_native();
+	}
+	if (reply)
+		finish(wait, reply);
+	else if (dc->parked_fd < 0 || host_conn_info(dc->conn)->state != HOST_CONN_OFFLOADED)
+		put_off(wait);
+	else
+		ask(dc, wait);
+}
+
+static bool read_call(const json_t *request, struct socket_call *c)
+{
+	static const char *const names[] = { [SOCKET_GETSOCKNAME] = "getsockname",
+					     [SOCKET_GETPEERNAME] = "getpeername",
+					     [SOCKET_GETSOCKOPT] = "getsockopt",
+					     [SOCKET_SETSOCKOPT] = "setsockopt" };
+	const char *call = json_string_value(json_object_get(request, "call"));
+	unsigned int kind = 0;
+
+	while (call && kind < SOCKET_CALL_KINDS && strcmp(names[kind], call) != 0)
+		kind++;
+	if (!call || kind == SOCKET_CALL_KINDS)
+		return false;
+	c->kind = (enum socket_call_kind)kind;
+	c->inode = (uint64_t)json_integer_value(json_object_get(request, "inode"));
 	c->level = (int)json_integer_value(json_object_get(request, "level"));
 	c->name = (int)json_integer_value(json_object_get(request, "name"));
 	c->length = (socklen_t)json_integer_value(json_object_get(request, "length"));
-	if (c->length > VALUE_BYTES)
-		c->length = VALUE_BYTES;
+	if (c->length > SOCKET_VALUE_BYTES)
+		c->length = SOCKET_VALUE_BYTES;
 	ipc_hex_read(json_string_value(json_object_get(request, "data")), c->data, c->length);
+	return true;
 }
 
-json_t *daemon_socket(struct worker *w, struct daemon_client *client, json_int_t tag,
-		      const json_t *request)
+void daemon_socket(struct worker *w, struct daemon_client *client, json_int_t tag,
+		   const json_t *request)
 {
-	uint64_t inode = (uint64_t)json_integer_value(json_object_get(request, "inode"));
-	struct daemon_conn *dc = find_stream(w, inode);
-	const struct daemon_ghost *ghost = dc ? NULL : find_ghost(w, inode);
-	struct socket_call c = { 0 };
-	enum way way;
+	struct daemon_wait *wait = calloc(1, sizeof(*wait));
 
-	read_call(request, &c);
-	if (ghost && c.call)
-		return carried(&c) ? native() : ask_ghost(ghost, &c);
-	if (!dc || !c.call || dc->parked_fd < 0)
-		return native();
-	way = way_of(&c);
-	if (way == WAY_STREAM)
-		return native();
-	return way == WAY_PARKED ? ask_parked(dc, &c) : upload_first(w, client, tag, dc);
+	if (!wait || !read_call(request, &wait->call)) {
+		daemon_ctl_reply(w, client, tag, daemon_socket_native());
+		free(wait);
+		return;
+	}
+	wait->worker = w;
+	wait->client = client;
+	wait->tag = tag;
+	serve(wait);
 }

@@ -312,6 +312,7 @@ static void close_all(struct worker *w)
 {
 	daemon_detach_free(w);
 	daemon_ctl_close(w);
+	daemon_socket_free(w);
 	if (w->loop) {
 		daemon_watch_close(w);
 		loop_timer_cancel(w->loop, &w->policy_timer);

@@ -30,6 +30,7 @@ static const struct {
 	{ SOL_SOCKET, SO_PRIORITY, EFFECT_CACHED },
 	{ SOL_SOCKET, SO_LINGER, EFFECT_KEPT },
 	{ SOL_SOCKET, SO_OOBINLINE, EFFECT_KEPT },
+	{ SOL_SOCKET, SO_REUSEADDR, EFFECT_KEPT },
 	{ IPPROTO_TCP, TCP_NODELAY, EFFECT_CACHED },
 	{ IPPROTO_TCP, TCP_CORK, EFFECT_KEPT },
 	{ IPPROTO_TCP, TCP_QUICKACK, EFFECT_KEPT },
@@ -51,8 +52,8 @@ static bool is_readable(int level, int name)
 {
 	if (level == SOL_SOCKET)
 		return name == SO_TYPE || name == SO_PROTOCOL || name == SO_DOMAIN ||
-		       name == SO_ACCEPTCONN || name == SO_REUSEADDR || name == SO_MARK ||
-		       name == SO_BINDTODEVICE || name == SO_INCOMING_CPU;
+		       name == SO_ACCEPTCONN || name == SO_MARK || name == SO_BINDTODEVICE ||
+		       name == SO_INCOMING_CPU;
 	if (level == IPPROTO_IPV6)
 		return name == IPV6_V6ONLY;
 	return false;
@@ -78,19 +79,26 @@ static int can_ask(const struct host_conn *conn)
 
 /* ---- setting ---- */
 
-static bool is_keepalive(int level, int name)
+/*
+ * Switches that the parked socket must not have as the program wants them: its keepalive timer
+ * stays off while the target runs one, and its address is held by forced reuse.
+ */
+static bool is_held_back(int level, int name)
 {
-	return level == SOL_SOCKET && name == SO_KEEPALIVE;
+	return level == SOL_SOCKET && (name == SO_KEEPALIVE || name == SO_REUSEADDR);
 }
 
-/* The kernel's own timer stays off while the target runs one. */
-static int set_keepalive(struct host_socket *sock, const void *value, size_t len)
+static int set_held_back(struct host_socket *sock, int name, const void *value, size_t len)
 {
 	int on;
 
 	if (len < sizeof(on))
 		return -EINVAL;
 	memcpy(&on, value, sizeof(on));
+	if (name == SO_REUSEADDR) {
+		sock->reuseaddr = on;
+		return 0;
+	}
 	sock->keepalive = on;
 	sock->keepalive_off = on;
 	return 0;
@@ -111,8 +119,8 @@ static int apply(struct host_socket *sock, int level, int name, const void *valu
 {
 	int err;
 
-	if (is_keepalive(level, name))
-		return set_keepalive(sock, value, len);
+	if (is_held_back(level, name))
+		return set_held_back(sock, name, value, len);
 	err = check_rights(level, name, value, len);
 	if (err)
 		return err;
@@ -153,8 +161,8 @@ int host_conn_get_option(struct host_conn *conn, int level, int name, void *valu
 		return err;
 	if (effect_of(level, name) < 0 && !is_readable(level, name))
 		return -ENOPROTOOPT;
-	if (is_keepalive(level, name)) {
-		on = conn->sock.keepalive;
+	if (is_held_back(level, name)) {
+		on = name == SO_KEEPALIVE ? conn->sock.keepalive : conn->sock.reuseaddr;
 		*len = *len < sizeof(on) ? *len : sizeof(on);
 		memcpy(value, &on, *len);
 		return 0;
@@ -183,6 +191,14 @@ static uint8_t agreed(const struct host_image *image)
 	       (image->wscale ? TCPI_OPT_WSCALE : 0);
 }
 
+/* A request is outstanding as a whole until its last byte is acknowledged: at most one too many. */
+static uint32_t not_sent(const struct host_query_result *q, const struct host_xfer *x)
+{
+	uint32_t flight = q->snd_max - q->snd_una;
+
+	return x->outstanding > flight ? x->outstanding - flight : 0;
+}
+
 /* Over what the parked socket says comes what the target knows. */
 static void merge(struct tcp_info *to, const struct host_query_result *from,
 		  const struct host_conn *conn)
@@ -206,8 +222,8 @@ static void merge(struct tcp_info *to, const struct host_query_result *from,
 					? 0x7FFFFFFFu
 					: segments(from->ssthresh_bytes, mss);
 	to->tcpi_rcv_space = from->rcv_wnd_bytes;
-	to->tcpi_notsent_bytes =
-		from->send_backlog_bytes == UINT32_MAX ? 0 : from->send_backlog_bytes;
+	to->tcpi_snd_wnd = from->snd_wnd_bytes;
+	to->tcpi_notsent_bytes = not_sent(from, &conn->xfer);
 	to->tcpi_bytes_acked = conn->info.bytes_from_program - conn->xfer.outstanding;
 	to->tcpi_bytes_received = conn->info.bytes_to_program + conn->xfer.held;
 }

@@ -99,6 +99,22 @@ struct tgt_adapter_usage {
 	uint32_t caught_frames;
 };
 void tgt_adapter_usage(const struct tgt_adapter *a, struct tgt_adapter_usage *usage);
+
+/* One connection: what its delegated state does not carry. Counted since its offload. */
+struct tgt_conn_look {
+	uint32_t segments_in, segments_out; /* as on the wire, not super-frames */
+	uint32_t data_segments_in, data_segments_out;
+	uint32_t retransmitted_segments;
+	uint64_t retransmitted_bytes;
+	uint32_t sacked_bytes, lost_bytes;
+	uint32_t min_rtt_us; /* 0: no sample */
+	uint64_t rto_us;
+	uint64_t sent_us, received_us; /* data; an acceptable segment */
+	bool recovering, timed_out;    /* in fast recovery; after a timeout */
+};
+/* tgt_conn_look() - 0, or -ENOENT when it is not offloaded. */
+int tgt_conn_look(struct tgt_adapter *a, const struct tgt_tuple *tuple, struct tgt_conn_look *out);
+
 const char *tgt_drop_name(unsigned int reason); /* "SEQ_WINDOW" */
 const char *tgt_drop_text(unsigned int reason);
 

@@ -8,6 +8,7 @@
 
 #include "base/be.h"
 #include "base/csum.h"
+#include "target/tgt_priv.h"
 #include "target/tgt_reach.h"
 #include "target/tgt_store.h"
 
@@ -303,12 +304,25 @@ static int send_frame(struct tgt_adapter *a, const struct tgt_path *path, uint8_
 	return nic_send(a->nic, &frame, 1) == 1 ? 0 : -EAGAIN;
 }
 
+static void count_conn(struct tgt_conn_counts *c, const struct tgt_xmit *x, uint32_t datagrams)
+{
+	c->segments_out += datagrams;
+	if (!x->len)
+		return;
+	c->data_segments_out += datagrams;
+	if (!x->retransmit)
+		return;
+	c->retransmitted_segments += datagrams;
+	c->retransmitted_bytes += x->len;
+}
+
 /* STT-09, -11, -17, -21: a super-frame counts as the datagrams into which it is cut. */
 static void count_sent(struct tgt_adapter *a, const struct tgt_conn *conn, const struct tgt_xmit *x,
 		       uint32_t ip_header, uint32_t tcp_header, uint32_t datagrams)
 {
 	struct tgt_counters *n = tgt_conn_counters(a, conn);
 
+	count_conn(&tgt_io(a, conn)->counts, x, datagrams);
 	n->out_requests += datagrams;
 	n->out_octets += (uint64_t)datagrams * (ip_header + tcp_header) + x->len;
 	if (!x->retransmit)

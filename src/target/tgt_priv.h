@@ -105,9 +105,18 @@ struct tgt_deliver_io {
 	bool no_nbl; /* nothing to indicate with; goes on when a list comes back */
 };
 
+/* Since the offload; nothing in the interface carries these. */
+struct tgt_conn_counts {
+	uint32_t segments_in, segments_out; /* as on the wire, not super-frames */
+	uint32_t data_segments_in, data_segments_out;
+	uint32_t retransmitted_segments;
+	uint64_t retransmitted_bytes;
+};
+
 struct tgt_conn_io {
 	struct tgt_object object; /* first member: the host's PVOID */
 	struct tgt_tuple tuple;
+	struct tgt_conn_counts counts;
 	struct tgt_send_io send;
 	struct tgt_deliver_io deliver;
 	struct tgt_nblq forwards;

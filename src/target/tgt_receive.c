@@ -109,6 +109,8 @@ static void receive_offloaded(struct tgt_adapter *a, struct tgt_flow *flow,
 		return;
 	}
 	count_received(a, p);
+	io->counts.segments_in += p->datagrams;
+	io->counts.data_segments_in += p->seg.len ? p->datagrams : 0;
 	verdict = tgt_input(a, conn, &p->seg, a->now_us);
 	counters->in_discards += (uint32_t)(discards(a) - discarded);
 	if (verdict == TGT_SEG_DONE)

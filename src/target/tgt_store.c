@@ -156,6 +156,7 @@ static void reset_io(struct tgt_conn_io *io)
 {
 	tgt_send_init(io);
 	tgt_deliver_init(io);
+	io->counts = (struct tgt_conn_counts){ 0 };
 	io->forwards = io->refused_sends = io->refused_posts = (struct tgt_nblq){ 0 };
 	io->work = io->upload_reason = io->backlog_bytes = 0;
 	io->live = io->in_call_up = io->stopped = io->upload_offered = io->aborted = false;

@@ -6,6 +6,7 @@
 #include "target/tgt_driver.h"
 #include "target/tgt_objects.h"
 #include "target/tgt_send.h"
+#include "target/tgt_timer.h"
 #include "target/tgt_upload.h"
 
 static const char *const drop_names[] = {
@@ -61,6 +62,31 @@ static struct tgt_conn_io *find_conn(struct tgt_adapter *a, const struct tgt_tup
 	const struct tgt_flow *flow = tgt_flow_find(a->flows, tuple);
 
 	return flow && flow->slot != TGT_FLOW_NO_CONN ? &a->io[flow->slot] : NULL;
+}
+
+int tgt_conn_look(struct tgt_adapter *a, const struct tgt_tuple *tuple, struct tgt_conn_look *out)
+{
+	const struct tgt_conn_io *io = find_conn(a, tuple);
+	const struct tgt_conn_counts *n = io ? &io->counts : NULL;
+	const struct tgt_conn *conn = io ? tgt_io_conn(io) : NULL;
+
+	if (!io)
+		return -ENOENT;
+	*out = (struct tgt_conn_look){ .segments_in = n->segments_in,
+				       .segments_out = n->segments_out,
+				       .data_segments_in = n->data_segments_in,
+				       .data_segments_out = n->data_segments_out,
+				       .retransmitted_segments = n->retransmitted_segments,
+				       .retransmitted_bytes = n->retransmitted_bytes,
+				       .sacked_bytes = conn->sent.sacked_bytes,
+				       .lost_bytes = conn->sent.lost_bytes,
+				       .min_rtt_us = conn->rack.min_rtt_us,
+				       .rto_us = tgt_timer_rexmt_interval(conn),
+				       .sent_us = conn->last_send_us,
+				       .received_us = conn->last_receive_us,
+				       .recovering = conn->phase == TGT_REC_FAST,
+				       .timed_out = conn->phase == TGT_REC_LOSS };
+	return 0;
 }
 
 int tgt_hook_corrupt(struct tgt_adapter *a, const struct tgt_tuple *tuple)

@@ -16,7 +16,7 @@ from test_outside import Client
 PYTHON = "/usr/bin/python3"
 
 # Answers a line with what it sees of the connection, by every call that names or describes a socket.
-OPTIONS = """
+OPTIONS = '''
 import json, socket, struct
 l = socket.create_server(("10.78.0.1", 9000))
 print("ready", flush=True)
@@ -29,13 +29,26 @@ def opt(level, name, size=None):
     except OSError as e:
         return "errno %d" % e.errno
 S, T, I = socket.SOL_SOCKET, socket.IPPROTO_TCP, socket.IPPROTO_IP
+INFO = """state ca_state retransmits probes backoff options wscale flags
+rto ato snd_mss rcv_mss unacked sacked lost retrans fackets last_data_sent last_ack_sent last_data_recv last_ack_recv pmtu
+rcv_ssthresh rtt rttvar snd_ssthresh snd_cwnd advmss reordering rcv_rtt rcv_space total_retrans
+pacing_rate max_pacing_rate bytes_acked bytes_received segs_out segs_in notsent min_rtt data_segs_in data_segs_out"""
+SET = [
+    (T, socket.TCP_NODELAY, 1), (S, socket.SO_KEEPALIVE, 1), (T, socket.TCP_KEEPIDLE, 77), (T, socket.TCP_KEEPINTVL, 7),
+    (T, socket.TCP_KEEPCNT, 3), (T, socket.TCP_USER_TIMEOUT, 12345), (T, socket.TCP_QUICKACK, 1), (I, socket.IP_TOS, 0x10),
+    (I, socket.IP_TTL, 99), (S, socket.SO_PRIORITY, 3), (S, socket.SO_RCVBUF, 200000), (S, socket.SO_SNDBUF, 150000),
+    (S, socket.SO_REUSEADDR, 1), (S, socket.SO_OOBINLINE, 1), (T, socket.TCP_LINGER2, 9), (T, socket.TCP_CORK, 0),
+]
 for line in f:
     if line.startswith("set"):
-        c.setsockopt(T, socket.TCP_NODELAY, 1)
-    if line.startswith("keepalive"):
-        c.setsockopt(S, socket.SO_KEEPALIVE, 1)
-        c.setsockopt(T, socket.TCP_KEEPIDLE, 77)
-    info = c.getsockopt(T, socket.TCP_INFO, 104)
+        for level, name, value in SET:
+            c.setsockopt(level, name, value)
+        c.setsockopt(S, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    if line.startswith("close"):
+        f.close()
+        c.close()
+        break
+    info = c.getsockopt(T, socket.TCP_INFO, 512)
     seen = {
         "sockname": c.getsockname(), "peername": c.getpeername(), "accepted": from_accept,
         "type": opt(S, socket.SO_TYPE), "domain": opt(S, socket.SO_DOMAIN), "protocol": opt(S, socket.SO_PROTOCOL),
@@ -44,12 +57,13 @@ for line in f:
         "congestion": opt(T, socket.TCP_CONGESTION, 16), "tos": opt(I, socket.IP_TOS), "ttl": opt(I, socket.IP_TTL),
         "keepidle": opt(T, socket.TCP_KEEPIDLE), "user_timeout": opt(T, socket.TCP_USER_TIMEOUT),
         "info_length": len(info), "info_state": info[0], "info_options": info[5], "info_scales": info[6],
+        "options": [opt(level, name) for level, name, _ in SET],
         "short_name": c.getsockopt(S, socket.SO_TYPE, 2).hex(), "nonsense": opt(T, 9999),
     }
-    if line.startswith("keep"):
-        seen["keepalive"] = opt(S, socket.SO_KEEPALIVE)
+    if line.startswith("info"):
+        seen = dict(zip(INFO.split(), struct.unpack_from("=8B24I4Q6I", info)))
     c.sendall(json.dumps(seen).encode() + b"\\n")
-"""
+'''
 
 ECHO = """
 def echo(c):
@@ -147,17 +161,18 @@ def end(p):
     p.wait()
 
 
-def case_options():
-    """What a program sees of a connection is the same in the host, offloaded, and in the host again."""
-    r = Rig(mode="manual")
-    server = run(r, OPTIONS)
+def asker(r):
+    """A client of OPTIONS in the peer; the program, and what asks it."""
     client = subprocess.Popen(r.in_peer() + [PYTHON, "-c", """
 import socket, sys
 s = socket.create_connection(("10.78.0.1", 9000))
 f = s.makefile("r")
 for line in sys.stdin:
     s.sendall(line.encode())
-    print(f.readline(), end="", flush=True)
+    try:
+        print(f.readline() or "end\\n", end="", flush=True)
+    except ConnectionResetError:
+        print('"reset"', flush=True)
 """], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def ask(what):
@@ -165,6 +180,14 @@ for line in sys.stdin:
         client.stdin.flush()
         return json.loads(client.stdout.readline())
 
+    return client, ask
+
+
+def case_options():
+    """What a program sees of a connection is the same in the host, offloaded, and in the host again."""
+    r = Rig(mode="manual")
+    server = run(r, OPTIONS)
+    client, ask = asker(r)
     before = ask("look")
     assert before["peername"][0] == PEER[4] and before["nodelay"] == 0, before
     wait_for(lambda: len(r.connections()) == 1, "the connection is known without attach")
@@ -174,13 +197,46 @@ for line in sys.stdin:
     assert states(r) == ["offloaded"]
     differs = {k: (before[k], offloaded[k]) for k in before if before[k] != offloaded[k]}
     assert not differs, differs
-    assert ask("set")["nodelay"] != 0
-    assert states(r) == ["offloaded"], "TCP_NODELAY needs no upload"
+    changed = ask("set")
+    assert changed["options"] == [1, 1, 77, 7, 3, 12345, 1, 0x10, 99, 3, 400000, 300000, 1, 1, 9, 0], changed
+    assert changed["linger"] == "0100000000000000"
+    assert states(r) == ["offloaded"], "no option of these takes it up"
     r.switch("upload", ident)
-    assert ask("look")["nodelay"] != 0, "an option set while offloaded holds in the host"
+    again = ask("look")
+    assert {k: (changed[k], again[k]) for k in again if changed[k] != again[k]} == {}, "they hold in the host"
     r.switch("offload", ident)
-    kept = ask("keepalive")
-    assert kept["keepalive"] == 1 and kept["keepidle"] == 77, kept
+    again = ask("look")
+    assert {k: (changed[k], again[k]) for k in again if changed[k] != again[k]} == {}, "and after it"
+    assert ask("close") == "reset", "SO_LINGER with no time resets"
+    end(client)
+    end(server)
+    assert r.close() == 0
+
+
+def case_info():
+    """TCP_INFO goes on counting while the target carries the connection."""
+    r = Rig(mode="manual")
+    server = run(r, OPTIONS)
+    client, ask = asker(r)
+    native = ask("info")
+    wait_for(lambda: len(r.connections()) == 1, "known")
+    ident = r.connections()[0]["id"]
+    r.switch("offload", ident)
+    seen = [ask("info") for _ in range(50)]
+    first, last = seen[0], seen[-1]
+    assert states(r) == ["offloaded"]
+    assert first["bytes_received"] == native["bytes_received"] + len("info\n"), (native, first)
+    assert last["bytes_received"] == first["bytes_received"] + 49 * len("info\n"), (first, last)
+    for a, b in zip([native] + seen, seen):
+        for name in ("bytes_acked", "segs_in", "segs_out", "data_segs_in", "data_segs_out", "total_retrans"):
+            assert b[name] >= a[name], (name, a, b)
+    assert last["data_segs_in"] >= first["data_segs_in"] + 49 and last["segs_out"] > first["segs_out"], (first, last)
+    assert last["bytes_acked"] > first["bytes_acked"] + 48 * 400, (first, last)
+    for name in ("rtt", "rttvar", "snd_cwnd", "snd_mss", "pmtu", "rto", "rcv_space"):
+        assert last[name] > 0, (name, last)
+    assert last["options"] == native["options"] and last["wscale"] == native["wscale"]
+    assert last["unacked"] == last["sacked"] == last["lost"] == last["notsent"] == 0, last
+    assert last["state"] == 1 and last["last_data_recv"] < 5000
     end(client)
     end(server)
     assert r.close() == 0
