@@ -22,10 +22,10 @@
 
 struct verdict {
 	char id[ID_BYTES];
-	unsigned int passed, failed;
+	unsigned int passed, failed, skipped;
 	const char *case_name; /* of the first failure */
-	char why[WHY_BYTES];
-	char *trace; /* what led to it; NULL: none */
+	char why[WHY_BYTES];   /* of it; or what a target does not announce */
+	char *trace;           /* what led to it; NULL: none */
 };
 
 struct report {
@@ -70,7 +70,7 @@ static void run_case(const struct cert_case *one, const char *path, FILE *result
 	signal(SIGABRT, on_abort);
 	alarm(CASE_LIMIT_S);
 	running = &c;
-	c.first_id = one->ids;
+	c.ids = one->ids;
 	if (path && nrt_module_load(path, &c.module, why, sizeof(why))) {
 		fprintf(results, "F %.6s %s\n", one->ids, why);
 		_exit(1);
@@ -111,6 +111,12 @@ static void take_line(struct report *report, const struct cert_case *one, char *
 		return;
 	if (line[0] == 'P') {
 		v->passed++;
+		return;
+	}
+	if (line[0] == 'N') {
+		v->skipped++;
+		if (!v->failed)
+			snprintf(v->why, sizeof(v->why), "%s", line + 9);
 		return;
 	}
 	if (!v->failed++) {
@@ -170,9 +176,40 @@ static int compare(const void *a, const void *b)
 	return strcmp(((const struct verdict *)a)->id, ((const struct verdict *)b)->id);
 }
 
+/* A requirement that any check could be made of is not skipped. */
+static const char *verdict_name(const struct verdict *v)
+{
+	return v->failed ? "failed" : v->passed ? "passed" : "not applicable";
+}
+
+static bool is_skipped(const struct verdict *v)
+{
+	return !v->failed && !v->passed;
+}
+
+static unsigned int count_skipped(const struct report *report)
+{
+	unsigned int i, count = 0;
+
+	for (i = 0; i < report->count; i++)
+		count += is_skipped(&report->verdicts[i]);
+	return count;
+}
+
+static void print_passed(const struct report *report)
+{
+	unsigned int i, printed = 0;
+
+	printf("passed:");
+	for (i = 0; i < report->count; i++)
+		if (report->verdicts[i].passed && !report->verdicts[i].failed)
+			printf("%s%s", printed++ % 10 ? " " : "\n  ", report->verdicts[i].id);
+	printf("\n");
+}
+
 static void print_text(const struct report *report, const char *name)
 {
-	unsigned int i;
+	unsigned int i, skipped = count_skipped(report);
 
 	for (i = 0; i < report->count; i++) {
 		const struct verdict *v = &report->verdicts[i];
@@ -183,12 +220,14 @@ static void print_text(const struct report *report, const char *name)
 		if (v->trace)
 			printf("%s\n", v->trace);
 	}
-	printf("passed:");
+	print_passed(report);
+	if (skipped)
+		printf("not applicable:\n");
 	for (i = 0; i < report->count; i++)
-		if (!report->verdicts[i].failed)
-			printf("%s%s", i % 10 ? " " : "\n  ", report->verdicts[i].id);
-	printf("\n%s: %u requirements checked in %u cases, %u failed\n", name, report->count,
-	       cert_case_count, report->failed);
+		if (is_skipped(&report->verdicts[i]))
+			printf("  %s %s\n", report->verdicts[i].id, report->verdicts[i].why);
+	printf("%s: %u requirements checked in %u cases, %u failed, %u not applicable\n", name,
+	       report->count - skipped, cert_case_count, report->failed, skipped);
 }
 
 static void print_json(const struct report *report, const char *name)
@@ -198,9 +237,10 @@ static void print_json(const struct report *report, const char *name)
 
 	for (i = 0; i < report->count; i++) {
 		const struct verdict *v = &report->verdicts[i];
-		json_t *row = json_pack("{s:s, s:s}", "id", v->id, "verdict",
-					v->failed ? "failed" : "passed");
+		json_t *row = json_pack("{s:s, s:s}", "id", v->id, "verdict", verdict_name(v));
 
+		if (is_skipped(v))
+			json_object_set_new(row, "why", json_string(v->why));
 		if (v->failed) {
 			json_object_set_new(row, "case", json_string(v->case_name));
 			json_object_set_new(row, "why", json_string(v->why));
@@ -208,8 +248,9 @@ static void print_json(const struct report *report, const char *name)
 		}
 		json_array_append_new(rows, row);
 	}
-	all = json_pack("{s:s, s:i, s:i, s:o}", "target", name, "checked", (int)report->count,
-			"failed", (int)report->failed, "requirements", rows);
+	all = json_pack("{s:s, s:i, s:i, s:i, s:o}", "target", name, "checked",
+			(int)(report->count - count_skipped(report)), "failed", (int)report->failed,
+			"not_applicable", (int)count_skipped(report), "requirements", rows);
 	json_dumpf(all, stdout, JSON_INDENT(1));
 	printf("\n");
 	json_decref(all);

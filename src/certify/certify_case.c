@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/seq.h"
+#include "ndis/nrt.h"
 #include "nic/nic_sim_frame.h"
 
 bool cert_check(struct cert *c, const char *id, bool ok, const char *what)
@@ -24,6 +25,20 @@ bool cert_check(struct cert *c, const char *id, bool ok, const char *what)
 	fprintf(c->results, "%c %s %s\n", ok ? 'P' : 'F', id, what);
 	c->failed |= !ok;
 	return ok;
+}
+
+void cert_skip(struct cert *c, const char *why)
+{
+	const char *id;
+
+	for (id = c->ids; *id; id += strcspn(id, " "), id += strspn(id, " "))
+		fprintf(c->results, "N %.*s %s\n", (int)strcspn(id, " "), id, why);
+}
+
+const NDIS_TCP_CONNECTION_OFFLOAD *cert_announced(const struct cert *c)
+{
+	return nrt_adapter_offload(nrt_adapter_find(c->world->bindings[SIM_TARGET].adapter_name),
+				   true);
 }
 
 /* Two segments an ACK, and what one turn may bring at most besides. */

@@ -42,7 +42,7 @@ struct cert {
 	bool may_reset; /* the host asked for an RST */
 	FILE *results;  /* one line a check */
 	bool failed;
-	const char *first_id; /* of the case: takes failures that name no other */
+	const char *ids; /* of the case; the first takes failures that name no other */
 };
 
 struct cert_case {
@@ -61,6 +61,12 @@ bool cert_check(struct cert *c, const char *id, bool ok, const char *what);
 		if (!cert_check(c, id, cond, #cond))                                               \
 			return;                                                                    \
 	} while (0)
+
+/* cert_skip() - the case asks for what this target does not announce; why says what. */
+void cert_skip(struct cert *c, const char *why);
+
+/* cert_announced() - what the target says its hardware can do. */
+const NDIS_TCP_CONNECTION_OFFLOAD *cert_announced(const struct cert *c);
 
 /* cert_open() - a world and a connection in it, LIVE at both ends, in the kernel's hands. */
 bool cert_open(struct cert *c, const struct sim_config *config, const struct sim_conn_config *conn);

@@ -71,16 +71,19 @@ static bool host_aborted(struct cert *c)
 
 /* ---- steps ---- */
 
-static bool down_with(struct cert *c, const struct sim_config *config,
-		      const struct sim_conn_config *conn, enum sim_rx_mode mode)
+static bool take_down(struct cert *c, enum sim_rx_mode mode)
 {
-	if (!cert_open(c, config, conn))
-		return false;
 	c->peer->rx.mode = SIM_RX_POST;
 	c->host->rx.mode = mode;
 	if (sim_sock_move(c->host, SIM_TARGET) || !cert_wait(c, moved, 10 * CERT_S))
 		return cert_check(c, "OFF-01", false, "an initiate completes");
 	return cert_check(c, "OFF-06", at(c, SIM_TARGET), "the connection is offloaded");
+}
+
+static bool down_with(struct cert *c, const struct sim_config *config,
+		      const struct sim_conn_config *conn, enum sim_rx_mode mode)
+{
+	return cert_open(c, config, conn) && take_down(c, mode);
 }
 
 static bool down(struct cert *c, enum sim_rx_mode mode)
@@ -222,11 +225,22 @@ static void receive_indicated(struct cert *c)
 	finish(c);
 }
 
+/* A reader that takes odd amounts now and then: nearly every indication meets too little room. */
 static void receive_refused(struct cert *c)
 {
-	if (!down(c, SIM_RX_MIXED))
+	struct sim_conn_config conn = plain;
+	struct sim_config config;
+	uint64_t wanted;
+
+	conn.reader_waits[SIM_AT_HOST] = true;
+	sim_config_default(&config, 7);
+	if (!down_with(c, &config, &conn, SIM_RX_INDICATE))
 		return;
-	sim_sock_send(c->peer, 40 * BULK);
+	sim_sock_send(c->peer, BULK);
+	for (wanted = 0; wanted < BULK; wanted += SOME + 7) {
+		sim_world_run_for(c->world, 3000);
+		sim_sock_read(c->host, SOME + 7);
+	}
 	NEED(c, "RCV-34", cert_wait(c, all_read, 120 * CERT_S));
 	NEED(c, "RCV-33", c->host->counts.refusals > 0);
 	NEED(c, "RCV-32", c->host->counts.part_acceptances > 0);
@@ -251,7 +265,14 @@ static void both_ways_v6(struct cert *c)
 
 	conn.family = SIM_V6;
 	sim_config_default(&config, 3);
-	if (!down_with(c, &config, &conn, SIM_RX_POST))
+	if (!cert_open(c, &config, &conn))
+		return;
+	if (cert_announced(c)->SupportIPv6 != NDIS_OFFLOAD_SUPPORTED) {
+		cert_skip(c, "IPv6 is not announced");
+		finish(c);
+		return;
+	}
+	if (!take_down(c, SIM_RX_POST))
 		return;
 	sim_sock_send(c->host, BULK);
 	sim_sock_send(c->peer, BULK);
