@@ -115,6 +115,18 @@ int host_adapter_open(struct host *host, const struct host_adapter_config *confi
 /* host_adapter_close() - -EBUSY while connections of it exist. */
 int host_adapter_close(struct host_adapter *adapter);
 
+/*
+ * host_adapter_use() - switch connection offload of each IP version on or off. What is switched
+ * off takes no new connections at once; those of it that are offloaded are uploaded, and only
+ * then the target is told. done() is called once, possibly before the return: 0, -EBUSY when one
+ * could not be uploaded (the target then stays as it was), or the target's refusal.
+ * Returns:   0; -EBUSY the change before is still under way.
+ * DDI:       OID_TCP_CONNECTION_OFFLOAD_PARAMETERS (INI-37).
+ */
+int host_adapter_use(struct host_adapter *adapter, bool ipv4, bool ipv6,
+		     void (*done)(void *ctx, int err), void *ctx)
+	__attribute__((warn_unused_result));
+
 struct host_adapter_info {
 	bool paused;        /* by NDIS_STATUS_OFFLOAD_PAUSE or UPLOAD_ALL, until OFFLOAD_RESUME */
 	uint32_t capacity;  /* connections that the target can take */
@@ -123,9 +135,34 @@ struct host_adapter_info {
 	uint64_t indicated; /* frames given to the kernel by the plain receive path */
 	/* messages about offloaded connections: believed; not, or of no use */
 	uint64_t icmp_taken, icmp_ignored;
-	bool ipv4, ipv6, sack;
+	bool ipv4, ipv6; /* the target can, and it is switched on */
+	bool sack;
 };
 void host_adapter_info(const struct host_adapter *adapter, struct host_adapter_info *out);
+
+struct host_tcp_stats {
+	uint64_t in_segs, out_segs, established, resets, retransmits, in_errors, out_resets;
+};
+
+struct host_ip_stats {
+	uint64_t in_receives, in_octets, in_delivers, out_requests, out_octets, in_header_errors;
+	uint64_t in_truncated, in_discards, out_discards, out_no_routes;
+};
+
+struct host_stats {
+	struct host_tcp_stats tcp; /* both IP versions */
+	struct host_ip_stats ip4, ip6;
+};
+
+/*
+ * host_adapter_stats() - what the target counted, and the sum of that and of the kernel's own
+ * counters in this network namespace: what an administrator expects to see (STT-07).
+ * Returns:   0; -EINPROGRESS a driver below takes its time: ask again; other -errno.
+ * DDI:       OID_TCP4_OFFLOAD_STATS, OID_TCP6_OFFLOAD_STATS, OID_IP4_OFFLOAD_STATS,
+ *            OID_IP6_OFFLOAD_STATS.
+ */
+int host_adapter_stats(struct host_adapter *adapter, struct host_stats *target,
+		       struct host_stats *sum) __attribute__((warn_unused_result));
 
 /*
  * Whoever holds the descriptor: unmodified programs under exec, or this very process

@@ -30,43 +30,6 @@ static void take_capabilities(struct host_adapter *adapter,
 	adapter->capacity = offer ? offer->TcpConnectionOffloadCapacity : 0;
 }
 
-/* INI-15: what the timers of both sides count in, and how the target acknowledges and gives up. */
-static int set_parameters(struct host_adapter *adapter)
-{
-	NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS params = {
-		.Header = { NDIS_OBJECT_TYPE_DEFAULT,
-			    NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS_REVISION_1, sizeof(params) },
-		.Encapsulation = {
-			.Header = { NDIS_OBJECT_TYPE_OFFLOAD_ENCAPSULATION,
-				    NDIS_OFFLOAD_ENCAPSULATION_REVISION_1,
-				    sizeof(params.Encapsulation) },
-			.IPv4 = { NDIS_OFFLOAD_SET_ON, NDIS_ENCAPSULATION_IEEE_802_3, 14 },
-			.IPv6 = { NDIS_OFFLOAD_SET_ON, NDIS_ENCAPSULATION_IEEE_802_3, 14 },
-		},
-		.TicksPerSecond = HOST_TICKS_PER_S,
-		.TcpAckFrequency = 2,
-		.TcpDelayedAckTicks = 40,
-		.TcpMaximumRetransmissions = 15,
-		.TcpSwsPreventionTicks = 200,
-		.TcpDuplicateAckThreshold = 3,
-		.TcpPushTicks = 100,
-		.NceStaleTicks = 30000,
-	};
-	NDIS_OID_REQUEST request = {
-		.Header = { NDIS_OBJECT_TYPE_OID_REQUEST, NDIS_OID_REQUEST_REVISION_1,
-			    NDIS_SIZEOF_OID_REQUEST_REVISION_1 },
-		.RequestType = NdisRequestSetInformation,
-		.DATA.SET_INFORMATION = {
-			.Oid = OID_TCP_CONNECTION_OFFLOAD_PARAMETERS,
-			.InformationBuffer = &params,
-			.InformationBufferLength = sizeof(params),
-		},
-	};
-	NDIS_STATUS status = NdisOidRequest(adapter->binding, &request);
-
-	return status == NDIS_STATUS_SUCCESS ? 0 : nrt_errno_from_status(status);
-}
-
 static void upload_adapter(struct host_adapter *adapter, TCP_UPLOAD_REASON reason)
 {
 	for (struct host_conn *conn = adapter->host->conns; conn; conn = conn->next)
@@ -94,9 +57,11 @@ static void power_answer(struct host_adapter *adapter)
 
 void host_adapters_settled(struct host *host)
 {
-	for (struct host_adapter *a = host->adapters; a; a = a->next)
+	for (struct host_adapter *a = host->adapters; a; a = a->next) {
 		if (a->power_event && !busy(a))
 			power_answer(a);
+		host_use_settled(a);
+	}
 }
 
 static VOID protocol_status(NDIS_HANDLE binding_context, PNDIS_STATUS_INDICATION indication)
@@ -203,38 +168,26 @@ static VOID op_complete(NDIS_HANDLE binding_context, PNDIS_PROTOCOL_OFFLOAD_BLOC
 	host_op_completed(binding_context, root);
 }
 
-/*
- * EVT-22: how long ago the kernel confirmed the neighbor; a stale entry is asked for anew and
- * answered with 0.
- */
+/* EVT-22: the answer is written into the block before the call returns. */
 static VOID offload_event(NDIS_HANDLE binding_context, PNDIS_PROTOCOL_OFFLOAD_BLOCK_LIST root,
 			  ULONG code)
 {
 	struct host_adapter *adapter = binding_context;
 	struct host_neighbor *neighbor;
 	NEIGHBOR_OFFLOAD_STATE_CACHED *cached;
-	struct host_nl_neigh now;
+	const NEIGHBOR_OFFLOAD_STATE_DELEGATED *delegated;
 
 	if (!root || !root->OffloadHandle)
 		return;
 	neighbor = (struct host_neighbor *)root->OffloadHandle;
-	if (code == NeighborReachabilityInDoubt) {
-		if (host_nl_neigh_probe(adapter->host->nl, adapter->config.ifindex,
-					&neighbor->addr) < 0)
-			log_debug("a neighbor in doubt cannot be probed");
-		return;
-	}
+	if (code == NeighborReachabilityInDoubt)
+		host_reach_doubt(neighbor);
 	if (code != NeighborReachabilityQuery)
 		return;
 	cached = (void *)NdisOffloadNextState(NdisOffloadFirstState(root));
-	cached->HostReachabilityDelta = 0;
-	if (host_nl_neigh_get(adapter->host->nl, adapter->config.ifindex, &neighbor->addr, &now) ==
-		    0 &&
-	    (now.state & 0x02 /* NUD_REACHABLE */))
-		cached->HostReachabilityDelta = now.confirmed_age_ms ? now.confirmed_age_ms : 1;
-	else if (host_nl_neigh_probe(adapter->host->nl, adapter->config.ifindex, &neighbor->addr) <
-		 0)
-		log_debug("a stale neighbor cannot be probed");
+	delegated = (const void *)NdisOffloadNextState(&cached->Header);
+	cached->HostReachabilityDelta = host_reach_query(neighbor, delegated->NicReachabilityDelta,
+							 loop_now_us(adapter->host->config.loop));
 }
 
 static VOID sent(NDIS_HANDLE binding_context, PNET_BUFFER_LIST chain)
@@ -395,8 +348,8 @@ static VOID protocol_oid_complete(NDIS_HANDLE binding_context, PNDIS_OID_REQUEST
 				  NDIS_STATUS status)
 {
 	(void)binding_context;
-	(void)request;
 	(void)status;
+	host_oid_complete(request);
 }
 
 static int register_protocol(struct host *host)
@@ -503,7 +456,7 @@ static int bind_adapter(struct host_adapter *adapter, char *why, size_t why_size
 			 adapter->name);
 		return -ENOTSUP;
 	}
-	err = set_parameters(adapter);
+	err = host_use_begin(adapter);
 	if (err)
 		snprintf(why, why_size, "%s refuses to switch connection offload on: %s",
 			 adapter->name, strerror(-err));
@@ -515,12 +468,15 @@ static void adapter_free(struct host_adapter *adapter)
 	struct host_adapter **at = &adapter->host->adapters;
 
 	loop_timer_cancel(adapter->host->config.loop, &adapter->returns_timer);
+	loop_timer_cancel(adapter->host->config.loop, &adapter->reach_timer);
 	host_icmp_close(adapter);
 	host_watch_close(adapter);
 	while (*at && *at != adapter)
 		at = &(*at)->next;
 	if (*at)
 		*at = adapter->next;
+	if (adapter->bound)
+		host_use_end(adapter);
 	if (adapter->bound)
 		nrt_unbind(adapter->host->protocol, adapter->name);
 	host_xfer_requests_free(adapter);
@@ -579,8 +535,8 @@ void host_adapter_info(const struct host_adapter *adapter, struct host_adapter_i
 		.indicated = adapter->indicated,
 		.icmp_taken = adapter->icmp_taken,
 		.icmp_ignored = adapter->icmp_ignored,
-		.ipv4 = adapter->ipv4,
-		.ipv6 = adapter->ipv6,
+		.ipv4 = host_use_of(adapter, AF_INET),
+		.ipv6 = host_use_of(adapter, AF_INET6),
 		.sack = adapter->sack,
 	};
 	for (const struct host_path *p = adapter->paths; p; p = p->next)

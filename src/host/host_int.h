@@ -24,6 +24,7 @@
 #include "host/host_segment.h"
 
 #define HOST_TICKS_PER_S      1000u
+#define HOST_NCE_STALE_TICKS  30000u
 #define HOST_ADAPTER_NAME_MAX 32u
 #define HOST_SEND_BYTES       (64u << 10)  /* most bytes of one send or receive request */
 #define HOST_STREAM_BYTES     (192u << 10) /* wanted size of each direction of the stream pair */
@@ -80,8 +81,11 @@ struct host_neighbor {
 	struct host_neighbor *next;
 	struct host_nl_addr addr;
 	uint8_t mac[6];
-	bool invalid;  /* told so to the target: terminated soon, never updated */
-	uint32_t refs; /* paths, operations */
+	bool invalid;          /* told so to the target: terminated soon, never updated */
+	uint32_t refs;         /* paths, operations */
+	uint64_t confirmed_us; /* last progress that the target told of, 0: none */
+	uint64_t reach_due_us; /* when the target is asked for its NRD, 0: not */
+	uint32_t asked_nrd_ticks;
 };
 
 struct host_path {
@@ -124,7 +128,12 @@ struct host_adapter {
 	bool bound, paused;
 	bool asleep; /* its power state is, or is about to be, another one than D0 */
 	NET_PNP_EVENT_NOTIFICATION *power_event; /* waits until its connections are in the host */
-	bool ipv4, ipv6, sack;
+	bool ipv4, ipv6, sack;                   /* what the target can do */
+	bool use4, use6;                         /* of that: what we want to use */
+	bool on4, on6;                           /* what it was told */
+	bool use_pending; /* connections are on their way up before it is told */
+	void (*use_done)(void *ctx, int err);
+	void *use_ctx;
 	uint32_t capacity;
 	uint32_t conn_count; /* connections that exist, in any state */
 	uint32_t offloaded;
@@ -135,7 +144,7 @@ struct host_adapter {
 	bool ops_running;
 	struct host_request *requests_free;
 	NET_BUFFER_LIST *returns, **returns_tail; /* indicated lists to give back */
-	struct loop_timer returns_timer;
+	struct loop_timer returns_timer, reach_timer;
 	struct host_icmp *icmp;
 	uint64_t icmp_taken, icmp_ignored;
 	struct host_nl *nl; /* for events */
@@ -163,9 +172,12 @@ struct host_xfer {
 	bool peer_fin;              /* TcpIndicateDisconnect */
 	bool peer_fin_told;         /* and our end was shut down for it */
 	bool posted;                /* a receive request is out */
+	bool asking;                /* how much the target has buffered */
+	bool held_is_all;           /* of what it has buffered, held is all */
 	uint32_t outstanding;       /* bytes with the target, not completed */
 	uint32_t requests;          /* requests with the target */
 	uint32_t limit;             /* of outstanding */
+	uint32_t receive_limit;     /* of one receive request */
 	uint32_t held;              /* received bytes that the target keeps until we post */
 	struct host_block *pending; /* received, not yet in the stream */
 	size_t pending_at;
@@ -248,6 +260,37 @@ void host_watch_recheck(struct host_adapter *adapter);
 /* host_path_set_mtu() - tell the target, if that is new. */
 void host_path_set_mtu(struct host_path *path, uint32_t mtu_bytes);
 
+/* ---- host_oid.c ---- */
+
+/*
+ * host_oid() - a query or set; buffer has the value, or room for it. -EINPROGRESS: a driver below
+ * completes it later, the value is lost.
+ */
+int host_oid(struct host_adapter *adapter, NDIS_REQUEST_TYPE type, NDIS_OID oid, void *buffer,
+	     uint32_t bytes) __attribute__((warn_unused_result));
+void host_oid_complete(NDIS_OID_REQUEST *request);
+
+/* ---- host_use.c ---- */
+
+int host_use_begin(struct host_adapter *adapter) __attribute__((warn_unused_result));
+void host_use_end(struct host_adapter *adapter);
+bool host_use_of(const struct host_adapter *adapter, uint8_t family);
+void host_use_settled(struct host_adapter *adapter);
+
+/* ---- host_reach.c ---- */
+
+#define HOST_REACH_DELAY_US 5000000u /* DELAY_FIRST_PROBE_TIME */
+
+/* host_reach_query() - NeighborReachabilityQuery with that NRD. Returns the HRD (EVT-22). */
+uint32_t host_reach_query(struct host_neighbor *neighbor, uint32_t nrd_ticks, uint64_t now_us);
+void host_reach_doubt(struct host_neighbor *neighbor);
+/* host_reach_due() - timers of queries that are over at now_us. */
+void host_reach_due(struct host_adapter *adapter, uint64_t now_us);
+/* host_reach_before_send() - the kernel is about to send on a connection under it (EVT-30). */
+void host_reach_before_send(struct host_neighbor *neighbor);
+/* host_reach_hrd_ticks() - how long ago somebody confirmed it. */
+uint32_t host_reach_hrd_ticks(const struct host_neighbor *neighbor, uint64_t now_us);
+
 /* ---- host_icmp.c ---- */
 
 int host_icmp_open(struct host_adapter *adapter) __attribute__((warn_unused_result));
@@ -292,6 +335,9 @@ int host_op_submit_cached(struct host_conn *conn, bool restart, void (*done)(str
 	__attribute__((warn_unused_result));
 /* The neighbor alone goes down, if it is not there when its turn comes. */
 int host_op_submit_new_neighbor(struct host_neighbor *neighbor, void (*done)(struct host_op *op))
+	__attribute__((warn_unused_result));
+/* The neighbor's delegated state is queried. */
+int host_op_submit_ask_neighbor(struct host_neighbor *neighbor, void (*done)(struct host_op *op))
 	__attribute__((warn_unused_result));
 int host_op_submit_invalidate(struct host_neighbor *neighbor, void (*done)(struct host_op *op))
 	__attribute__((warn_unused_result));

@@ -226,8 +226,8 @@ static int check_adapter(struct host_conn *conn)
 		return host_why(conn, -EAGAIN, "the target asked for a pause");
 	if (adapter->offloaded >= adapter->capacity)
 		return host_why(conn, -ENOSPC, "the target is full");
-	if (!(conn->info.flow.family == AF_INET ? adapter->ipv4 : adapter->ipv6))
-		return host_why(conn, -ENOTSUP, "the target cannot do this IP version");
+	if (!host_use_of(adapter, conn->info.flow.family))
+		return host_why(conn, -ENOTSUP, "the target does not do this IP version");
 	return 0;
 }
 

@@ -33,12 +33,7 @@ static OFFLOAD_STATE_TYPE path_type(const struct host_path *path, OFFLOAD_STATE_
 
 static uint32_t confirmed_ticks(const struct host_neighbor *neighbor)
 {
-	struct host_nl_neigh now;
-
-	if (host_nl_neigh_get(neighbor->adapter->host->nl, neighbor->adapter->config.ifindex,
-			      &neighbor->addr, &now) < 0)
-		return 0;
-	return now.confirmed_age_ms * HOST_TICKS_PER_S / 1000u;
+	return host_reach_hrd_ticks(neighbor, loop_tick(neighbor->adapter->host->config.loop));
 }
 
 static int build_new_neighbor(struct host_op *op)
@@ -122,6 +117,13 @@ static int build_terminate(struct host_op *op)
 
 static int build_query(struct host_op *op)
 {
+	if (!op->conn) {
+		host_state_room(&op->neighbor.list, NeighborOffloadDelegatedState,
+				sizeof(NEIGHBOR_OFFLOAD_STATE_DELEGATED));
+		op->neighbor.list.OffloadHandle = &op->neighbor_object->handle;
+		op->root = &op->neighbor.list;
+		return 0;
+	}
 	host_state_room(&op->tcp.list, TcpOffloadDelegatedState,
 			sizeof(TCP_OFFLOAD_STATE_DELEGATED));
 	op->tcp.list.OffloadHandle = &op->conn->handle;
@@ -405,6 +407,11 @@ int host_op_submit_neighbor(struct host_neighbor *neighbor, void (*done)(struct 
 int host_op_submit_new_neighbor(struct host_neighbor *neighbor, void (*done)(struct host_op *op))
 {
 	return submit_objects(neighbor->adapter, HOST_OP_INITIATE, NULL, neighbor, done);
+}
+
+int host_op_submit_ask_neighbor(struct host_neighbor *neighbor, void (*done)(struct host_op *op))
+{
+	return submit_objects(neighbor->adapter, HOST_OP_QUERY, NULL, neighbor, done);
 }
 
 int host_op_submit_invalidate(struct host_neighbor *neighbor, void (*done)(struct host_op *op))

@@ -55,6 +55,8 @@ static int prepare(struct host_conn *conn)
 {
 	int err;
 
+	if (conn->path)
+		host_reach_before_send(conn->path->neighbor);
 	conn->program_gone = conn->program_gone || hung_up(conn);
 	if (conn->program_gone)
 		return 0;

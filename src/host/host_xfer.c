@@ -11,9 +11,9 @@
  * bounded together (send_limit()).
  *
  * Up. An indication that the stream cannot take is refused, whole or in part; the target keeps
- * the rest and indicates nothing until we post. We post when the stream can be written again, a
- * request of just the refused size: it is full at once, so that no push timer is waited for, and
- * what follows is indicated again.
+ * the rest and indicates nothing until we post. When the stream can be written again we ask for
+ * ReceiveBacklogSize and post a request of just that size: it is full at once, so that no push
+ * timer is waited for, and what follows is indicated again.
  *
  * Ends. End of file from the program: graceful disconnect. It closed with data unread, or with
  * SO_LINGER 0: abortive. The peer's FIN: our end is shut down for writing. Both FINs over: the
@@ -183,6 +183,15 @@ static uint32_t send_limit(const struct host_conn *conn, uint32_t wanted)
 	return limit > HOST_SEND_BYTES ? limit : HOST_SEND_BYTES;
 }
 
+/* The same the other way: with what waits in the stream it has to fit the kernel's socket. */
+static uint32_t receive_limit(const struct host_conn *conn)
+{
+	uint32_t rx, tx;
+
+	host_repair_room(&conn->sock, &rx, &tx);
+	return rx > HOST_STREAM_BYTES + HOST_SEND_BYTES ? rx - HOST_STREAM_BYTES : HOST_SEND_BYTES;
+}
+
 int host_xfer_open(struct host_conn *conn)
 {
 	int pair[2], bytes = HOST_STREAM_BYTES / 2; /* the kernel doubles it */
@@ -194,6 +203,7 @@ int host_xfer_open(struct host_conn *conn)
 	conn->xfer = (struct host_xfer){ .watch = { .fn = served, .fd = pair[0] },
 					 .program_end = pair[1] };
 	conn->xfer.limit = send_limit(conn, 1u << 20);
+	conn->xfer.receive_limit = receive_limit(conn);
 	return 0;
 }
 
@@ -219,7 +229,7 @@ static void watch_what_is_due(struct host_conn *conn)
 
 	if (x->running && !x->eof && !x->reset && x->outstanding < x->limit)
 		events |= EPOLLIN;
-	if (x->running && !x->reset && (x->pending || x->held))
+	if (x->running && !x->reset && (x->pending || (x->held && !x->posted && !x->asking)))
 		events |= EPOLLOUT;
 	if (events)
 		loop_watch_set(loop, &x->watch, events);
@@ -387,7 +397,7 @@ static void take_received(struct host_conn *conn, const uint8_t *data, uint32_t 
 static void post_receive(struct host_conn *conn)
 {
 	struct host_xfer *x = &conn->xfer;
-	uint32_t bytes = x->held < HOST_SEND_BYTES ? x->held : HOST_SEND_BYTES;
+	uint32_t bytes = x->held < x->receive_limit ? x->held : x->receive_limit;
 	struct host_block *block = host_block_get(&conn->adapter->host->blocks, bytes);
 	struct host_request *r = block ? request_new(conn, block, 0, bytes) : NULL;
 
@@ -398,6 +408,34 @@ static void post_receive(struct host_conn *conn)
 	x->posted = true;
 	x->requests++;
 	NdisOffloadTcpReceive(&conn->handle, r->nbl);
+}
+
+/* QRY-15: since the refusal more has arrived, and the request is to be large enough for all. */
+static void backlog_known(struct host_op *op)
+{
+	struct host_xfer *x = &op->conn->xfer;
+	uint32_t bytes = host_state_delegated(&op->tcp)->ReceiveBacklogSize;
+
+	x->asking = false;
+	if (op->root && op->tcp.list.Status != NDIS_STATUS_SUCCESS)
+		host_upload_wanted(op->conn, HardwareFailure); /* QRY-07 */
+	else if (op->root && bytes != UINT32_MAX && bytes > x->held)
+		x->held = bytes;
+	x->held_is_all = true;
+	pump(op->conn);
+}
+
+static void ask_or_post(struct host_conn *conn)
+{
+	struct host_xfer *x = &conn->xfer;
+
+	if (!x->held_is_all) {
+		x->asking = true;
+		if (host_op_submit(conn, HOST_OP_QUERY, backlog_known, NULL) == 0)
+			return;
+		x->asking = false; /* no memory: what was refused is at least there */
+	}
+	post_receive(conn);
 }
 
 void host_xfer_received(struct host_adapter *adapter, NET_BUFFER_LIST *chain)
@@ -478,6 +516,7 @@ NDIS_STATUS host_xfer_indicated(struct host_conn *conn, NET_BUFFER_LIST *nbl, UL
 		return_later(conn->adapter, nbl);
 	} else {
 		x->held = total - done;
+		x->held_is_all = false;
 	}
 	if (x->reset)
 		pump_out(conn);
@@ -519,8 +558,8 @@ static void pump_in(struct host_conn *conn)
 	flush_pending(conn);
 	if (x->pending || x->reset)
 		return;
-	if (x->held && !x->posted && stream_writable(conn))
-		post_receive(conn);
+	if (x->held && !x->posted && !x->asking && stream_writable(conn))
+		ask_or_post(conn);
 	if (x->peer_fin && !x->peer_fin_told && !x->held) {
 		shutdown(x->watch.fd, SHUT_WR);
 		x->peer_fin_told = true;
@@ -638,6 +677,7 @@ void host_xfer_adopted(struct host_conn *conn, uint32_t chain_bytes, uint32_t he
 	x->outstanding += chain_bytes;
 	x->requests += (chain_bytes + HOST_SEND_BYTES - 1) / HOST_SEND_BYTES;
 	x->held = held_bytes;
+	x->held_is_all = true; /* frames that came meanwhile are still to be looked at */
 }
 
 int host_xfer_take_chain(struct host_conn *conn, NET_BUFFER_LIST *chain, struct host_block **block)
