@@ -15,8 +15,6 @@
 
 #include "ndis/nrt_status.h"
 
-#define SNMP_LINE 2048
-
 struct host_oid {
 	NDIS_OID_REQUEST request; /* first: the completion names it */
 	_Alignas(8) uint8_t buffer[];
@@ -96,15 +94,17 @@ static void take_lines(char *names, char *values, const struct counter *list)
 
 static int read_groups(const char *path, const char *group, const struct counter *list)
 {
-	char names[SNMP_LINE], values[SNMP_LINE];
+	char *names = NULL, *values = NULL;
+	size_t names_size = 0, values_size = 0, len = strlen(group);
 	FILE *in = fopen(path, "re");
-	size_t len = strlen(group);
 
 	if (!in)
 		return -errno;
-	while (fgets(names, sizeof(names), in) && fgets(values, sizeof(values), in))
+	while (getline(&names, &names_size, in) > 0 && getline(&values, &values_size, in) > 0)
 		if (strncmp(names, group, len) == 0)
 			take_lines(names + len, values + len, list);
+	free(names);
+	free(values);
 	fclose(in);
 	return 0;
 }
@@ -112,7 +112,7 @@ static int read_groups(const char *path, const char *group, const struct counter
 /* One name and one value a line. */
 static int read_pairs(const char *path, const struct counter *list)
 {
-	char line[SNMP_LINE], name[64], value[32];
+	char line[128], name[64], value[32];
 	FILE *in = fopen(path, "re");
 
 	if (!in)

@@ -105,8 +105,10 @@ NDIS_STATUS __wrap_NdisOidRequest(NDIS_HANDLE binding, PNDIS_OID_REQUEST request
 		spy.set_len = set->InformationBufferLength;
 		if (set->InformationBufferLength <= sizeof(spy.params))
 			memcpy(&spy.params, set->InformationBuffer, set->InformationBufferLength);
-		if (spy.host && spy.host->adapters)
+		if (spy.host && spy.host->adapters) {
 			spy.capacity_at_set = spy.host->adapters->capacity;
+			spy.offloaded_at_set = spy.host->adapters->offloaded;
+		}
 	}
 	return __real_NdisOidRequest(binding, request);
 }
@@ -355,6 +357,7 @@ NDIS_STATUS __wrap_NdisOffloadTcpReceive(PNDIS_OFFLOAD_HANDLE handle, PNET_BUFFE
 	NDIS_STATUS status;
 
 	spy.receives++;
+	spy.receive_bytes = NET_BUFFER_DATA_LENGTH(NET_BUFFER_LIST_FIRST_NB(list));
 	enter(handle, list);
 	status = __real_NdisOffloadTcpReceive(handle, list);
 	spy.depth--;

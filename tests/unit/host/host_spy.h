@@ -29,6 +29,7 @@ struct spy {
 	UINT set_len;
 	NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS params;
 	uint32_t capacity_at_set; /* what the host knew of the target then */
+	uint32_t offloaded_at_set;
 
 	/* State operations. */
 	unsigned int ops[SPY_OPS], completed[SPY_OPS];
@@ -41,6 +42,7 @@ struct spy {
 	bool busy_terminate; /* a terminate came while another call of the host was open */
 
 	/* Bytes. */
+	uint32_t receive_bytes; /* of the last receive request */
 	unsigned int sends, receives, disconnects, forwards;
 	unsigned int depth;    /* calls of the three that have not returned */
 	unsigned int overlaps; /* of the same connection */
