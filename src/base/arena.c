@@ -8,6 +8,7 @@
 #include "base/arena.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -130,6 +131,25 @@ fail:
 	return err;
 }
 
+/* Does the file lie about itself? Everything that an access is computed from is looked at. */
+static bool sound(const struct arena_header *h, uint64_t bytes)
+{
+	if (h->magic != ARENA_MAGIC || h->version != ARENA_VERSION || h->bytes != bytes ||
+	    h->pool_count > ARENA_POOLS_MAX)
+		return false;
+	for (uint32_t i = 0; i < h->pool_count; i++) {
+		const struct pool_header *p = &h->pools[i];
+
+		if (!p->object_bytes || p->object_bytes % ARENA_ALIGN || p->used > p->count ||
+		    p->free_top > p->count || p->map_off > bytes || p->objects_off > bytes ||
+		    p->objects_off % ARENA_ALIGN || p->count > bytes - p->map_off ||
+		    p->stack_off > bytes || 4ull * p->count > bytes - p->stack_off ||
+		    (uint64_t)p->object_bytes * p->count > bytes - p->objects_off)
+			return false;
+	}
+	return true;
+}
+
 int arena_attach(struct arena **out, int fd)
 {
 	struct stat st;
@@ -147,8 +167,7 @@ int arena_attach(struct arena **out, int fd)
 	err = a->fd < 0 ? -errno : map_arena(a, (uint64_t)st.st_size);
 	if (err)
 		goto fail;
-	if (a->header->magic != ARENA_MAGIC || a->header->version != ARENA_VERSION ||
-	    a->header->bytes != (uint64_t)st.st_size || a->header->pool_count > ARENA_POOLS_MAX) {
+	if (!sound(a->header, (uint64_t)st.st_size)) {
 		munmap(a->base, (size_t)st.st_size);
 		err = -EPROTO;
 		goto fail;
@@ -196,7 +215,9 @@ void *arena_take(struct arena *arena, unsigned int pool)
 	index = pop_index(arena, p);
 	object = arena->base + p->objects_off + (uint64_t)index * p->object_bytes;
 	memset(object, 0, p->zero_bytes);
+	arena_order();
 	arena->base[p->map_off + index] = 1;
+	arena_order();
 	p->used++;
 	return object;
 }
@@ -218,6 +239,7 @@ void arena_give(struct arena *arena, unsigned int pool, void *object)
 	if (!arena->base[p->map_off + index])
 		abort(); /* given back twice */
 	arena->base[p->map_off + index] = 0;
+	arena_order();
 	free_stack(arena, p)[p->free_top++] = index;
 	p->used--;
 }
@@ -235,6 +257,17 @@ uint32_t arena_count(const struct arena *arena, unsigned int pool)
 uint32_t arena_object_bytes(const struct arena *arena, unsigned int pool)
 {
 	return arena->header->pools[pool].object_bytes;
+}
+
+void *arena_find(const struct arena *arena, unsigned int pool, arena_ref ref)
+{
+	const struct pool_header *p = &arena->header->pools[pool];
+	uint64_t off = (uint64_t)ref * ARENA_ALIGN - p->objects_off;
+
+	if ((uint64_t)ref * ARENA_ALIGN < p->objects_off || off % p->object_bytes ||
+	    off / p->object_bytes >= p->count || !arena->base[p->map_off + off / p->object_bytes])
+		return NULL;
+	return arena->base + p->objects_off + off;
 }
 
 void *arena_next(const struct arena *arena, unsigned int pool, const void *object)

@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #define ARENA_MAGIC     0x63686d6eu /* "chmn" */
-#define ARENA_VERSION   2u
+#define ARENA_VERSION   3u
 #define ARENA_NULL      0u
 #define ARENA_POOLS_MAX 8
 
@@ -63,6 +63,19 @@ void arena_give(struct arena *arena, unsigned int pool, void *object);
 uint32_t arena_used(const struct arena *arena, unsigned int pool);
 uint32_t arena_count(const struct arena *arena, unsigned int pool);
 uint32_t arena_object_bytes(const struct arena *arena, unsigned int pool);
+
+/*
+ * arena_order() - what was stored before is in the arena before what is stored after. A worker that
+ * is killed has done its stores in the order of its instructions, so the compiler alone is bound.
+ */
+static inline void arena_order(void)
+{
+	__asm__ volatile("" ::: "memory");
+}
+
+/* arena_find() - the object behind a reference that may be garbage, or NULL when the pool has none
+ * there in use. */
+void *arena_find(const struct arena *arena, unsigned int pool, arena_ref ref);
 
 /* arena_next() - walk the objects in use: start with NULL; returns NULL after the last one. */
 void *arena_next(const struct arena *arena, unsigned int pool, const void *object);

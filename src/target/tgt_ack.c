@@ -43,10 +43,15 @@ static bool acks_fin(const struct tgt_conn *conn, tcp_seq ack)
 
 static void advance_una(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq ack, bool fin)
 {
-	tgt_sendq_ack(a, conn, ack - conn->snd_una - fin);
+	uint32_t bytes = ack - conn->snd_una - fin;
+
+	/* A successor must not look for bytes that are gone: first the note, then the bytes. */
 	if (fin)
 		conn->flags |= TGT_CF_FIN_ACKED;
+	arena_order();
 	conn->snd_una = ack;
+	arena_order();
+	tgt_sendq_ack(a, conn, bytes);
 	if (seq_lt(conn->snd_nxt, ack))
 		conn->snd_nxt = ack;
 	if (seq_lt(conn->snd_small_end, ack))

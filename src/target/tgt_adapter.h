@@ -106,6 +106,7 @@ struct tgt_adapter {
 	struct tgt_conn_io
 		*io;         /* process-private half of each connection, indexed by tgt_conn.slot */
 	struct tgt_ddi *ddi; /* NDIS handles, block lists in work, object tables */
+	uint32_t last_owner; /* tgt_conn.owner of the last connection */
 	uint16_t ip_id;      /* next IPv4 identification, always 0x8000..0xFFFF */
 };
 

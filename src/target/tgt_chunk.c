@@ -15,13 +15,16 @@ struct tgt_chunk *tgt_chunk_at(const struct tgt_adapter *a, arena_ref ref)
 	return arena_ptr(a->arena, ref);
 }
 
-static struct tgt_chunk *add_chunk(struct tgt_adapter *a, struct tgt_chunk_list *list)
+static struct tgt_chunk *add_chunk(struct tgt_adapter *a, struct tgt_chunk_list *list,
+				   uint32_t owner, tcp_seq seq)
 {
 	struct tgt_chunk *c = arena_take(a->arena, a->pool_chunk);
 	arena_ref ref;
 
 	if (!c)
 		return NULL;
+	c->seq = seq;
+	c->owner = owner;
 	ref = arena_ref_of(a->arena, c);
 	if (list->tail)
 		tgt_chunk_at(a, list->tail)->next = ref;
@@ -40,6 +43,12 @@ static uint32_t room_behind(const struct tgt_chunk *c)
 int tgt_chunks_append(struct tgt_adapter *a, struct tgt_chunk_list *list, const uint8_t *data,
 		      uint32_t len)
 {
+	return tgt_chunks_append_as(a, list, data, len, 0, 0);
+}
+
+int tgt_chunks_append_as(struct tgt_adapter *a, struct tgt_chunk_list *list, const uint8_t *data,
+			 uint32_t len, uint32_t owner, tcp_seq seq)
+{
 	uint32_t before = list->bytes;
 
 	while (len) {
@@ -47,16 +56,18 @@ int tgt_chunks_append(struct tgt_adapter *a, struct tgt_chunk_list *list, const 
 		uint32_t n;
 
 		if (!c || !room_behind(c))
-			c = add_chunk(a, list);
+			c = add_chunk(a, list, owner, seq);
 		if (!c) {
 			tgt_chunks_truncate(a, list, before);
 			return -ENOBUFS;
 		}
 		n = room_behind(c) < len ? room_behind(c) : len;
 		memcpy(c->data + c->off + c->len, data, n);
+		arena_order();
 		c->len = (uint16_t)(c->len + n);
 		list->bytes += n;
 		data += n;
+		seq += n;
 		len -= n;
 	}
 	return 0;
@@ -80,8 +91,7 @@ void tgt_chunks_drop(struct tgt_adapter *a, struct tgt_chunk_list *list, uint32_
 		struct tgt_chunk *c = tgt_chunk_at(a, list->head);
 
 		if (n < c->len) {
-			c->off = (uint16_t)(c->off + n);
-			c->len = (uint16_t)(c->len - n);
+			tgt_chunk_eat(c, n);
 			return;
 		}
 		n -= c->len;

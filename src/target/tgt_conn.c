@@ -108,6 +108,8 @@ uint32_t tgt_conn_mss(const struct tgt_conn *conn)
 void tgt_conn_init(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t slot)
 {
 	conn->slot = slot;
+	a->last_owner += a->last_owner == UINT32_MAX - 1 ? 4 : 2;
+	conn->owner = a->last_owner;
 	conn->cc_id = a->cc ? a->cc->id : tgt_cc_by_name(NULL)->id;
 	conn->pace_bytes_per_ms = tgt_pace_rate(a->pace_bytes_per_s);
 	conn->last_syn_challenge_us = TGT_TIME_NONE;
@@ -193,6 +195,9 @@ int tgt_conn_start(struct tgt_adapter *a, struct tgt_conn *conn)
 		return -EINVAL;
 	prepare(a, conn);
 	conn->flags |= TGT_CF_STARTED | TGT_CF_TAKEN_OVER | TGT_CF_ACK_NOW;
+	arena_order();
+	conn->taken = true; /* from here on a successor finds it */
+	arena_order();
 	tgt_timer_resume(conn, a->now_us);
 	tgt_output(a, conn, a->now_us);
 	return 0;
@@ -233,6 +238,8 @@ void tgt_conn_stop(struct tgt_adapter *a, struct tgt_conn *conn)
 
 void tgt_conn_release(struct tgt_adapter *a, struct tgt_conn *conn)
 {
+	conn->taken = false;
+	arena_order();
 	conn->flags &= ~TGT_CF_STARTED;
 	tgt_timer_stop_all(a, conn);
 	tgt_reasm_drop(a, conn);

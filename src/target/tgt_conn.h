@@ -219,7 +219,8 @@ struct tgt_conn {
 	tcp_seq rcv_edge;  /* furthest edge told: rcv_adv rounded up by the scale */
 	tcp_seq rcv_grant; /* edge that buffers stand for: rcv_edge without rounding */
 	tcp_seq rcv_acked; /* last acknowledgment number sent */
-	uint32_t rcv_in_deliver_bytes;     /* below rcv_nxt, not stored yet */
+	uint32_t rcv_in_deliver_bytes; /* below rcv_nxt, not stored yet */
+	tcp_seq rcv_stored; /* end of the bytes that are, or were, in rcvq: what a successor has */
 	tcp_seq snd_una, snd_nxt, snd_max; /* snd_nxt < snd_max: sending again in between */
 	uint32_t snd_wnd_bytes;            /* unscaled window from snd_una */
 	uint32_t max_snd_wnd_bytes;
@@ -283,6 +284,8 @@ struct tgt_conn {
 	uint32_t rcv_indication_bytes;
 	uint32_t dwnd;
 	uint8_t ka_probe_max;       /* KaProbeCount */
+	uint8_t taken;              /* the host gave it over: until it is freed it is here */
+	uint32_t owner;             /* even; no other connection of this arena has it */
 	struct tgt_chunk_list rcvq; /* in-order bytes: belongs to tgt_deliver */
 };
 

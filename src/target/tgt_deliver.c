@@ -34,6 +34,7 @@
 #include <string.h>
 
 #include "target/tgt_indicate.h"
+#include "target/tgt_sendq.h"
 
 void tgt_deliver_init(struct tgt_conn_io *io)
 {
@@ -399,7 +400,7 @@ void tgt_deliver_data(struct tgt_adapter *a, struct tgt_conn *conn, const uint8_
 	struct tgt_conn_io *io = tgt_io(a, conn);
 	struct tgt_deliver_io *d = &io->deliver;
 
-	if (tgt_chunks_append(a, &conn->rcvq, data, len)) {
+	if (tgt_rcvq_append(a, conn, data, len)) {
 		store_failed(a, conn, len);
 		return;
 	}
@@ -445,6 +446,21 @@ void tgt_deliver_push_expired(struct tgt_adapter *a, struct tgt_conn *conn)
 
 /* ---- hand-over ---- */
 
+static bool peer_closed(const struct tgt_conn *conn)
+{
+	return conn->state == TGT_CLOSE_WAIT || conn->state == TGT_CLOSING ||
+	       conn->state == TGT_LAST_ACK;
+}
+
+static uint32_t buffered_bytes(const NET_BUFFER_LIST *chain)
+{
+	uint32_t n = 0;
+
+	for (; chain; chain = chain->Next)
+		n += tgt_nbl_bytes(chain);
+	return n;
+}
+
 /*
  * Handed-over data waits for a post like refused data (BUF-32); the push timer starts with the
  * first request.
@@ -454,6 +470,7 @@ int tgt_deliver_hand_over(struct tgt_adapter *a, struct tgt_conn_io *io,
 {
 	struct tgt_conn *conn = tgt_io_conn(io);
 
+	conn->rcv_stored = conn->rcv_nxt - peer_closed(conn) - buffered_bytes(chain);
 	for (; chain; chain = chain->Next) {
 		for (const NET_BUFFER *nb = chain->FirstNetBuffer; nb; nb = nb->Next) {
 			struct tgt_nb_cursor from = tgt_nb_at(nb, 0);
@@ -461,7 +478,7 @@ int tgt_deliver_hand_over(struct tgt_adapter *a, struct tgt_conn_io *io,
 			uint32_t n;
 
 			while ((n = tgt_nb_run(&from, &data))) {
-				if (tgt_chunks_append(a, &conn->rcvq, data, n)) {
+				if (tgt_rcvq_append(a, conn, data, n)) {
 					tgt_chunks_free(a, &conn->rcvq);
 					return -ENOBUFS;
 				}

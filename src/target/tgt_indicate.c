@@ -228,8 +228,7 @@ void tgt_rx_queue_drop(struct tgt_adapter *a, struct tgt_chunk_list *queue, uint
 		struct tgt_chunk *c = tgt_chunk_at(a, queue->head);
 
 		if (n < c->len) {
-			c->off = (uint16_t)(c->off + n);
-			c->len = (uint16_t)(c->len - n);
+			tgt_chunk_eat(c, n);
 			return;
 		}
 		n -= c->len;

@@ -43,7 +43,8 @@ int tgt_sendq_append(struct tgt_adapter *a, struct tgt_conn *conn, const uint8_t
 
 	if (len > tgt_sendq_room(a, conn))
 		return -ENOBUFS;
-	err = tgt_chunks_append(a, &conn->sendq.list, data, len);
+	err = tgt_chunks_append_as(a, &conn->sendq.list, data, len, conn->owner + 1,
+				   tgt_sendq_end(conn));
 	if (!err && push)
 		add_mark(a, &conn->sendq.list);
 	return err;
@@ -116,6 +117,16 @@ bool tgt_sendq_marked(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq seq)
 	struct tgt_chunk *c = find(a, conn, seq - 1, &first);
 
 	return seq == tgt_sendq_end(conn) || (c && mark_in(c, seq - 1 - first, seq - first));
+}
+
+int tgt_rcvq_append(struct tgt_adapter *a, struct tgt_conn *conn, const uint8_t *data, uint32_t len)
+{
+	int err = tgt_chunks_append_as(a, &conn->rcvq, data, len, conn->owner, conn->rcv_stored);
+
+	arena_order();
+	if (!err)
+		conn->rcv_stored += len;
+	return err;
 }
 
 void tgt_sendq_ack(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t n)

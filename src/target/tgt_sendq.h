@@ -35,6 +35,13 @@ void tgt_sendq_ack(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t n);
 /* tgt_sendq_marked() - a send request ends right before seq. */
 bool tgt_sendq_marked(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq seq);
 
+/*
+ * tgt_rcvq_append() - the other queue: received bytes in order, to rcvq, counted in rcv_stored.
+ * Returns 0 or -ENOBUFS, nothing has changed then.
+ */
+int tgt_rcvq_append(struct tgt_adapter *a, struct tgt_conn *conn, const uint8_t *data,
+		    uint32_t len);
+
 void tgt_sendq_free(struct tgt_adapter *a, struct tgt_conn *conn);
 
 #endif
