@@ -200,6 +200,26 @@ static int finish_ours(struct nic *nic, const struct host_socket *sock,
 	return err ? err : wait_state(sock, 1u << HOST_TCP_CLOSE);
 }
 
+/*
+ * The window probe with which the kernel leaves repair mode tells the window that it would like to
+ * give, and is then sure that the peer knows it. But its sequence number is an old one, so a peer
+ * drops it: one that waits for a window would go on waiting, for its own next probe. A keepalive
+ * of the peer's gets a true answer out of the kernel.
+ */
+static int tell_window(struct nic *nic, const struct steer_flow *flow, const uint8_t mac_from[6],
+		       const struct host_image *image)
+{
+	struct host_segment ask = {
+		.seq = image->rcv_nxt - 1,
+		.ack = image->snd_una,
+		.flags = HOST_TH_ACK,
+		.wnd_raw = raw_window(image),
+	};
+
+	return image->rcv_wnd_bytes < 2u * image->mss_bytes ? indicate(nic, flow, mac_from, &ask)
+							    : 0;
+}
+
 int host_segment_replay(struct nic *nic, const struct host_socket *sock,
 			const struct steer_flow *flow, const uint8_t mac_from[6],
 			const struct host_image *image)
@@ -219,7 +239,7 @@ int host_segment_replay(struct nic *nic, const struct host_socket *sock,
 		if (passive && image->fin_acked)
 			seg.ack--; /* ours is sent only below */
 	} else if (!image->fin_acked) {
-		return 0;
+		return tell_window(nic, flow, mac_from, image);
 	}
 	err = indicate(nic, flow, mac_from, &seg);
 	if (!err)

@@ -443,6 +443,65 @@ static void timestamps_go_on(void **state)
 	test_pair_close(&pair);
 }
 
+/* As much as the receiver's window allows, and no more. */
+static size_t fill_window(const struct test_pair *pair)
+{
+	static const uint8_t data[65536];
+	long probes = peer_counter("TCPWinProbe");
+	size_t sent = 0;
+	ssize_t n;
+
+	do {
+		n = send(pair->b, data, sizeof(data), MSG_DONTWAIT | MSG_NOSIGNAL);
+		sent += n > 0 ? (size_t)n : 0;
+		poll(NULL, 0, n > 0 ? 0 : 1);
+	} while (n > 0 || peer_counter("TCPWinProbe") < probes + 3);
+	return sent;
+}
+
+/*
+ * The peer waits for a window, its next probe far away; what the kernel thinks it has told when it
+ * left repair mode must have reached the peer.
+ */
+static void window_opens_for_a_waiting_peer(int family)
+{
+	struct test_pair pair;
+	size_t sent, rcvd = 0;
+	uint8_t data[65536];
+	struct grip g;
+	long probes;
+
+	test_pair_open(&net, family, &pair);
+	sent = fill_window(&pair);
+	probes = peer_counter("TCPWinProbe");
+	grip_down(&g, pair.a);
+	assert_true(g.image.rcv_wnd_bytes < 2u * g.image.mss_bytes);
+	/* the program has read it all meanwhile */
+	rcvd += host_block_len(g.image.rx);
+	host_block_put(g.image.rx);
+	g.image.rx = NULL;
+	grip_up(&g);
+	grip_end(&g);
+	while (rcvd < sent) {
+		ssize_t n;
+
+		assert_true(test_wait(pair.a, POLLIN));
+		n = recv(pair.a, data, sizeof(data), 0);
+		assert_true(n > 0);
+		rcvd += (size_t)n;
+	}
+	assert_int_equal(probes, peer_counter("TCPWinProbe"));
+	test_pair_close(&pair);
+}
+
+static void window_opens(void **state)
+{
+	(void)state;
+	NEED_NET();
+	window_opens_for_a_waiting_peer(AF_INET);
+	window_opens_for_a_waiting_peer(AF_INET6);
+}
+
 /* each closing state is read, parked and reached again. */
 static void half_closed(int family, int wanted)
 {
@@ -770,6 +829,7 @@ int main(void)
 		cmocka_unit_test(options_of_the_program_survive),
 		cmocka_unit_test(border_of_unsent_data_survives),
 		cmocka_unit_test(timestamps_go_on),
+		cmocka_unit_test(window_opens),
 		cmocka_unit_test(half_closed_states_are_reached_again),
 		cmocka_unit_test(kernel_keeps_time_wait),
 		cmocka_unit_test(reset_reaches_the_program),
