@@ -20,6 +20,7 @@
 #include "host/host_conntrack.h"
 #include "host/host_image.h"
 #include "host/host_netlink.h"
+#include "host/host_recall.h"
 #include "host/host_repair.h"
 #include "host/host_segment.h"
 
@@ -209,8 +210,9 @@ struct host_move {
 	TCP_UPLOAD_REASON reason;
 	uint64_t start_us, stop_us, resume_us, freeze_us, thaw_us;
 	unsigned int attempts;
-	bool quiet;      /* packets of the kernel's socket are dropped for a moment */
-	bool delivering; /* the program waits for what it had not read */
+	bool quiet;         /* packets of the kernel's socket are dropped for a moment */
+	tcp_seq quiet_from; /* what it sent from here on may have been among them */
+	bool delivering;    /* the program waits for what it had not read */
 };
 
 struct host_conn {
@@ -223,6 +225,7 @@ struct host_conn {
 	struct host_conn_info info;
 	struct host_socket sock; /* in our hands from offload to upload */
 	struct host_image image;
+	struct host_recall recall; /* of the last upload */
 	struct host_path *path;
 	struct host_xfer xfer;
 	struct host_move move;

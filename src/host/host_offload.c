@@ -161,8 +161,10 @@ int host_step_exchange_down(struct host_conn *conn)
  */
 static int hush(struct host_conn *conn)
 {
-	int err = steer_quiet_add(conn->adapter->config.steer, &conn->info.flow, 1);
+	int err = host_repair_snd_max(&conn->sock, &conn->move.quiet_from);
 
+	if (!err)
+		err = steer_quiet_add(conn->adapter->config.steer, &conn->info.flow, 1);
 	if (err)
 		return host_why(conn, err, "its socket cannot be kept silent: %s", strerror(-err));
 	conn->move.quiet = true;
@@ -378,7 +380,15 @@ static int read_image(struct host_conn *conn)
 		err = -EAGAIN;
 	if (err == -EAGAIN)
 		host_why(conn, err, "a segment still got in while it was read");
-	return err;
+	if (err)
+		return err;
+	host_recall_apply(&conn->recall, &conn->image, host_now_us(conn));
+	/* Some of it never left, the kernel counts it as sent: the target sends it again. */
+	if (seq_lt(conn->move.quiet_from, conn->image.snd_max))
+		conn->image.snd_nxt = seq_gt(conn->move.quiet_from, conn->image.snd_una)
+					      ? conn->move.quiet_from
+					      : conn->image.snd_una;
+	return 0;
 }
 
 const struct host_stage host_offload_stages[] = {

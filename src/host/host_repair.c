@@ -293,6 +293,20 @@ static int read_window(const struct host_socket *sock, struct host_image *image)
 	return 0;
 }
 
+/*
+ * The kernel starts its timer anew whenever it sends into silence or is acknowledged something;
+ * when it is due can be told from that. Outstanding data always has one that runs.
+ */
+static uint32_t rexmt_left_ms(const struct tcp_info *info)
+{
+	uint32_t rto_ms = info->tcpi_rto / 1000;
+	uint32_t since_ms = info->tcpi_last_data_sent < info->tcpi_last_ack_recv
+				    ? info->tcpi_last_data_sent
+				    : info->tcpi_last_ack_recv;
+
+	return since_ms < rto_ms ? rto_ms - since_ms + 1 : 1;
+}
+
 /* Handshake options, estimates and state, as TCP_INFO tells them. */
 static void read_info(const struct tcp_info *info, struct host_image *image)
 {
@@ -326,12 +340,8 @@ static void read_info(const struct tcp_info *info, struct host_image *image)
 	image->fin_acked = image->state == HOST_TCP_FIN_WAIT_2;
 	image->fin_received = image->state == HOST_TCP_CLOSE_WAIT ||
 			      image->state == HOST_TCP_CLOSING || image->state == HOST_TCP_LAST_ACK;
-	/*
-	 * Outstanding data without a running timer would wait for ever: it starts anew with one
-	 * RTO.
-	 */
 	if (info->tcpi_unacked || (image->fin_queued && !image->fin_acked))
-		image->rexmt_left_ticks = info->tcpi_rto / 1000 + 1;
+		image->rexmt_left_ticks = rexmt_left_ms(info);
 }
 
 int host_repair_options(const struct host_socket *sock, struct host_image *image)
@@ -381,6 +391,19 @@ static int read_numbers(const struct host_socket *sock, struct host_image *image
 	image->snd_max = write_seq - (uint32_t)unsent;
 	image->snd_nxt = image->snd_max;
 	*tx_bytes = (uint32_t)out - (image->fin_queued && !image->fin_acked ? 1 : 0);
+	return 0;
+}
+
+int host_repair_snd_max(const struct host_socket *sock, tcp_seq *snd_max)
+{
+	tcp_seq write_seq;
+	int unsent, err = queue_seq(sock, TCP_SEND_QUEUE, &write_seq);
+
+	if (err)
+		return err;
+	if (ioctl(sock->fd, SIOCOUTQNSD, &unsent) < 0)
+		return -errno;
+	*snd_max = write_seq - (uint32_t)unsent;
 	return 0;
 }
 

@@ -85,6 +85,10 @@ int host_repair_queued(const struct host_socket *sock, uint32_t *rx_bytes, uint3
 int host_repair_read(const struct host_socket *sock, struct host_block_pool *pool,
 		     struct host_image *image) __attribute__((warn_unused_result));
 
+/* host_repair_snd_max() - of a frozen socket: behind the last byte that was sent by now. */
+int host_repair_snd_max(const struct host_socket *sock, tcp_seq *snd_max)
+	__attribute__((warn_unused_result));
+
 /*
  * host_repair_options() - the options of the socket that become cached variables, into the image;
  * the rest of it stays.

@@ -140,6 +140,7 @@ static int take_state(struct host_conn *conn, struct host_op *op)
 	host_block_put(image->rx);
 	image->tx = image->rx = NULL;
 	host_state_take(delegated, image);
+	host_recall_note(&conn->recall, image, host_now_us(conn));
 	err = host_xfer_take_chain(conn, op->tcp.list.NetBufferListChain, &image->tx);
 	if (!err && conn->xfer.resend)
 		err = host_block_append(pool, &image->tx, conn->xfer.resend->data,

@@ -219,6 +219,108 @@ static void path_and_neighbor_blocks(void **state)
 		((const PATH_OFFLOAD_STATE_CACHED *)NdisOffloadNextState(&pc->Header))->PathMtu);
 }
 
+/* ---- what the kernel cannot be told ---- */
+
+enum { NOTED_US = 5000000 };
+
+static struct host_recall recalled(const struct host_image *up)
+{
+	struct host_recall recall = { 0 };
+
+	host_recall_note(&recall, up, NOTED_US);
+	return recall;
+}
+
+/* As a socket is read that repair mode has made and nothing has happened to. */
+static struct host_image fresh(void)
+{
+	struct host_image image = conn.image;
+
+	image.srtt_us = 0;
+	image.rttvar_us = 3000000;
+	image.cwnd_bytes = 14600;
+	image.ssthresh_bytes = UINT32_MAX;
+	image.rexmt_left_ticks = 3001;
+	return image;
+}
+
+static void estimates_survive_the_kernel(void **state)
+{
+	struct host_image up = conn.image, down = fresh();
+	struct host_recall recall;
+
+	(void)state;
+	up.cwnd_bytes = 90000;
+	up.ssthresh_bytes = 60000;
+	recall = recalled(&up);
+	host_recall_apply(&recall, &down, NOTED_US + 1000);
+	assert_int_equal(40000, down.srtt_us);
+	assert_int_equal(10000, down.rttvar_us);
+	assert_int_equal(90000, down.cwnd_bytes);
+	assert_int_equal(60000, down.ssthresh_bytes);
+
+	down = fresh(); /* longer than the timeout of 200 ms: the window is not known to be right */
+	host_recall_apply(&recall, &down, NOTED_US + 200001);
+	assert_int_equal(40000, down.srtt_us);
+	assert_int_equal(14600, down.cwnd_bytes);
+	assert_true(down.ssthresh_bytes == UINT32_MAX);
+}
+
+static void what_the_kernel_measured_is_newer(void **state)
+{
+	struct host_image up = conn.image, down = fresh();
+	struct host_recall recall = recalled(&up);
+
+	(void)state;
+	down.srtt_us = 7000;
+	down.rttvar_us = 3000;
+	down.rexmt_left_ticks = 150;
+	host_recall_apply(&recall, &down, NOTED_US + 1000);
+	assert_int_equal(7000, down.srtt_us);
+	assert_int_equal(150, down.rexmt_left_ticks);
+	assert_int_equal(14600, down.cwnd_bytes);
+}
+
+/* A lost segment is sent again although the connection moves more often than its timer fires. */
+static void timer_runs_on_over_moves(void **state)
+{
+	struct host_image image = conn.image;
+	uint64_t now_us = NOTED_US;
+	uint32_t left = image.rexmt_left_ticks;
+
+	(void)state;
+	for (int moves = 0; moves < 20; moves++) {
+		struct host_recall recall = { 0 };
+		struct host_image down = fresh();
+
+		host_recall_note(&recall, &image, now_us);
+		now_us += 15000;
+		host_recall_apply(&recall, &down, now_us);
+		assert_true(down.rexmt_left_ticks + 14 <= left || down.rexmt_left_ticks == 1);
+		image = down;
+		left = down.rexmt_left_ticks;
+	}
+	assert_int_equal(1, left);
+}
+
+static void timer_starts_anew_for_another_segment(void **state)
+{
+	struct host_image up = conn.image, down = fresh();
+	struct host_recall recall;
+
+	(void)state;
+	up.rexmt_left_ticks = 5;
+	recall = recalled(&up);
+	down.snd_una += 500; /* acknowledged while the kernel had it */
+	host_recall_apply(&recall, &down, NOTED_US + 1000);
+	assert_int_equal(201, down.rexmt_left_ticks);
+
+	down = fresh();
+	down.rexmt_left_ticks = HOST_TICKS_STOPPED;
+	host_recall_apply(&recall, &down, NOTED_US + 1000);
+	assert_int_equal(HOST_TICKS_STOPPED, down.rexmt_left_ticks);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -229,6 +331,10 @@ int main(void)
 		cmocka_unit_test_setup(round_trip_changes_nothing, setup),
 		cmocka_unit_test(states_say_where_fins_are),
 		cmocka_unit_test(path_and_neighbor_blocks),
+		cmocka_unit_test_setup(estimates_survive_the_kernel, setup),
+		cmocka_unit_test_setup(what_the_kernel_measured_is_newer, setup),
+		cmocka_unit_test_setup(timer_runs_on_over_moves, setup),
+		cmocka_unit_test_setup(timer_starts_anew_for_another_segment, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
