@@ -6,6 +6,7 @@
 #include "host/host_int.h"
 
 #include <errno.h>
+#include <ndis/chimneyext.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,6 +29,16 @@ static void take_capabilities(struct host_adapter *adapter,
 	adapter->ipv6 = offer && offer->SupportIPv6 == NDIS_OFFLOAD_SUPPORTED;
 	adapter->sack = offer && offer->SupportSack == NDIS_OFFLOAD_SUPPORTED;
 	adapter->capacity = offer ? offer->TcpConnectionOffloadCapacity : 0;
+}
+
+/* A target that knows nothing of extensions refuses the question. */
+static void ask_extensions(struct host_adapter *adapter)
+{
+	ULONG bits = 0;
+
+	if (host_oid(adapter, NdisRequestQueryInformation, OID_CHIMNEY_EXTENSIONS, &bits,
+		     sizeof(bits)) == 0)
+		adapter->ecn = bits & CHIMNEY_EXT_ECN;
 }
 
 static void upload_adapter(struct host_adapter *adapter, TCP_UPLOAD_REASON reason)
@@ -460,6 +471,7 @@ static int bind_adapter(struct host_adapter *adapter, char *why, size_t why_size
 	if (err)
 		snprintf(why, why_size, "%s refuses to switch connection offload on: %s",
 			 adapter->name, strerror(-err));
+	ask_extensions(adapter);
 	return err;
 }
 

@@ -6,6 +6,7 @@
 #include "host/host_int.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
@@ -15,6 +16,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #ifndef TCP_ULP
 #define TCP_ULP 31
@@ -41,14 +43,32 @@ static bool state_is_good(uint8_t state)
 	       state == HOST_TCP_FIN_WAIT_2 || state == HOST_TCP_CLOSE_WAIT;
 }
 
+/*
+ * Kernels that can negotiate AccECN do so when net.ipv4.tcp_ecn is 3 or more; what a connection
+ * agreed to cannot be read from it.
+ */
+static bool may_be_accurate(void)
+{
+	int fd = open("/proc/sys/net/ipv4/tcp_ecn", O_RDONLY | O_CLOEXEC);
+	char c = '0';
+	ssize_t n = fd < 0 ? 0 : read(fd, &c, 1);
+
+	if (fd >= 0)
+		close(fd);
+	return n == 1 && c > '2';
+}
+
 static int check_info(struct host_conn *conn, const struct tcp_info *info)
 {
 	if (!state_is_good(info->tcpi_state))
 		return refuse(conn, HOST_NOT_STATE, -ENOTSUP,
 			      "not in a TCP state that is handed over");
-	if (info->tcpi_options & (TCPI_OPT_ECN | TCPI_OPT_ECN_SEEN))
+	if (info->tcpi_options & TCPI_OPT_ECN && !conn->adapter->ecn)
+		return refuse(conn, HOST_NOT_CAPABLE, -ENOTSUP,
+			      "the target cannot do explicit congestion notification");
+	if (info->tcpi_options & TCPI_OPT_ECN && may_be_accurate())
 		return refuse(conn, HOST_NOT_OPTION, -ENOTSUP,
-			      "uses explicit congestion notification");
+			      "may use accurate ECN feedback (net.ipv4.tcp_ecn is above 2)");
 	if (info->tcpi_ca_state == 4 && info->tcpi_backoff > 2)
 		return refuse(conn, HOST_NOT_NOW, -EAGAIN,
 			      "the peer does not answer at the moment");

@@ -55,7 +55,7 @@ struct host_image {
 	struct host_block *rx, *tx;
 
 	/* agreed in the handshake */
-	bool wscale, sack, timestamps;
+	bool wscale, sack, timestamps, ecn;
 	uint8_t snd_wscale, rcv_wscale;
 	uint16_t mss_clamp; /* the peer's MSS */
 

@@ -130,6 +130,7 @@ struct host_adapter {
 	bool asleep; /* its power state is, or is about to be, another one than D0 */
 	NET_PNP_EVENT_NOTIFICATION *power_event; /* waits until its connections are in the host */
 	bool ipv4, ipv6, sack;                   /* what the target can do */
+	bool ecn;                                /* an extension, see <ndis/chimneyext.h> */
 	bool use4, use6;                         /* of that: what we want to use */
 	bool on4, on6;                           /* what it was told */
 	bool use_pending; /* connections are on their way up before it is told */

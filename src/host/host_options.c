@@ -188,7 +188,7 @@ static uint32_t segments(uint32_t bytes, uint32_t mss)
 static uint8_t agreed(const struct host_image *image)
 {
 	return (image->timestamps ? TCPI_OPT_TIMESTAMPS : 0) | (image->sack ? TCPI_OPT_SACK : 0) |
-	       (image->wscale ? TCPI_OPT_WSCALE : 0);
+	       (image->wscale ? TCPI_OPT_WSCALE : 0) | (image->ecn ? TCPI_OPT_ECN : 0);
 }
 
 /* A request is outstanding as a whole until its last byte is acknowledged: at most one too many. */

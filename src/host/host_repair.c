@@ -313,6 +313,7 @@ static void read_info(const struct tcp_info *info, struct host_image *image)
 	image->state = info->tcpi_state;
 	image->timestamps = info->tcpi_options & TCPI_OPT_TIMESTAMPS;
 	image->sack = info->tcpi_options & TCPI_OPT_SACK;
+	image->ecn = info->tcpi_options & TCPI_OPT_ECN;
 	image->wscale = info->tcpi_options & TCPI_OPT_WSCALE;
 	image->snd_wscale = info->tcpi_snd_wscale;
 	image->rcv_wscale = info->tcpi_rcv_wscale;

@@ -11,6 +11,7 @@
 #include "host/host_int.h"
 
 #include <arpa/inet.h>
+#include <ndis/chimneyext.h>
 #include <string.h>
 
 #include "ndis/nrt_status.h"
@@ -88,6 +89,8 @@ static void fill_const(TCP_OFFLOAD_STATE_CONST *to, const struct host_image *ima
 		to->Flags |= TCP_FLAG_TIMESTAMP_ENABLED;
 	if (image->sack)
 		to->Flags |= TCP_FLAG_SACK_ENABLED;
+	if (image->ecn)
+		to->Flags |= TCP_FLAG_ECN_ENABLED;
 	if (image->wscale) {
 		to->Flags |= TCP_FLAG_WINDOW_SCALING_ENABLED;
 		to->SndWindScale = image->snd_wscale & 15;
@@ -303,11 +306,12 @@ static void print_tcp(FILE *out, const struct host_op *op)
 	const TCP_OFFLOAD_STATE_DELEGATED *d = (const void *)NdisOffloadNextState(&k->Header);
 
 	fprintf(out,
-		"      TCP      const      ports %u -> %u  mss %u  scale snd %u rcv %u %s%s%s\n",
+		"      TCP      const      ports %u -> %u  mss %u  scale snd %u rcv %u %s%s%s%s\n",
 		ntohs(c->LocalPort), ntohs(c->RemotePort), c->RemoteMss, c->SndWindScale,
 		c->RcvWindScale, c->Flags & TCP_FLAG_TIMESTAMP_ENABLED ? " timestamps" : "",
 		c->Flags & TCP_FLAG_SACK_ENABLED ? " sack" : "",
-		c->Flags & TCP_FLAG_WINDOW_SCALING_ENABLED ? " wscale" : "");
+		c->Flags & TCP_FLAG_WINDOW_SCALING_ENABLED ? " wscale" : "",
+		c->Flags & TCP_FLAG_ECN_ENABLED ? " ecn" : "");
 	fprintf(out, "               cached     rcvwnd %u  ttl %u  tos %u%s%s\n", k->InitialRcvWnd,
 		k->TtlOrHopLimit, k->TosOrTrafficClass,
 		k->Flags & TCP_FLAG_NAGLING_ENABLED ? "  nagle" : "",

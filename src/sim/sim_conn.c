@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Making a connection that has just become ESTABLISHED, with one consistent state for both ends. */
 #include <arpa/inet.h>
+#include <ndis/chimneyext.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,6 +49,7 @@ void sim_conn_config_draw(struct sim_world *world, struct sim_conn_config *confi
 		config->ts_now[nic_sim_rng_below(rng, 2)] =
 			0u - (uint32_t)nic_sim_rng_below(rng, 500);
 	config->rcv_indication_bytes = nic_sim_rng_below(rng, 2) ? 0 : 8192;
+	config->ecn = nic_sim_rng_below(rng, 2) != 0;
 }
 
 static uint32_t scale_of(const struct sim_conn_config *config, int side)
@@ -74,6 +76,8 @@ static void fill_constant(struct sim_sock *sock, const struct sim_conn_config *c
 		constant->Flags |= TCP_FLAG_TIMESTAMP_ENABLED;
 	if (config->sack)
 		constant->Flags |= TCP_FLAG_SACK_ENABLED;
+	if (config->ecn)
+		constant->Flags |= TCP_FLAG_ECN_ENABLED;
 	if (config->wscale[side] != NO_SCALE)
 		constant->Flags |= TCP_FLAG_WINDOW_SCALING_ENABLED;
 	constant->LocalPort = htons(sock->side == SIM_AT_PEER ? peer_port : SIM_HOST_PORT);

@@ -2,6 +2,7 @@
 #include "target/tgt_ack.h"
 
 #include "target/tgt_close.h"
+#include "target/tgt_ecn.h"
 #include "target/tgt_persist.h"
 #include "target/tgt_recovery.h"
 #include "target/tgt_rtt.h"
@@ -102,6 +103,8 @@ static void react(struct tgt_adapter *a, struct tgt_conn *conn, const struct tgt
 {
 	bool duplicate = is_duplicate(conn, seg, d, old_wnd_bytes);
 
+	if (d->ece)
+		tgt_ecn_echoed(conn, d);
 	if (conn->flags & TGT_CF_PERSIST)
 		return;
 	if (duplicate && conn->snd_una != conn->snd_max)
@@ -122,6 +125,7 @@ void tgt_ack_input(struct tgt_adapter *a, struct tgt_conn *conn, const struct tg
 	if (seq_lt(seg->ack, conn->snd_una))
 		return;
 	tgt_rack_begin(&d, a, conn, opts, now_us);
+	d.ece = tgt_ecn_on(conn) && seg->flags & TGT_TH_ECE;
 	if (conn->options & TGT_OPT_SACK && opts->sack_count)
 		tgt_sack_input(a, conn, seg->ack, &d);
 	update_window(conn, seg);

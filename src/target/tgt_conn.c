@@ -44,6 +44,7 @@
 
 #include "base/wheel.h"
 #include "target/tgt_cc.h"
+#include "target/tgt_ecn.h"
 #include "target/tgt_hole.h"
 #include "target/tgt_output.h"
 #include "target/tgt_pace.h"
@@ -177,6 +178,7 @@ static void prepare(struct tgt_adapter *a, struct tgt_conn *conn)
 	if (!conn->rcv_buf_bytes)
 		conn->rcv_buf_bytes = conn->rcv_adv - conn->rcv_nxt;
 	tgt_window_init(conn);
+	tgt_ecn_init(conn);
 	tgt_recovery_init(a, conn);
 	tgt_cc_by_id(conn->cc_id)->init(conn);
 }
@@ -215,10 +217,11 @@ void tgt_conn_snapshot(const struct tgt_adapter *a, struct tgt_conn *conn)
 	conn->ka_left_us = tgt_timer_left(conn, TGT_TMR_KEEP, a->now_us);
 }
 
+/* A mark that is not answered yet: the next owner cannot be told, so the peer is, once more. */
 static bool owes_ack(const struct tgt_conn *conn)
 {
-	return conn->rcv_acked != conn->rcv_nxt || conn->flags & TGT_CF_ACK_NOW ||
-	       tgt_timer_running(conn, TGT_TMR_DELACK);
+	return conn->flags & TGT_CF_ECN_ECHO || conn->rcv_acked != conn->rcv_nxt ||
+	       conn->flags & TGT_CF_ACK_NOW || tgt_timer_running(conn, TGT_TMR_DELACK);
 }
 
 void tgt_conn_stop(struct tgt_adapter *a, struct tgt_conn *conn)
@@ -302,6 +305,8 @@ static const char *check_recovery(const struct tgt_adapter *a, const struct tgt_
 	if (conn->phase == TGT_REC_OPEN && conn->snd_nxt != conn->snd_max &&
 	    !(conn->flags & TGT_CF_PERSIST))
 		return "sending again without recovery";
+	if (seq_lt(conn->ecn_end, conn->snd_una - 1) || seq_gt(conn->ecn_end, conn->snd_max))
+		return "ecn_end outside [snd_una - 1, snd_max]";
 	if (!(conn->options & TGT_OPT_SACK))
 		return conn->sent.count ? "records of sent data without SACK" : NULL;
 	if (conn->phase == TGT_REC_OPEN && conn->sent.lost_bytes)

@@ -59,6 +59,7 @@ enum {
 	TGT_OPT_SACK = 1u << 1,
 	TGT_OPT_NAGLE = 1u << 2,
 	TGT_OPT_KEEPALIVE = 1u << 3,
+	TGT_OPT_ECN = 1u << 4,
 };
 
 /* What goes on: tgt_conn.flags */
@@ -90,6 +91,8 @@ enum {
 	TGT_CF_TLP_DUE = 1u << 24,       /* the tail loss probe must be timed anew */
 	TGT_CF_TLP_OUT = 1u << 25,       /* a probe is out, up to tlp_end */
 	TGT_CF_TLP_AGAIN = 1u << 26,     /* it was a retransmission */
+	TGT_CF_ECN_ECHO = 1u << 27,      /* a mark arrived: ECE until the peer says CWR */
+	TGT_CF_CWR_DUE = 1u << 28,       /* cwnd was reduced: CWR with the next new data */
 };
 
 /* One wheel entry per connection, this many deadlines. Only tgt_timer.c sets them. */
@@ -273,6 +276,7 @@ struct tgt_conn {
 
 	/* acknowledgment and limiters */
 	tcp_seq dsack_start, dsack_end;
+	tcp_seq ecn_end; /* snd_max at the last reduction: ECE up to here asks for nothing new */
 	uint64_t last_oow_ack_us; /* last ACK sent for a segment without data outside the window */
 	uint64_t last_syn_challenge_us; /* TGT_TIME_NONE: none yet */
 

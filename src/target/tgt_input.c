@@ -3,6 +3,7 @@
 
 #include "target/tgt_ack.h"
 #include "target/tgt_close.h"
+#include "target/tgt_ecn.h"
 #include "target/tgt_keepalive.h"
 #include "target/tgt_opt.h"
 #include "target/tgt_output.h"
@@ -230,6 +231,7 @@ static void on_data(struct tgt_adapter *a, struct tgt_conn *conn, const struct t
 {
 	if (!p->len)
 		return;
+	tgt_ecn_received(conn, seg);
 	if (p->seq == conn->rcv_nxt) {
 		in_order(a, conn, seg, p, now_us);
 		return;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "target/tgt_oid.h"
 
+#include <ndis/chimneyext.h>
 #include <string.h>
 
 #include "target/tgt_driver.h"
@@ -356,6 +357,9 @@ static UINT answer(const struct tgt_adapter *a, NDIS_OID oid, union answer *to)
 		return sizeof(to->value);
 	case OID_GEN_VLAN_ID:
 		to->value = a->ddi->interface_vlan_count ? a->ddi->interface_vlans[0] : 0;
+		return sizeof(to->value);
+	case OID_CHIMNEY_EXTENSIONS:
+		to->value = CHIMNEY_EXT_ECN;
 		return sizeof(to->value);
 	case OID_PNP_QUERY_POWER:
 		to->value = 0;

@@ -14,6 +14,7 @@
 #include <errno.h>
 
 #include "target/tgt_cc.h"
+#include "target/tgt_ecn.h"
 #include "target/tgt_hole.h"
 #include "target/tgt_opt.h"
 #include "target/tgt_pace.h"
@@ -57,6 +58,7 @@ static int transmit(struct tgt_adapter *a, struct tgt_conn *conn, struct tgt_xmi
 	int err;
 
 	x->ack = conn->rcv_nxt;
+	x->flags |= tgt_ecn_flag(conn);
 	x->wnd_raw = tgt_window_advertise(a, conn);
 	x->opt = opt;
 	x->opt_len = (uint8_t)build_options(a, conn, opt, with_sack);
@@ -160,6 +162,8 @@ static int send_range(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq seq,
 	x.gso_size = x.len > mss ? (uint16_t)mss : 0;
 	*end = seq + x.len + fin;
 	x.retransmit = seq_leq(*end, conn->snd_max);
+	if (x.len && seq_geq(seq, conn->snd_max) && !(conn->flags & TGT_CF_PERSIST))
+		tgt_ecn_mark(conn, &x);
 	if (conn->snd_nxt == seq)
 		conn->snd_nxt = *end;
 	conn->snd_max = seq_max(conn->snd_max, *end);
@@ -175,6 +179,7 @@ static int send_range(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq seq,
 		return err;
 	}
 	note_sent(a, conn, seq, *end, old_max, now_us);
+	tgt_ecn_sent(conn, &x);
 	tgt_pace_sent(conn, x.len, now_us);
 	if (x.len && x.len % mss)
 		conn->snd_small_end = seq_max(conn->snd_small_end, *end);
@@ -236,7 +241,11 @@ static uint32_t device_limit(const struct tgt_adapter *a, const struct tgt_conn 
 
 static uint32_t frame_limit(const struct tgt_adapter *a, const struct tgt_conn *conn)
 {
-	return tgt_pace_limit(conn, device_limit(a, conn), tgt_conn_mss(conn));
+	uint32_t mss = tgt_conn_mss(conn);
+
+	if (conn->flags & TGT_CF_CWR_DUE)
+		return mss;
+	return tgt_pace_limit(conn, device_limit(a, conn), mss);
 }
 
 /* What counts as lost, as far as cwnd allows. */

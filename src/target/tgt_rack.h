@@ -31,6 +31,7 @@ struct tgt_delivery {
 	tcp_seq fack;           /* rack.fack after */
 	struct tgt_range dsack; /* when has_dsack */
 	bool has_dsack;
+	bool ece;         /* the peer saw congestion marks; only with TGT_OPT_ECN */
 	bool original;    /* some of it was sent once only and lies below recover (RFC 5682 3) */
 	bool in_recovery; /* the phase before was not OPEN */
 };

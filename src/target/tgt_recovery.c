@@ -3,6 +3,7 @@
 
 #include "target/tgt_cc.h"
 #include "target/tgt_close.h"
+#include "target/tgt_ecn.h"
 #include "target/tgt_hole.h"
 #include "target/tgt_prr.h"
 #include "target/tgt_rtt.h"
@@ -128,6 +129,7 @@ static void undo(struct tgt_adapter *a, struct tgt_conn *conn)
 		tgt_rack_distrust(conn);
 	}
 	tgt_undo_windows(conn);
+	tgt_ecn_withdraw(conn);
 }
 
 /* F-RTO has failed: RFC 5682 2.1 step 3a, and without SACK back to the head. */
@@ -175,7 +177,8 @@ void tgt_recovery_new_ack(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t
 		else
 			partial_ack(conn, bytes);
 	} else {
-		grow(conn, bytes, d->now_us);
+		if (!d->ece) /* RFC 3168 6.1.2 */
+			grow(conn, bytes, d->now_us);
 		if (complete)
 			conn->phase = TGT_REC_OPEN;
 	}
@@ -187,6 +190,7 @@ void tgt_recovery_new_ack(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t
 		conn->recover = conn->snd_una;
 	if (seq_lt(conn->high_rxt, conn->snd_una))
 		conn->high_rxt = conn->snd_una;
+	tgt_ecn_advance(conn);
 }
 
 /* All that is missing is a segment that may have been too large for the path. */
@@ -209,6 +213,7 @@ static void enter_fast(const struct tgt_adapter *a, struct tgt_conn *conn,
 		conn->ssthresh_bytes = conn->cwnd_bytes;
 	else
 		conn->ssthresh_bytes = tgt_cc_by_id(conn->cc_id)->lost(conn, flight, now_us);
+	tgt_ecn_reduced(conn);
 	conn->phase = TGT_REC_FAST;
 	conn->recover = conn->snd_max;
 	conn->high_rxt = conn->snd_una;
@@ -273,6 +278,7 @@ void tgt_recovery_unseen_loss(struct tgt_conn *conn, uint64_t now_us)
 	conn->ssthresh_bytes = tgt_cc_by_id(conn->cc_id)->lost(conn, conn->cwnd_bytes, now_us);
 	if (conn->cwnd_bytes > conn->ssthresh_bytes)
 		set_cwnd(conn, conn->ssthresh_bytes);
+	tgt_ecn_reduced(conn);
 }
 
 static void first_timeout(struct tgt_conn *conn, uint64_t now_us)
@@ -282,6 +288,7 @@ static void first_timeout(struct tgt_conn *conn, uint64_t now_us)
 	tgt_undo_begin(conn);
 	conn->ssthresh_bytes =
 		tgt_cc_by_id(conn->cc_id)->lost(conn, conn->snd_max - conn->snd_una, now_us);
+	tgt_ecn_reduced(conn);
 	if (fresh)
 		tgt_frto_begin(conn);
 }

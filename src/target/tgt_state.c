@@ -2,6 +2,7 @@
 #include "target/tgt_state.h"
 
 #include <errno.h>
+#include <ndis/chimneyext.h>
 #include <string.h>
 
 #define US_PER_S 1000000u
@@ -48,11 +49,13 @@ void tgt_const_from_ddi(struct tgt_conn *conn, const TCP_OFFLOAD_STATE_CONST *fr
 {
 	bool scaled = from->Flags & TCP_FLAG_WINDOW_SCALING_ENABLED;
 
-	conn->options &= ~(uint32_t)(TGT_OPT_TIMESTAMP | TGT_OPT_SACK);
+	conn->options &= ~(uint32_t)(TGT_OPT_TIMESTAMP | TGT_OPT_SACK | TGT_OPT_ECN);
 	if (from->Flags & TCP_FLAG_TIMESTAMP_ENABLED)
 		conn->options |= TGT_OPT_TIMESTAMP;
 	if (from->Flags & TCP_FLAG_SACK_ENABLED)
 		conn->options |= TGT_OPT_SACK;
+	if (from->Flags & TCP_FLAG_ECN_ENABLED)
+		conn->options |= TGT_OPT_ECN;
 	conn->snd_wscale = scaled ? from->SndWindScale : 0;
 	conn->rcv_wscale = scaled ? from->RcvWindScale : 0;
 	conn->scaling = scaled;
@@ -69,6 +72,8 @@ void tgt_const_to_ddi(const struct tgt_conn *conn, TCP_OFFLOAD_STATE_CONST *to)
 		to->Flags |= TCP_FLAG_TIMESTAMP_ENABLED;
 	if (conn->options & TGT_OPT_SACK)
 		to->Flags |= TCP_FLAG_SACK_ENABLED;
+	if (conn->options & TGT_OPT_ECN)
+		to->Flags |= TCP_FLAG_ECN_ENABLED;
 	if (conn->scaling)
 		to->Flags |= TCP_FLAG_WINDOW_SCALING_ENABLED;
 	to->SndWindScale = conn->snd_wscale & 15;

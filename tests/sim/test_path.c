@@ -66,6 +66,59 @@ static uint64_t overflowed(const char *cc_name)
 	return lost;
 }
 
+/* A queue that marks long before it is full. How long a bulk transfer takes, ms; *overflowed is
+ * what did not fit. */
+static uint64_t marked_bulk(bool ecn, uint64_t *overflowed_out, uint64_t *marked)
+{
+	struct sim_conn_config conn;
+	struct sim_config config;
+	struct sim_case c;
+	uint64_t begun_us;
+
+	sim_config_default(&config, 13);
+	config.cc_name = "newreno";
+	config.up.bits_per_s = 20000000;
+	config.up.delay_us = config.down.delay_us = 10000;
+	config.up.queue_bytes = 100000;
+	config.up.mark_bytes = 15000;
+	case_begin(&c, &config);
+	sim_conn_config_draw(c.world, &conn);
+	conn.family = SIM_V4;
+	conn.sack = true;
+	conn.ecn = ecn;
+	conn.wscale[SIM_AT_PEER] = conn.wscale[SIM_AT_HOST] = 7;
+	conn.rcv_buf_bytes[SIM_AT_PEER] = conn.rcv_buf_bytes[SIM_AT_HOST] = 2 << 20;
+	case_connect(&c, &conn);
+	c.peer->rx.mode = c.host->rx.mode = SIM_RX_POST;
+	case_move(&c, SIM_TARGET);
+	c.host->tx.window = 2000 << 10;
+	begun_us = sim_world_now(c.world);
+	sim_sock_send(c.host, BULK);
+	CASE_WAIT(&c, case_all_read, 60 * CASE_S);
+	begun_us = sim_world_now(c.world) - begun_us;
+	*overflowed_out = c.world->up.stats.fates[NIC_SIM_OVERFLOWED];
+	*marked = c.world->up.stats.fates[NIC_SIM_MARKED];
+	case_close(&c);
+	case_end(&c);
+	return begun_us / 1000;
+}
+
+/* Marks take the place of losses, and cost no speed. */
+static void test_marks(void **state)
+{
+	uint64_t lost, lost_without, marked, marked_without, ms, ms_without;
+
+	(void)state;
+	ms_without = marked_bulk(false, &lost_without, &marked_without);
+	ms = marked_bulk(true, &lost, &marked);
+	printf("%u bytes: %llu ms, %llu lost; with ECN %llu ms, %llu lost, %llu marked\n", BULK,
+	       (unsigned long long)ms_without, (unsigned long long)lost_without,
+	       (unsigned long long)ms, (unsigned long long)lost, (unsigned long long)marked);
+	assert_true(lost_without > 0 && !marked_without);
+	REQ("TCP-21", lost == 0 && marked > 0);
+	assert_true(ms < BULK * 8ull / 20000 * 13 / 10); /* ideal, and three tenths */
+}
+
 /* Slow start that watches the round trip leaves before the queue is full. */
 static void test_slow_start_ends_in_time(void **state)
 {
@@ -173,6 +226,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_black_hole),
 		cmocka_unit_test(test_slow_start_ends_in_time),
+		cmocka_unit_test(test_marks),
 		cmocka_unit_test(test_goodput_under_loss),
 		cmocka_unit_test(test_fair_to_each_other),
 	};

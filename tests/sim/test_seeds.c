@@ -31,6 +31,7 @@ static void draw_link(struct nic_sim_rng *rng, struct nic_sim_link_params *link)
 	link->queue_bytes = 64 << 10 << nic_sim_rng_below(rng, 4);
 	link->loss_ppm = link->reorder_ppm = link->duplicate_ppm = ONE_PERCENT_PPM;
 	link->corrupt_ppm = nic_sim_rng_below(rng, 2) ? 1000 : 0;
+	link->mark_bytes = nic_sim_rng_below(rng, 2) ? link->queue_bytes / 16 : 0;
 	link->reorder_us = 200 + (uint32_t)nic_sim_rng_below(rng, 3000);
 }
 

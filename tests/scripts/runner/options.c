@@ -97,6 +97,8 @@ static int word_option(struct script *script, const char *name, const char *valu
 {
 	if (!strcmp(name, "sack"))
 		script->conn.sack = strcmp(value, "off") != 0;
+	else if (!strcmp(name, "ecn"))
+		script->conn.ecn = strcmp(value, "off") != 0;
 	else if (!strcmp(name, "nagle"))
 		script->conn.nagle = strcmp(value, "off") != 0;
 	else if (!strcmp(name, "tso"))

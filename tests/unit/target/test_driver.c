@@ -3,6 +3,7 @@
 #include "ddi_env.h"
 
 #include <errno.h>
+#include <ndis/chimneyext.h>
 
 #include "target/tgt_ddi.h"
 #include "target/tgt_indicate.h"
@@ -64,6 +65,37 @@ static void test_receive_scale(void **state)
 	assert_int_equal(set(e, OID_GEN_RECEIVE_SCALE_PARAMETERS, &rss, sizeof(rss)),
 			 NDIS_STATUS_INVALID_PARAMETER);
 	ddi_list_free(post);
+	ddi_end(e);
+}
+
+/* What is not published is offered on request only. */
+static void test_extensions(void **state)
+{
+	struct ddi_env *e = ddi_new(NULL);
+	struct nic_sim_view v;
+	struct ddi_frame *f;
+	ULONG bits = 0;
+	NDIS_OID_REQUEST r = { .RequestType = NdisRequestQueryInformation };
+
+	(void)state;
+	r.Header.Type = NDIS_OBJECT_TYPE_OID_REQUEST;
+	r.Header.Revision = NDIS_OID_REQUEST_REVISION_1;
+	r.Header.Size = NDIS_SIZEOF_OID_REQUEST_REVISION_1;
+	r.DATA.QUERY_INFORMATION.Oid = OID_CHIMNEY_EXTENSIONS;
+	r.DATA.QUERY_INFORMATION.InformationBuffer = &bits;
+	r.DATA.QUERY_INFORMATION.InformationBufferLength = sizeof(bits);
+	assert_int_equal(NdisOidRequest(e->binding, &r), NDIS_STATUS_SUCCESS);
+	assert_true(bits & CHIMNEY_EXT_ECN);
+	e->tcp.constant.Flags |= TCP_FLAG_ECN_ENABLED;
+	ddi_offload(e);
+	ddi_forget(e);
+	f = ddi_segment(e, DDI_RCV_NXT, DDI_SND_UNA, NIC_SIM_ACK | NIC_SIM_PSH, "ce", 2);
+	f->data[15] |= 3; /* congestion experienced */
+	assert_true(nic_sim_view(f->data, f->len, &v));
+	nic_sim_csum_fill(f->data, &v);
+	ddi_run(e);
+	assert_true(ddi_view(e, 0, &v));
+	REQ("TCP-21", v.flags & NIC_SIM_ECE);
 	ddi_end(e);
 }
 
@@ -368,6 +400,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_registration),
 		cmocka_unit_test(test_receive_scale),
+		cmocka_unit_test(test_extensions),
 		cmocka_unit_test(test_capabilities),
 		cmocka_unit_test(test_pools),
 		cmocka_unit_test(test_parameters),
