@@ -138,6 +138,7 @@ static int adopt(struct worker *w, pid_t pid, unsigned int filters, const struct
 				    .pid = pid,
 				    .fd_in_pid = found->fd_in_pid,
 				    .parked_fd = -1,
+				    .stream_fd = -1,
 				    .inode = found->inode,
 				    .cookie = found->cookie,
 				    .seen_us = loop_now_us(w->loop) };

@@ -46,6 +46,7 @@ struct daemon_conn {
 	uint64_t stream_inode; /* of what the program holds while it is offloaded, else 0 */
 	struct daemon_snapshot *snapshot; /* of the kernel's socket before the offload */
 	int parked_fd;                    /* the host driver's parked kernel socket, or -1 */
+	int stream_fd;                    /* its end of the stream pair, or -1 */
 	uint64_t cookie;                  /* the same, as its end is reported */
 	uint64_t seen_us;                 /* when we learned of it */
 	struct host_select_verdict verdict;

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Names and options of switched descriptors, asked for by a supervisor. The host driver keeps the
- * options; what it must not have while the connection is offloaded takes the connection up first,
+ * Calls on switched descriptors, asked for by a supervisor: those that a UNIX stream answers
+ * differently from a TCP socket. The host driver keeps the options; what it must not have while the connection is offloaded takes the connection up first,
  * and the call then goes on natively. A call that comes in the middle of a move waits for its end.
  *
  *   socket {inode, call, level, name, length, data} -> {native: true} | {err, data}
  */
 #include <errno.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -145,19 +146,6 @@ static void upload_first(struct daemon_conn *dc, struct daemon_wait *wait)
 		put_off(wait);
 }
 
-static void info_known(void *ctx, struct host_conn *conn, int err, const char *why)
-{
-	struct daemon_wait *wait = ctx;
-	struct worker *w = wait->worker;
-
-	(void)why;
-	if (err) /* it left the target meanwhile */
-		put_off(wait);
-	else
-		finish(wait, daemon_info_answer(host_conn_user(conn), wait));
-	daemon_socket_changed(w);
-}
-
 /* The exchange carries these over to the stream, so its own answer is right. */
 static bool is_carried(const struct socket_call *c)
 {
@@ -166,13 +154,47 @@ static bool is_carried(const struct socket_call *c)
 	       (c->name == SO_RCVTIMEO || c->name == SO_SNDTIMEO || c->name == SO_RCVLOWAT);
 }
 
-/* More than the program may set; and a question that is none. */
-static bool is_for_the_kernel(const struct socket_call *c)
+/* Its FIN goes out although it is to reset when it is closed: the chimney has one end for both. */
+static bool resets_at_close(const struct daemon_conn *dc)
 {
-	if (c->level != IPPROTO_TCP)
+	struct linger linger = { 0 };
+	socklen_t len = sizeof(linger);
+
+	return getsockopt(dc->parked_fd, SOL_SOCKET, SO_LINGER, &linger, &len) == 0 &&
+	       linger.l_onoff && linger.l_linger == 0;
+}
+
+/*
+ * What only the kernel's socket can do: more than the program may set, a question that is none,
+ * urgent data, discarding unread bytes, an end of one half, the end of all without closing.
+ */
+static bool is_for_the_kernel(const struct daemon_conn *dc, const struct socket_call *c)
+{
+	switch (c->kind) {
+	case SOCKET_SETSOCKOPT:
+		return c->level == IPPROTO_TCP && c->name == TCP_CONGESTION;
+	case SOCKET_GETSOCKOPT:
+		return c->level == IPPROTO_TCP && c->name == TCP_ZEROCOPY_RECEIVE;
+	case SOCKET_SHUTDOWN:
+		return c->name == SHUT_RD || (c->name == SHUT_RDWR && resets_at_close(dc));
+	case SOCKET_CONNECT:
+		return c->name == AF_UNSPEC;
+	case SOCKET_SEND:
+	case SOCKET_RECV:
+		return c->name & (MSG_OOB | MSG_TRUNC);
+	default:
 		return false;
-	return c->kind == SOCKET_SETSOCKOPT ? c->name == TCP_CONGESTION
-					    : c->name == TCP_ZEROCOPY_RECEIVE;
+	}
+}
+
+/* The rest of the calls that have no value: an error of TCP's, or what the stream does as well. */
+static json_t *ask_plain(const struct socket_call *c)
+{
+	if (c->kind == SOCKET_CONNECT)
+		return daemon_socket_value(EISCONN, NULL, 0);
+	if (c->kind == SOCKET_RECV && c->name & MSG_ERRQUEUE)
+		return daemon_socket_value(EAGAIN, NULL, 0);
+	return daemon_socket_native();
 }
 
 static json_t *ask_name(const struct daemon_conn *dc, enum socket_call_kind kind)
@@ -190,11 +212,11 @@ static json_t *ask_name(const struct daemon_conn *dc, enum socket_call_kind kind
 static int get_option(struct daemon_conn *dc, struct socket_call *c, json_t **reply)
 {
 	size_t length = c->length;
-	int maxseg = daemon_info_maxseg(dc), err;
+	int value, err;
 
-	if (c->level == IPPROTO_TCP && c->name == TCP_MAXSEG && maxseg) {
-		length = length < sizeof(maxseg) ? length : sizeof(maxseg);
-		*reply = daemon_socket_value(0, &maxseg, (socklen_t)length);
+	if (c->level == IPPROTO_TCP && daemon_info_agreed(dc, c->name, &value)) {
+		length = length < sizeof(value) ? length : sizeof(value);
+		*reply = daemon_socket_value(0, &value, (socklen_t)length);
 		return 0;
 	}
 	err = host_conn_get_option(dc->conn, c->level, c->name, c->data, &length);
@@ -214,10 +236,63 @@ static int set_option(struct daemon_conn *dc, const struct socket_call *c, json_
 {
 	int err = host_conn_set_option(dc->conn, c->level, c->name, c->data, c->length);
 
+	if (err == -EPERM) /* the kernel knows what this program may */
+		err = -ENOPROTOOPT;
 	if (err == -EBUSY || err == -ENOPROTOOPT)
 		return err;
 	*reply = daemon_socket_value(-err, NULL, 0);
 	return 0;
+}
+
+static json_t *measured(struct daemon_conn *dc, const struct daemon_wait *wait)
+{
+	const struct socket_call *c = &wait->call;
+	uint8_t state = wait->live.tcpi_state;
+
+	if (c->kind == SOCKET_IOCTL)
+		return daemon_outq_answer(dc, wait);
+	if (c->kind == SOCKET_GETSOCKOPT)
+		return daemon_info_answer(dc, wait);
+	if (state == HOST_TCP_TIME_WAIT || state == HOST_TCP_CLOSE)
+		return daemon_socket_value(ENOTCONN, NULL, 0);
+	return c->kind == SOCKET_GETPEERNAME ? ask_name(dc, c->kind) : daemon_socket_native();
+}
+
+static void info_known(void *ctx, struct host_conn *conn, int err, const char *why)
+{
+	struct daemon_wait *wait = ctx;
+	struct worker *w = wait->worker;
+
+	(void)why;
+	if (err) /* it left the target meanwhile */
+		put_off(wait);
+	else
+		finish(wait, measured(host_conn_user(conn), wait));
+	daemon_socket_changed(w);
+}
+
+/* Both ends are: whether the connection is over as well, the target knows. */
+static bool has_ended(const struct daemon_conn *dc)
+{
+	struct pollfd pfd = { .fd = dc->stream_fd };
+
+	return poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLHUP);
+}
+
+/* What the target has to be asked for. */
+static bool is_measured(const struct daemon_conn *dc, const struct socket_call *c)
+{
+	switch (c->kind) {
+	case SOCKET_IOCTL:
+		return true;
+	case SOCKET_GETSOCKOPT:
+		return c->level == IPPROTO_TCP && c->name == TCP_INFO;
+	case SOCKET_GETPEERNAME:
+	case SOCKET_SHUTDOWN:
+		return has_ended(dc);
+	default:
+		return false;
+	}
 }
 
 /* Takes wait. */
@@ -227,16 +302,18 @@ static void ask(struct daemon_conn *dc, struct daemon_wait *wait)
 	json_t *reply = NULL;
 	int err = 0;
 
-	if (is_for_the_kernel(c))
+	if (is_for_the_kernel(dc, c))
 		err = -ENOPROTOOPT;
 	else if (c->kind == SOCKET_SETSOCKOPT)
 		err = set_option(dc, c, &reply);
-	else if (c->kind != SOCKET_GETSOCKOPT)
-		reply = ask_name(dc, c->kind);
-	else if (c->level == IPPROTO_TCP && c->name == TCP_INFO)
+	else if (is_measured(dc, c))
 		err = daemon_info_ask(dc, wait, info_known);
-	else
+	else if (c->kind == SOCKET_GETSOCKOPT)
 		err = get_option(dc, c, &reply);
+	else if (c->kind == SOCKET_GETSOCKNAME || c->kind == SOCKET_GETPEERNAME)
+		reply = ask_name(dc, c->kind);
+	else
+		reply = ask_plain(c);
 	if (err == -ENOPROTOOPT)
 		upload_first(dc, wait);
 	else if (err == -EBUSY)
@@ -273,7 +350,12 @@ static bool read_call(const json_t *request, struct socket_call *c)
 	static const char *const names[] = { [SOCKET_GETSOCKNAME] = "getsockname",
 					     [SOCKET_GETPEERNAME] = "getpeername",
 					     [SOCKET_GETSOCKOPT] = "getsockopt",
-					     [SOCKET_SETSOCKOPT] = "setsockopt" };
+					     [SOCKET_SETSOCKOPT] = "setsockopt",
+					     [SOCKET_IOCTL] = "ioctl",
+					     [SOCKET_SHUTDOWN] = "shutdown",
+					     [SOCKET_CONNECT] = "connect",
+					     [SOCKET_SEND] = "send",
+					     [SOCKET_RECV] = "recv" };
 	const char *call = json_string_value(json_object_get(request, "call"));
 	unsigned int kind = 0;
 

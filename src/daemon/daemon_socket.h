@@ -20,6 +20,11 @@ enum socket_call_kind {
 	SOCKET_GETPEERNAME,
 	SOCKET_GETSOCKOPT,
 	SOCKET_SETSOCKOPT,
+	SOCKET_IOCTL,    /* name: the request */
+	SOCKET_SHUTDOWN, /* how */
+	SOCKET_CONNECT,  /* family of the address */
+	SOCKET_SEND,     /* flags, those of interest */
+	SOCKET_RECV,
 	SOCKET_CALL_KINDS
 };
 
@@ -53,8 +58,10 @@ json_t *daemon_socket_value(int err, const void *data, socklen_t length);
  */
 int daemon_info_ask(struct daemon_conn *dc, struct daemon_wait *wait, host_done_fn *done);
 json_t *daemon_info_answer(struct daemon_conn *dc, const struct daemon_wait *wait);
-/* Bytes of a full segment as agreed, which a parked socket has forgotten; 0: not known. */
-int daemon_info_maxseg(const struct daemon_conn *dc);
+/* SIOCOUTQ and SIOCOUTQNSD, by the same question. */
+json_t *daemon_outq_answer(struct daemon_conn *dc, const struct daemon_wait *wait);
+/* An option of TCP's whose value a parked socket has forgotten. */
+bool daemon_info_agreed(const struct daemon_conn *dc, int name, int *value);
 
 /* daemon_socket_gone.c: true when the stream was a connection's that is over. */
 bool daemon_socket_over(const struct worker *w, const struct socket_call *call, json_t **reply);

@@ -60,6 +60,24 @@ static json_t *ask_closed(int family, const struct socket_call *c)
 	return daemon_socket_value(err, data, c->kind == SOCKET_SETSOCKOPT ? 0 : length);
 }
 
+static json_t *ask_plain(const struct socket_call *c)
+{
+	static const int nothing;
+
+	switch (c->kind) {
+	case SOCKET_GETPEERNAME:
+	case SOCKET_SHUTDOWN:
+		return daemon_socket_value(ENOTCONN, NULL, 0);
+	case SOCKET_IOCTL:
+		return daemon_socket_value(0, &nothing, sizeof(nothing));
+	case SOCKET_RECV:
+		return c->name & MSG_ERRQUEUE ? daemon_socket_value(EAGAIN, NULL, 0)
+					      : daemon_socket_native();
+	default:
+		return daemon_socket_native();
+	}
+}
+
 bool daemon_socket_over(const struct worker *w, const struct socket_call *c, json_t **reply)
 {
 	const struct daemon_ghost *ghost = find(w, c->inode);
@@ -67,13 +85,13 @@ bool daemon_socket_over(const struct worker *w, const struct socket_call *c, jso
 
 	if (!ghost)
 		return false;
-	if (c->kind == SOCKET_GETPEERNAME)
-		*reply = daemon_socket_value(ENOTCONN, NULL, 0);
-	else if (c->kind == SOCKET_GETSOCKNAME)
+	if (c->kind == SOCKET_GETSOCKNAME)
 		*reply = daemon_socket_value(0, &ghost->local,
 					     v6 ? sizeof(struct sockaddr_in6)
 						: sizeof(struct sockaddr_in));
-	else
+	else if (c->kind == SOCKET_GETSOCKOPT || c->kind == SOCKET_SETSOCKOPT)
 		*reply = ask_closed(v6 ? AF_INET6 : AF_INET, c);
+	else
+		*reply = ask_plain(c);
 	return true;
 }

@@ -21,20 +21,21 @@ enum { CA_OPEN = 0, CA_RECOVERY = 3, CA_LOSS = 4 }; /* the kernel's tcp_ca_state
 struct daemon_snapshot {
 	uint8_t info[SOCKET_VALUE_BYTES]; /* struct tcp_info, of whichever length this kernel has */
 	socklen_t info_length;
-	int maxseg_bytes;
+	int maxseg_bytes, clamp_bytes;
 	uint64_t written, read; /* bytes that had passed through the program's end of it */
 	uint64_t to_program, from_program; /* through chimney, before */
 };
 
 static int read_kernel(int fd, struct daemon_snapshot *shot)
 {
-	socklen_t len = sizeof(shot->maxseg_bytes);
+	socklen_t len = sizeof(int);
 	int unacked = 0, unread = 0;
 	struct tcp_info info;
 
 	shot->info_length = sizeof(shot->info);
 	if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, shot->info, &shot->info_length) < 0 ||
 	    getsockopt(fd, IPPROTO_TCP, TCP_MAXSEG, &shot->maxseg_bytes, &len) < 0 ||
+	    getsockopt(fd, IPPROTO_TCP, TCP_WINDOW_CLAMP, &shot->clamp_bytes, &len) < 0 ||
 	    ioctl(fd, SIOCOUTQ, &unacked) < 0 || ioctl(fd, SIOCINQ, &unread) < 0)
 		return -errno;
 	memcpy(&info, shot->info, sizeof(info));
@@ -62,9 +63,14 @@ void daemon_socket_snapshot(struct daemon_conn *dc)
 		*dc->snapshot = (struct daemon_snapshot){ 0 };
 }
 
-int daemon_info_maxseg(const struct daemon_conn *dc)
+bool daemon_info_agreed(const struct daemon_conn *dc, int name, int *value)
 {
-	return dc->snapshot ? dc->snapshot->maxseg_bytes : 0;
+	const struct daemon_snapshot *shot = dc->snapshot;
+
+	if (!shot || !shot->info_length || (name != TCP_MAXSEG && name != TCP_WINDOW_CLAMP))
+		return false;
+	*value = name == TCP_MAXSEG ? shot->maxseg_bytes : shot->clamp_bytes;
+	return true;
 }
 
 int daemon_info_ask(struct daemon_conn *dc, struct daemon_wait *wait, host_done_fn *done)
@@ -84,7 +90,8 @@ static void tuple_of(const struct steer_flow *flow, struct tgt_tuple *tuple)
 /* What the delegated state says, in the kernel's units. */
 static void put_live(struct tcp_info *to, const struct tcp_info *live)
 {
-	to->tcpi_state = live->tcpi_state;
+	/* The kernel keeps TIME_WAIT apart from the socket. */
+	to->tcpi_state = live->tcpi_state == HOST_TCP_TIME_WAIT ? HOST_TCP_CLOSE : live->tcpi_state;
 	to->tcpi_retransmits = to->tcpi_backoff = live->tcpi_retransmits;
 	to->tcpi_probes = 0;
 	to->tcpi_snd_mss = live->tcpi_snd_mss;
@@ -141,6 +148,20 @@ static void put_bytes(struct tcp_info *to, const struct daemon_snapshot *shot,
 				       live->tcpi_snd_mss);
 	to->tcpi_bytes_acked = written - outstanding;
 	to->tcpi_bytes_received = shot->read + live->tcpi_bytes_received - shot->to_program;
+}
+
+/* What the program wrote: still in its stream, or with the target. */
+json_t *daemon_outq_answer(struct daemon_conn *dc, const struct daemon_wait *wait)
+{
+	const struct host_conn_info *now = host_conn_info(dc->conn);
+	uint64_t outstanding = now->bytes_from_program - wait->live.tcpi_bytes_acked;
+	int waiting = 0, total;
+
+	if (ioctl(dc->stream_fd, SIOCINQ, &waiting) < 0)
+		waiting = 0;
+	total = waiting +
+		(int)(wait->call.name == SIOCOUTQNSD ? wait->live.tcpi_notsent_bytes : outstanding);
+	return daemon_socket_value(0, &total, sizeof(total));
 }
 
 json_t *daemon_info_answer(struct daemon_conn *dc, const struct daemon_wait *wait)

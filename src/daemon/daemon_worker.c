@@ -138,8 +138,7 @@ static int hold(void *ctx, struct host_conn *conn, enum host_held kind, int fd)
 	struct daemon_conn *dc = host_conn_user(conn);
 	enum keeper_kind kept = kind == HOST_HELD_STREAM ? KEEPER_STREAM : KEEPER_SOCKET;
 
-	if (kind == HOST_HELD_SOCKET)
-		dc->parked_fd = fd;
+	*(kind == HOST_HELD_SOCKET ? &dc->parked_fd : &dc->stream_fd) = fd;
 	return fd < 0 ? keeper_release(w->keeper, kept, dc->id)
 		      : keeper_hold(w->keeper, kept, dc->id, fd);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Names and options of a switched descriptor. What the program holds is one end of a UNIX stream
- * pair then; whatever is something else goes on natively, after three cheap calls of ours.
+ * Calls on a switched descriptor. What the program holds is one end of a UNIX stream pair then;
+ * whatever is something else goes on natively, after three cheap calls of ours.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -123,58 +123,107 @@ static int give(const struct super *s, const struct seccomp_notif *req,
 }
 
 static int get_value(struct super *s, const struct seccomp_notif *req, uint64_t inode,
-		     const char *call, bool *native)
+		     const struct super_question *q, bool *native)
 {
-	bool name = req->data.nr != SYS_getsockopt;
-	const __u64 *a = req->data.args;
-	uint64_t at = name ? a[1] : a[3], length_at = name ? a[2] : a[4];
 	struct super_answer answer;
 	uint32_t room;
 
-	if (read_memory(s, req, length_at, &room, sizeof(room)) < 0)
+	if (read_memory(s, req, q->length_at, &room, sizeof(room)) < 0)
 		return -EFAULT;
 	if (room > INT32_MAX)
 		return -EINVAL;
-	super_ask(s, inode, call, name ? 0 : (int)a[1], name ? 0 : (int)a[2], NULL,
-		  room < sizeof(answer.data) ? room : sizeof(answer.data), &answer);
+	super_ask(s, inode, q, NULL, room < sizeof(answer.data) ? room : sizeof(answer.data),
+		  &answer);
 	*native = answer.native;
 	if (answer.native || answer.err)
 		return answer.native ? 0 : -answer.err;
-	return give(s, req, &answer, name, at, length_at, room);
+	return give(s, req, &answer, q->value == SUPER_NAME, q->at, q->length_at, room);
 }
 
-static int set_value(struct super *s, const struct seccomp_notif *req, uint64_t inode, bool *native)
+static int set_value(struct super *s, const struct seccomp_notif *req, uint64_t inode,
+		     const struct super_question *q, bool *native)
 {
-	const __u64 *a = req->data.args;
 	struct super_answer answer;
 	uint8_t data[sizeof(answer.data)];
-	uint32_t length = (uint32_t)a[4];
+	uint32_t length = q->length;
 
+	if (length > INT32_MAX)
+		return 0;          /* an error of every socket */
 	if (length > sizeof(data)) /* none of TCP's is that long: let the kernel say so */
 		length = sizeof(data);
-	if (length && read_memory(s, req, a[3], data, length) < 0)
+	if (length && read_memory(s, req, q->at, data, length) < 0)
 		return -EFAULT;
-	super_ask(s, inode, "setsockopt", (int)a[1], (int)a[2], data, length, &answer);
+	super_ask(s, inode, q, data, length, &answer);
 	*native = answer.native;
 	return answer.native ? 0 : -answer.err;
 }
 
-void super_call(struct super *s, const struct seccomp_notif *req, struct seccomp_notif_resp *resp)
+static int get_int(struct super *s, const struct seccomp_notif *req, uint64_t inode,
+		   const struct super_question *q, bool *native)
 {
-	uint64_t inode = switched_inode(s, (pid_t)req->pid, (int)req->data.args[0]);
-	bool native = true;
-	int err = 0;
+	struct super_answer answer;
 
-	if (inode && req->data.nr == SYS_setsockopt)
-		err = set_value(s, req, inode, &native);
-	else if (inode)
-		err = get_value(s, req, inode,
-				req->data.nr == SYS_getsockname   ? "getsockname"
-				: req->data.nr == SYS_getpeername ? "getpeername"
-								  : "getsockopt",
-				&native);
-	if (native && !err)
-		resp->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
-	else
+	super_ask(s, inode, q, NULL, q->length, &answer);
+	*native = answer.native;
+	if (answer.native || answer.err)
+		return answer.native ? 0 : -answer.err;
+	return write_memory(s, req, q->at, answer.data, answer.length);
+}
+
+/* A call whose address says what it is; what is too short for one is an error of every socket. */
+static int by_family(struct super *s, const struct seccomp_notif *req, uint64_t inode,
+		     const struct super_question *q, bool *native)
+{
+	struct super_question with = *q;
+	struct super_answer answer;
+	uint16_t family;
+
+	if (q->length < sizeof(family) || q->length > INT32_MAX)
+		return 0;
+	if (read_memory(s, req, q->at, &family, sizeof(family)) < 0)
+		return -EFAULT;
+	with.name = family;
+	super_ask(s, inode, &with, NULL, 0, &answer);
+	*native = answer.native;
+	return answer.native ? 0 : -answer.err;
+}
+
+static int put_question(struct super *s, const struct seccomp_notif *req, uint64_t inode,
+			const struct super_question *q, bool *native)
+{
+	struct super_answer answer;
+
+	switch (q->value) {
+	case SUPER_NAME:
+	case SUPER_GET:
+		return get_value(s, req, inode, q, native);
+	case SUPER_SET:
+		return set_value(s, req, inode, q, native);
+	case SUPER_INT:
+		return get_int(s, req, inode, q, native);
+	case SUPER_FAMILY:
+		return by_family(s, req, inode, q, native);
+	case SUPER_NOTHING:
+		break;
+	}
+	super_ask(s, inode, q, NULL, 0, &answer);
+	*native = answer.native;
+	return answer.native ? 0 : -answer.err;
+}
+
+bool super_call(struct super *s, const struct seccomp_notif *req, struct seccomp_notif_resp *resp)
+{
+	struct super_question q;
+	uint64_t inode = super_decode(&req->data, &q)
+				 ? switched_inode(s, (pid_t)req->pid, (int)req->data.args[0])
+				 : 0;
+	bool native = true;
+	int err = inode ? put_question(s, req, inode, &q, &native) : 0;
+
+	if (!native || err) {
 		resp->error = err;
+		return true;
+	}
+	resp->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+	return false;
 }

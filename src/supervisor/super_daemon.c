@@ -56,8 +56,8 @@ void super_attach(struct super *s, pid_t pid)
 	json_decref(answer);
 }
 
-void super_ask(struct super *s, uint64_t inode, const char *call, int level, int name,
-	       const void *data, unsigned int length, struct super_answer *out)
+void super_ask(struct super *s, uint64_t inode, const struct super_question *q, const void *data,
+	       unsigned int length, struct super_answer *out)
 {
 	char hex[2 * sizeof(out->data) + 1] = "";
 	json_t *answer, *err;
@@ -69,8 +69,8 @@ void super_ask(struct super *s, uint64_t inode, const char *call, int level, int
 	if (data)
 		ipc_hex_write(hex, data, length);
 	answer = ask(s, json_pack("{s:s, s:i, s:I, s:s, s:i, s:i, s:i, s:s}", "op", "socket", "tag",
-				  1, "inode", (json_int_t)inode, "call", call, "level", level,
-				  "name", name, "length", (int)length, "data", hex));
+				  1, "inode", (json_int_t)inode, "call", q->call, "level", q->level,
+				  "name", q->name, "length", (int)length, "data", hex));
 	err = json_object_get(answer, "err");
 	value = json_string_value(json_object_get(answer, "data"));
 	if (json_is_integer(err)) {

@@ -131,6 +131,10 @@ static void handle(struct super *s, struct seccomp_notif *req, struct seccomp_no
 	struct super_task *t;
 
 	resp->id = req->id;
+	if (req->data.nr == SYS_connect && super_call(s, req, resp)) {
+		ioctl(s->listener, SECCOMP_IOCTL_NOTIF_SEND, resp);
+		return;
+	}
 	switch (req->data.nr) {
 	case SYS_accept:
 	case SYS_accept4:

@@ -19,7 +19,7 @@ import time
 HOST_IF, PEER_IF = "ho0", "pr0"
 HOST = {4: "10.78.0.1", 6: "fd78::1"}
 PEER = {4: "10.78.0.2", 6: "fd78::2"}
-CHIMNEY = os.environ.get("CHIMNEY", "build/chimney")
+CHIMNEY = os.environ.get("CHIMNEY", "build/src/cli/chimney")
 SKIP = 77
 
 
