@@ -168,7 +168,7 @@ static void send_data(struct sim_sock *sock)
 		uint32_t len = 1 + (uint32_t)nic_sim_rng_below(&sock->world->rng, tx->piece);
 		struct sim_send *send;
 
-		if (len >= want) {
+		if (len >= want || tx->whole) {
 			len = (uint32_t)want;
 			/* The last piece can go with the disconnect request (DIS-10). */
 			if (tx->close && nic_sim_rng_below(&sock->world->rng, 2)) {

@@ -68,6 +68,7 @@ struct sim_tx {
 	uint64_t acked;  /* bytes whose send completed with success */
 	uint32_t window; /* most bytes queued but not acknowledged: back-pressure */
 	uint32_t piece;  /* largest single send */
+	bool whole;      /* a send takes all that is wanted, as one write does; piece is ignored */
 	bool close;      /* FIN behind goal bytes */
 	bool abort;
 	bool fin_issued; /* a disconnect request was made */
