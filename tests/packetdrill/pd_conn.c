@@ -194,6 +194,7 @@ static void establish(struct pd_sock *sock, const struct pd_segment *segment)
 		.family = family_of(segment),
 		.timestamps = shake->timestamps,
 		.sack = shake->sack,
+		.ecn = shake->ecn,
 		.wscale = { [SIM_AT_PEER] = scaled ? (uint8_t)shake->peer_wscale : 0xff,
 			    [SIM_AT_HOST] = scaled ? (uint8_t)pd_rcv_wscale(&sock->opt) : 0xff },
 		.rcv_buf_bytes = { WINDOW_FIELD_MAX, pd_rcv_buf(&sock->opt) },
@@ -241,6 +242,17 @@ static void copy_address(struct sockaddr_storage *at, const struct pd_segment *s
 	}
 }
 
+/* net.ipv4.tcp_ecn: 1 asks for it and grants it, 2 only grants it. */
+static bool agrees_to_ecn(const struct pd_segment *segment)
+{
+	uint8_t bits = segment->flags & (NIC_SIM_ECE | NIC_SIM_CWR);
+	long mode = pd_sysctl("tcp_ecn", 0, 2);
+
+	if (segment->flags & NIC_SIM_ACK)
+		return mode == 1 && bits == NIC_SIM_ECE;
+	return (mode == 1 || mode == 2) && bits == (NIC_SIM_ECE | NIC_SIM_CWR);
+}
+
 /* What both sides want; a SYN or SYN-ACK of the peer. */
 static void agree(struct pd_sock *sock, const struct pd_segment *segment)
 {
@@ -252,6 +264,7 @@ static void agree(struct pd_sock *sock, const struct pd_segment *segment)
 	shake->sack = segment->sack_ok && pd_sysctl("tcp_sack", 0, 1);
 	shake->peer_wscale = pd_sysctl("tcp_window_scaling", 0, 1) ? segment->wscale : -1;
 	shake->peer_ts = segment->ts_val;
+	shake->ecn = agrees_to_ecn(segment);
 	if (sock->opt.mss_clamp && sock->opt.mss_clamp < shake->peer_mss)
 		shake->peer_mss = (uint16_t)sock->opt.mss_clamp;
 }
