@@ -29,10 +29,12 @@ bool cert_check(struct cert *c, const char *id, bool ok, const char *what)
 
 void cert_skip(struct cert *c, const char *why)
 {
-	const char *id;
+	size_t at, bytes;
 
-	for (id = c->ids; *id; id += strcspn(id, " "), id += strspn(id, " "))
-		fprintf(c->results, "N %.*s %s\n", (int)strcspn(id, " "), id, why);
+	for (at = 0; c->ids[at]; at += bytes + (c->ids[at + bytes] == ' ')) {
+		bytes = strcspn(c->ids + at, " ");
+		fprintf(c->results, "N %.*s %s\n", (int)bytes, c->ids + at, why);
+	}
 }
 
 const NDIS_TCP_CONNECTION_OFFLOAD *cert_announced(const struct cert *c)

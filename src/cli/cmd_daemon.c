@@ -15,7 +15,10 @@ struct arguments {
 };
 
 static const struct argp_option options[] = {
-	{ "interface", 'i', "NAME", 0, "interface whose connections may be offloaded (needed)", 0 },
+	{ "interface", 'i', "NAME", 0,
+	  "interface whose connections may be offloaded (needed); again for each member of a bond, "
+	  "with a mux in --im",
+	  0 },
 	{ "control", 'c', "PATH", 0, "control socket (default /run/chimney.sock)", 0 },
 	{ "policy", 'p', "FILE", 0, "rules: which connections may be offloaded (default: none)",
 	  0 },
@@ -52,7 +55,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 'i':
-		a->config.ifname = arg;
+		if (a->config.ifname_count == DAEMON_INTERFACES_MAX)
+			argp_error(state, "--interface '%s': at most %d interfaces", arg,
+				   DAEMON_INTERFACES_MAX);
+		a->config.ifnames[a->config.ifname_count++] = arg;
 		break;
 	case 'c':
 		a->config.control_path = arg;
@@ -76,7 +82,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		nrt_verify_enable(NRT_VERIFY_LOG);
 		break;
 	case ARGP_KEY_END:
-		if (!a->config.ifname)
+		if (!a->config.ifname_count)
 			argp_error(state, "--interface is missing: which interface's connections "
 					  "shall be served?");
 		break;

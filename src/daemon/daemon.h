@@ -19,8 +19,12 @@ enum daemon_mode {
 const char *daemon_mode_name(enum daemon_mode mode);
 int daemon_mode_parse(const char *name, enum daemon_mode *out); /* -1: no such mode */
 
+#define DAEMON_INTERFACES_MAX 8
+
 struct daemon_config {
-	const char *ifname; /* interface whose connections may be offloaded */
+	/* interface whose connections may be offloaded, or the members of a bond: a team needs them */
+	const char *ifnames[DAEMON_INTERFACES_MAX];
+	unsigned int ifname_count;
 	const char *im; /* intermediate drivers from top to bottom, comma separated; NULL: none */
 	const char *policy;       /* text of the rules (host_select.h) */
 	const char *control_path; /* unix socket to listen on, or NULL */

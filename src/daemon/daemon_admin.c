@@ -86,9 +86,8 @@ static json_t *set_global(struct worker *w, struct daemon_client *client, json_i
 static json_t *show_global(struct worker *w)
 {
 	return json_pack("{s:b, s:s, s:b, s:s, s:s, s:i}", "ok", 1, "chimney",
-			 daemon_mode_name(w->mode), "paused", w->paused, "interface",
-			 w->config->ifname, "stack_top", w->ims.top, "intermediate_drivers",
-			 (int)w->ims.drivers);
+			 daemon_mode_name(w->mode), "paused", w->paused, "interface", w->ifname,
+			 "stack_top", w->ims.top, "intermediate_drivers", (int)w->ims.drivers);
 }
 
 static json_t *show_adapters(struct worker *w)
@@ -98,7 +97,7 @@ static json_t *show_adapters(struct worker *w)
 
 	host_adapter_info(w->adapter, &a);
 	one = json_pack("{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:b}", "adapter",
-			w->ims.top, "interface", w->config->ifname, "paused", a.paused, "capacity",
+			w->ims.top, "interface", w->ifname, "paused", a.paused, "capacity",
 			(json_int_t)a.capacity, "offloaded", (json_int_t)a.offloaded, "paths",
 			(json_int_t)a.paths, "neighbors", (json_int_t)a.neighbors,
 			"frames_indicated", (json_int_t)a.indicated, "ipv4", a.ipv4, "ipv6", a.ipv6,

@@ -174,7 +174,7 @@ static void request_done(void *ctx, NDIS_OID_REQUEST *request, NDIS_STATUS statu
 }
 
 /* The target's own counters, asked for as an administrator asks: by OID. */
-static int read_tcp_stats(struct worker *w, NDIS_OID oid, TCP_OFFLOAD_STATS *sum)
+static int read_tcp_stats(const struct worker_port *port, NDIS_OID oid, TCP_OFFLOAD_STATS *sum)
 {
 	TCP_OFFLOAD_STATS part = { 0 };
 	NDIS_STATUS status = NDIS_STATUS_PENDING;
@@ -186,7 +186,7 @@ static int read_tcp_stats(struct worker *w, NDIS_OID oid, TCP_OFFLOAD_STATS *sum
 					    .InformationBuffer = &part,
 					    .InformationBufferLength = sizeof(part) },
 	};
-	int err = nrt_request(w->target_nrt, &request, request_done, &status);
+	int err = nrt_request(port->nrt, &request, request_done, &status);
 
 	if (err || status != NDIS_STATUS_SUCCESS) /* the target answers statistics at once */
 		return err ? err : -EIO;
@@ -202,24 +202,36 @@ static json_t *drops(const struct worker *w)
 {
 	json_t *list = json_object();
 
-	for (unsigned int r = 0; r < TGT_DROP_REASONS; r++)
-		if (w->target->drops[r])
-			json_object_set_new(list, tgt_drop_name(r),
-					    json_integer((json_int_t)w->target->drops[r]));
+	for (unsigned int r = 0; r < TGT_DROP_REASONS; r++) {
+		uint64_t sum = 0;
+
+		for (unsigned int i = 0; i < w->port_count; i++)
+			sum += w->ports[i].target->drops[r];
+		if (sum)
+			json_object_set_new(list, tgt_drop_name(r), json_integer((json_int_t)sum));
+	}
 	return list;
 }
 
 static json_t *op_stats(struct worker *w)
 {
 	TCP_OFFLOAD_STATS tcp = { 0 };
-	struct nic_stats nic;
-	int err = read_tcp_stats(w, OID_TCP4_OFFLOAD_STATS, &tcp);
+	struct nic_stats nic = { 0 };
+	int err = 0;
 
-	if (!err)
-		err = read_tcp_stats(w, OID_TCP6_OFFLOAD_STATS, &tcp);
+	for (unsigned int i = 0; i < w->port_count && !err; i++) {
+		struct nic_stats part;
+
+		err = read_tcp_stats(&w->ports[i], OID_TCP4_OFFLOAD_STATS, &tcp);
+		if (!err)
+			err = read_tcp_stats(&w->ports[i], OID_TCP6_OFFLOAD_STATS, &tcp);
+		nic_stats(w->ports[i].nic, &part);
+		nic.rx_bytes += part.rx_bytes;
+		nic.tx_bytes += part.tx_bytes;
+		nic.indicated_bytes += part.indicated_bytes;
+	}
 	if (err)
 		return daemon_ctl_bad("the target does not report its statistics", false);
-	nic_stats(w->nic, &nic);
 	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "ok", 1,
 			 "segments_in", (json_int_t)tcp.InSegments, "segments_out",
 			 (json_int_t)tcp.OutSegments, "retransmits",

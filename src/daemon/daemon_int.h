@@ -63,6 +63,16 @@ struct daemon_client {
 	struct daemon_client *next;
 };
 
+/* An interface, what receives its flows, and the target on top of it. */
+struct worker_port {
+	char ifname[16], name[16]; /* name of the target's adapter */
+	uint32_t ifindex;
+	struct nic *nic;
+	struct loop_watch nic_watch;
+	struct nrt_adapter *nrt;
+	struct tgt_adapter *target;
+};
+
 struct worker {
 	const struct daemon_config *config;
 	struct keeper *keeper;
@@ -79,12 +89,14 @@ struct worker {
 	enum daemon_mode mode;
 	bool paused;
 	uint64_t exec_due_us; /* next look at threads that are late to stop */
-	struct loop_watch signal_watch, nic_watch, listen_watch;
-	struct nic *nic;
+	struct loop_watch signal_watch, listen_watch, link_watch;
+	struct worker_port ports[DAEMON_INTERFACES_MAX];
+	unsigned int port_count;
+	struct host_nl *links; /* link state of the members of a team; NULL: no team */
+	char ifname[16];       /* of the connections: the interface, or the bond of the members */
+	struct im_plan plan;
 	struct steer *steer;
-	void *target_driver; /* NDIS handles of the target: driver, adapter; and its engine */
-	struct nrt_adapter *target_nrt;
-	struct tgt_adapter *target;
+	void *target_driver; /* NDIS handle */
 	struct im_stack ims;
 	struct host *host;
 	struct host_adapter *adapter;
@@ -167,5 +179,14 @@ void daemon_policy_judge(struct worker *w, struct daemon_conn *dc, uint64_t byte
 void daemon_policy_refresh(struct worker *w, struct daemon_conn *dc);
 void daemon_policy_soon(struct worker *w);
 void daemon_policy_rest(struct worker *w, struct daemon_conn *dc);
+
+/*
+ * daemon_port.c: interfaces, steering and targets. daemon_ports_close() takes away what there is;
+ * a target that does not stop is left behind.
+ */
+int daemon_ports_open(struct worker *w);
+int daemon_ports_watch(struct worker *w);
+void daemon_targets_close(struct worker *w);
+void daemon_wires_close(struct worker *w);
 
 #endif

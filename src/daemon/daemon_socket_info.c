@@ -184,8 +184,9 @@ json_t *daemon_info_answer(struct daemon_conn *dc, const struct daemon_wait *wai
 		put_live(&info, &wait->live);
 	}
 	tuple_of(&now->flow, &tuple);
-	if (tgt_conn_look(w->target, &tuple, &look) == 0)
-		put_look(&info, &look, loop_now_us(w->loop));
+	for (unsigned int i = 0; i < w->port_count; i++)
+		if (tgt_conn_look(w->ports[i].target, &tuple, &look) == 0)
+			put_look(&info, &look, loop_now_us(w->loop));
 	memcpy(data, &info, sizeof(info));
 	return daemon_socket_value(0, data,
 				   length < wait->call.length ? length : wait->call.length);

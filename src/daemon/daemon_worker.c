@@ -12,9 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -22,96 +20,20 @@
 #include "base/log.h"
 #include "daemon/daemon_int.h"
 #include "ndis/nrt.h"
-#include "nic/nic_veth.h"
 #include "steer/steer.h"
 #include "target/tgt_driver.h"
 
-#define TARGET_NAME      "tgt0"
-#define CLOSE_ROUNDS_MAX 1000u
-#define EXEC_POLL_US     500u
-#define CHUNKS           (1u << 18) /* 1 GiB of data in the target, all connections together */
-#define CATCH_FRAMES     8192u
-
-static int read_interface(const char *ifname, uint8_t mac[6], uint32_t *mtu_bytes)
-{
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0;
-	struct ifreq ifr = { 0 };
-
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", ifname);
-	if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &ifr) < 0)
-		err = -errno;
-	if (!err)
-		memcpy(mac, ifr.ifr_hwaddr.sa_data, 6);
-	if (!err && ioctl(fd, SIOCGIFMTU, &ifr) < 0)
-		err = -errno;
-	if (!err)
-		*mtu_bytes = (uint32_t)ifr.ifr_mtu;
-	if (fd >= 0)
-		close(fd);
-	return err;
-}
-
-static int open_wire(struct worker *w)
-{
-	struct nic_tap_config tap = { .ifname = "chimney%d" };
-	struct steer_config steer = { .ifname = w->config->ifname };
-	char why[256] = "", device[IFNAMSIZ];
-	int err = read_interface(w->config->ifname, tap.mac, &tap.mtu_bytes);
-
-	if (err) {
-		log_err("interface '%s': %s", w->config->ifname, strerror(-err));
-		return err;
-	}
-	err = nic_tap_or_veth_open(&w->nic, &tap, device, why, sizeof(why));
-	if (!err) {
-		steer.tap = device;
-		steer.mtu_bytes = tap.mtu_bytes;
-		memcpy(steer.mac, tap.mac, sizeof(steer.mac));
-		err = steer_open(&w->steer, &steer, why, sizeof(why));
-	}
-	if (err) {
-		log_err("cannot steer connections of %s: %s", w->config->ifname, why);
-		return err;
-	}
-	keeper_hold(w->keeper, KEEPER_TAP, 0, nic_fd(w->nic));
-	keeper_hold(w->keeper, KEEPER_STEER, 0, steer_fd(w->steer));
-	return 0;
-}
-
-static int open_target(struct worker *w)
-{
-	/* Chunks that are never used cost address space only. */
-	struct tgt_adapter_config config = { .name = TARGET_NAME,
-					     .nic = w->nic,
-					     .limits = { .chunks = CHUNKS,
-							 .flow_catch_frames = CATCH_FRAMES },
-					     .now_us = loop_tick(w->loop) };
-	struct nrt_adapter_params params = { .name = TARGET_NAME, .add_device_context = &config };
-	int err = tgt_driver_register(&w->target_driver);
-
-	params.ifindex = if_nametoindex(w->config->ifname);
-	if (getrandom(&config.hash_key, sizeof(config.hash_key), 0) < 0)
-		return -errno;
-	if (!err)
-		err = nrt_adapter_create(w->target_driver, &params, &w->target_nrt);
-	if (err) {
-		log_err("cannot start the offload target: %s", strerror(-err));
-		return err;
-	}
-	w->target = tgt_adapter_find(TARGET_NAME);
-	keeper_hold(w->keeper, KEEPER_ARENA, 0, arena_fd(w->target->arena));
-	return 0;
-}
+#define EXEC_POLL_US 500u
 
 static int open_ims(struct worker *w)
 {
-	const char *targets[] = { TARGET_NAME };
+	const char *targets[DAEMON_INTERFACES_MAX];
 	char why[256] = "";
-	struct im_plan plan;
-	int err = im_plan_parse(&plan, w->config->im, 1, why, sizeof(why));
+	int err;
 
-	if (!err)
-		err = im_stack_open(&w->ims, &plan, "", targets, 1, why, sizeof(why));
+	for (unsigned int i = 0; i < w->port_count; i++)
+		targets[i] = w->ports[i].name;
+	err = im_stack_open(&w->ims, &w->plan, "", targets, w->port_count, why, sizeof(why));
 	if (err)
 		log_err("%s", why);
 	return err;
@@ -126,10 +48,11 @@ static void expect(void *ctx, const struct steer_flow *flow, bool on)
 
 	memcpy(tuple.local, flow->local, sizeof(tuple.local));
 	memcpy(tuple.remote, flow->remote, sizeof(tuple.remote));
-	if (!on)
-		tgt_flow_unexpect(w->target, &tuple);
-	else if (tgt_flow_expect(w->target, &tuple) < 0)
-		log_debug("no room to catch early frames: the peer will send them again");
+	for (unsigned int i = 0; i < w->port_count; i++)
+		if (!on)
+			tgt_flow_unexpect(w->ports[i].target, &tuple);
+		else if (tgt_flow_expect(w->ports[i].target, &tuple) < 0)
+			log_debug("no room to catch early frames: the peer will send them again");
 }
 
 static int hold(void *ctx, struct host_conn *conn, enum host_held kind, int fd)
@@ -149,9 +72,9 @@ static int open_host(struct worker *w)
 		.loop = w->loop, .on_change = daemon_conn_changed, .hold = hold, .ctx = w
 	};
 	struct host_adapter_config adapter = { .adapter_name = w->ims.top,
-					       .ifindex = if_nametoindex(w->config->ifname),
+					       .ifindex = if_nametoindex(w->ifname),
 					       .steer = w->steer,
-					       .nic = w->nic,
+					       .nic = w->ports[0].nic,
 					       .expect = expect,
 					       .ctx = w };
 	char why[256] = "";
@@ -168,14 +91,23 @@ static void run_target(void *ctx, uint64_t now_us)
 {
 	struct worker *w = ctx;
 
-	tgt_adapter_run(w->target, now_us);
+	for (unsigned int i = 0; i < w->port_count; i++)
+		tgt_adapter_run(w->ports[i].target, now_us);
 }
 
 static uint64_t target_deadline(void *ctx)
 {
 	struct worker *w = ctx;
 
-	return tgt_adapter_next_deadline_us(w->target);
+	uint64_t first_us = UINT64_MAX;
+
+	for (unsigned int i = 0; i < w->port_count; i++) {
+		uint64_t due_us = tgt_adapter_next_deadline_us(w->ports[i].target);
+
+		if (due_us < first_us)
+			first_us = due_us;
+	}
+	return first_us;
 }
 
 /* Threads that did not stop in time are let go as soon as they do. */
@@ -191,13 +123,6 @@ static uint64_t exec_deadline(void *ctx)
 	struct worker *w = ctx;
 
 	return w->exec_due_us;
-}
-
-/* The engine polls the nic itself, in every round; the watch only ends the sleep. */
-static void nic_readable(struct loop_watch *watch, uint32_t events)
-{
-	(void)watch;
-	(void)events;
 }
 
 static void all_given_back(void *ctx, int err)
@@ -268,17 +193,14 @@ static int open_all(struct worker *w)
 	if (!err)
 		err = open_policy(w);
 	if (!err)
-		err = open_wire(w);
-	if (!err)
-		err = open_target(w);
+		err = daemon_ports_open(w);
 	if (!err)
 		err = open_ims(w);
 	if (!err)
 		err = open_host(w);
 	if (err)
 		return err;
-	w->nic_watch = (struct loop_watch){ .fn = nic_readable, .fd = nic_fd(w->nic) };
-	err = loop_watch_set(w->loop, &w->nic_watch, EPOLLIN);
+	err = daemon_ports_watch(w);
 	loop_add_hook(w->loop, &w->hook);
 	loop_add_hook(w->loop, &w->exec_hook);
 	w->mode = w->config->mode;
@@ -286,25 +208,6 @@ static int open_all(struct worker *w)
 	if (!err)
 		err = daemon_watch_open(w);
 	return err ? err : daemon_ctl_open(w);
-}
-
-/*
- * A driver may need a few rounds to let go of what it has in work; one that never does is left
- * behind.
- */
-static void close_target(struct worker *w)
-{
-	unsigned int rounds = 0;
-
-	if (w->target_nrt && nrt_adapter_destroy(w->target_nrt) == -EINPROGRESS)
-		while (nrt_adapter_find(TARGET_NAME) && rounds++ < CLOSE_ROUNDS_MAX) {
-			tgt_adapter_run(w->target, loop_tick(w->loop));
-			nrt_pump();
-		}
-	if (nrt_adapter_find(TARGET_NAME))
-		log_err("the offload target did not stop");
-	else if (w->target_driver)
-		tgt_driver_deregister(w->target_driver);
 }
 
 static void close_all(struct worker *w)
@@ -323,10 +226,8 @@ static void close_all(struct worker *w)
 		host_destroy(w->host);
 	if (im_stack_close(&w->ims) < 0)
 		log_err("an intermediate driver did not stop");
-	close_target(w);
-	steer_close(w->steer);
-	if (w->nic)
-		nic_close(w->nic);
+	daemon_targets_close(w);
+	daemon_wires_close(w);
 	free(w->ghosts);
 	host_select_free(w->policy);
 	loop_destroy(w->loop);

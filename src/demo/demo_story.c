@@ -87,7 +87,8 @@ static int run_daemon(void *arg)
 {
 	struct story *s = arg;
 	struct daemon_config config = {
-		.ifname = DEMO_HOST_IF,
+		.ifnames = { DEMO_HOST_IF },
+		.ifname_count = 1,
 		.im = s->options->im,
 		.control_fd = s->daemon_ctl_fd,
 		.policy = "offload local-port 7007\noffload local-port 7008\n",

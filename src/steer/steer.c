@@ -38,6 +38,31 @@ static int make_writers(struct steer *st)
 	return st->flows && st->quiet ? 0 : -ENOMEM;
 }
 
+static int add_port(struct steer *st, const struct steer_config *config, const char *ifname,
+		    const char *tap)
+{
+	struct steer_port *port = &st->ports[st->port_count++];
+
+	snprintf(port->ifname, sizeof(port->ifname), "%s", ifname);
+	snprintf(port->tap, sizeof(port->tap), "%s", tap);
+	memcpy(port->mac, config->mac, sizeof(port->mac));
+	port->member = config->member || config->more_count;
+	port->ifindex = if_nametoindex(ifname);
+	port->tap_ifindex = if_nametoindex(tap);
+	return port->ifindex && port->tap_ifindex ? 0 : -ENODEV;
+}
+
+static int add_ports(struct steer *st, const struct steer_config *config)
+{
+	int err = add_port(st, config, config->ifname, config->tap);
+
+	if (config->more_count >= STEER_PORTS_MAX)
+		return -EINVAL;
+	for (unsigned int i = 0; i < config->more_count && !err; i++)
+		err = add_port(st, config, config->more[i].ifname, config->more[i].tap);
+	return err;
+}
+
 /* Everything that needs no kernel change; shared by open and adopt. */
 static int steer_new(struct steer **out, const struct steer_config *config)
 {
@@ -46,13 +71,10 @@ static int steer_new(struct steer **out, const struct steer_config *config)
 
 	if (!st)
 		return -ENOMEM;
-	snprintf(st->ifname, sizeof(st->ifname), "%s", config->ifname);
-	snprintf(st->tap, sizeof(st->tap), "%s", config->tap);
-	snprintf(st->table, sizeof(st->table), "chimney-%s", st->ifname);
-	memcpy(st->mac, config->mac, sizeof(st->mac));
-	st->ifindex = if_nametoindex(st->ifname);
-	st->tap_ifindex = if_nametoindex(st->tap);
-	err = st->ifindex && st->tap_ifindex ? make_writers(st) : -ENODEV;
+	snprintf(st->table, sizeof(st->table), "chimney-%s", config->ifname);
+	err = add_ports(st, config);
+	if (!err)
+		err = make_writers(st);
 	if (err) {
 		steer_free(st);
 		return err;
@@ -97,8 +119,8 @@ int steer_open(struct steer **out, const struct steer_config *config, char *why,
 	if (err)
 		(void)steer_refuse(err, why, why_size, "no netfilter netlink socket: %s",
 				   strerror(-err));
-	if (!err)
-		err = steer_link_prepare(st, config->mtu_bytes, why, why_size);
+	for (unsigned int i = 0; i < st->port_count && !err; i++)
+		err = steer_link_prepare(&st->ports[i], config->mtu_bytes, why, why_size);
 	if (!err)
 		err = steer_nft_install(st, why, why_size);
 	if (err) {
@@ -215,7 +237,11 @@ int steer_quiet_del(struct steer *st, const struct steer_flow *flows, unsigned c
 
 int steer_set_mtu(struct steer *st, uint32_t mtu_bytes)
 {
-	return steer_link_set_mtu(st, mtu_bytes);
+	int err = 0;
+
+	for (unsigned int i = 0; i < st->port_count && !err; i++)
+		err = steer_link_set_mtu(&st->ports[i], mtu_bytes);
+	return err;
 }
 
 int steer_fd(const struct steer *st)

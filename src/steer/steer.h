@@ -2,7 +2,8 @@
 /*
  * steer - sends the frames of offloaded flows to the target's TAP instead of the kernel's TCP.
  *
- * One struct steer serves one Ethernet interface and one TAP. It owns two nftables tables:
+ * One struct steer serves one Ethernet interface and one TAP, or the members of a bond, each with a
+ * TAP (chains ingress1, tap1 ... in the same table). It owns two nftables tables:
  *
  *   netdev "chimney-IF"   ingress of IF:   exact 4-tuple in set -> fwd to the TAP; all else goes on
  *                         ingress of TAP:  destination MAC is our own -> the kernel's own stack
@@ -25,16 +26,28 @@
 #ifndef STEER_STEER_H
 #define STEER_STEER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct steer;
+
+#define STEER_PORTS_MAX 8
 
 struct steer_config {
 	const char *ifname; /* the interface of the flows */
 	const char *tap;    /* the TAP, created already and held open by the nic */
 	uint8_t mac[6];     /* MAC of ifname; the TAP is given the same */
 	uint32_t mtu_bytes; /* MTU of ifname; the TAP is given the same */
+	/*
+	 * Further members of the bond or bridge that ifname is a member of; mac and mtu_bytes are then
+	 * those of the bond. Each has a TAP of its own, which its frames come from and go to.
+	 */
+	struct steer_pair {
+		const char *ifname, *tap;
+	} more[STEER_PORTS_MAX - 1];
+	unsigned int more_count;
+	bool member; /* ifname may belong to a bond or bridge, and mac is not its own */
 };
 
 /* One TCP connection as this host sees it. IPv4 uses the first 4 bytes of an address. */

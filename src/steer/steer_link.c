@@ -154,28 +154,28 @@ static int link_facts(uint32_t ifindex, struct link_facts *f)
 	return rtnl_run(link_req(buf, RTM_GETLINK, ifindex), facts_cb, f);
 }
 
-static int check_interface(const struct steer *st, struct link_facts *f, char *why, size_t n)
+static int check_interface(const struct steer_port *port, struct link_facts *f, char *why, size_t n)
 {
-	int err = link_facts(st->ifindex, f);
+	int err = link_facts(port->ifindex, f);
 
 	if (err)
-		return steer_refuse(err, why, n, "%s: %s", st->ifname, strerror(-err));
+		return steer_refuse(err, why, n, "%s: %s", port->ifname, strerror(-err));
 	if (f->flags & IFF_LOOPBACK)
 		return steer_refuse(-EOPNOTSUPP, why, n,
 				    "%s is a loopback interface: the kernel drops what is "
 				    "forwarded to it",
-				    st->ifname);
+				    port->ifname);
 	if (f->arphrd != ARPHRD_ETHER)
 		return steer_refuse(-EOPNOTSUPP, why, n, "%s is not an Ethernet interface",
-				    st->ifname);
-	if (f->master)
+				    port->ifname);
+	if (f->master && !port->member)
 		return steer_refuse(-EOPNOTSUPP, why, n,
 				    "%s belongs to interface %u (bridge, bond or VRF): a frame "
 				    "given back through a TAP would arrive outside of it",
-				    st->ifname, f->master);
-	if (memcmp(f->mac, st->mac, 6))
+				    port->ifname, f->master);
+	if (!port->member && memcmp(f->mac, port->mac, 6))
 		return steer_refuse(-EINVAL, why, n, "%s has another MAC than was given",
-				    st->ifname);
+				    port->ifname);
 	return 0;
 }
 
@@ -214,7 +214,7 @@ static int all_rp_filter(int32_t *value)
  * Reverse path filtering, however loose, refuses everything on a link without an IPv4 address. The
  * dummy address of RFC 7600 serves: nobody's, and with scope host never chosen as a source.
  */
-static int tap_add_dummy_address(const struct steer *st)
+static int tap_add_dummy_address(const struct steer_port *port)
 {
 	static const uint8_t dummy[4] = { 192, 0, 0, 8 };
 	char buf[128];
@@ -229,21 +229,21 @@ static int tap_add_dummy_address(const struct steer *st)
 	ifa->ifa_family = AF_INET;
 	ifa->ifa_prefixlen = 32;
 	ifa->ifa_scope = RT_SCOPE_HOST;
-	ifa->ifa_index = st->tap_ifindex;
+	ifa->ifa_index = port->tap_ifindex;
 	mnl_attr_put(nlh, IFA_LOCAL, sizeof(dummy), dummy);
 	mnl_attr_put(nlh, IFA_ADDRESS, sizeof(dummy), dummy);
 	err = rtnl_run(nlh, NULL, NULL);
 	return err == -EEXIST ? 0 : err;
 }
 
-static int tap_configure(const struct steer *st, uint32_t mtu_bytes, int with_inet6,
+static int tap_configure(const struct steer_port *port, uint32_t mtu_bytes, int with_inet6,
 			 uint32_t rp_filter)
 {
 	char buf[512];
-	struct nlmsghdr *nlh = link_req(buf, RTM_NEWLINK, st->tap_ifindex);
+	struct nlmsghdr *nlh = link_req(buf, RTM_NEWLINK, port->tap_ifindex);
 	struct nlattr *spec, *af, *conf;
 
-	mnl_attr_put(nlh, IFLA_ADDRESS, 6, st->mac);
+	mnl_attr_put(nlh, IFLA_ADDRESS, 6, port->mac);
 	mnl_attr_put_u32(nlh, IFLA_MTU, mtu_bytes);
 	mnl_attr_put_u32(nlh, IFLA_TXQLEN, TAP_QUEUE_FRAMES);
 	spec = mnl_attr_nest_start(nlh, IFLA_AF_SPEC);
@@ -262,10 +262,10 @@ static int tap_configure(const struct steer *st, uint32_t mtu_bytes, int with_in
 	return rtnl_run(nlh, NULL, NULL);
 }
 
-static int tap_up(const struct steer *st)
+static int tap_up(const struct steer_port *port)
 {
 	char buf[128];
-	struct nlmsghdr *nlh = link_req(buf, RTM_NEWLINK, st->tap_ifindex);
+	struct nlmsghdr *nlh = link_req(buf, RTM_NEWLINK, port->tap_ifindex);
 	struct ifinfomsg *ifm = mnl_nlmsg_get_payload(nlh);
 
 	ifm->ifi_change = IFF_UP;
@@ -274,12 +274,12 @@ static int tap_up(const struct steer *st)
 }
 
 /* rtnetlink cannot write this one; conf/default may have switched IPv6 off for new links. */
-static void tap_enable_ipv6(const struct steer *st)
+static void tap_enable_ipv6(const struct steer_port *port)
 {
 	char path[96];
 	int fd;
 
-	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", st->tap);
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", port->tap);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;
@@ -288,32 +288,32 @@ static void tap_enable_ipv6(const struct steer *st)
 	close(fd);
 }
 
-static int check_tap(const struct steer *st, const struct link_facts *iface, int32_t rp_filter,
-		     char *why, size_t n)
+static int check_tap(const struct steer_port *port, const struct link_facts *iface,
+		     int32_t rp_filter, char *why, size_t n)
 {
 	struct link_facts tap;
-	int err = link_facts(st->tap_ifindex, &tap);
+	int err = link_facts(port->tap_ifindex, &tap);
 
 	if (err)
-		return steer_refuse(err, why, n, "%s: %s", st->tap, strerror(-err));
+		return steer_refuse(err, why, n, "%s: %s", port->tap, strerror(-err));
 	if (tap.has_inet && tap.rp_filter != rp_filter)
 		return steer_refuse(-EOPNOTSUPP, why, n,
 				    "%s: rp_filter stays %d, injected frames would be taken for "
 				    "spoofed ones",
-				    st->tap, tap.rp_filter);
+				    port->tap, tap.rp_filter);
 	if (iface->has_inet6 && !iface->ipv6_disabled && tap.ipv6_disabled)
 		return steer_refuse(-EOPNOTSUPP, why, n,
 				    "%s: disable_ipv6 cannot be cleared, IPv6 frames could not be "
 				    "given to the kernel",
-				    st->tap);
+				    port->tap);
 	return 0;
 }
 
-int steer_link_prepare(struct steer *st, uint32_t mtu_bytes, char *why, size_t n)
+int steer_link_prepare(const struct steer_port *port, uint32_t mtu_bytes, char *why, size_t n)
 {
 	struct link_facts iface;
 	int32_t rp_filter;
-	int err = check_interface(st, &iface, why, n);
+	int err = check_interface(port, &iface, why, n);
 
 	if (err)
 		return err;
@@ -324,23 +324,23 @@ int steer_link_prepare(struct steer *st, uint32_t mtu_bytes, char *why, size_t n
 	if (rp_filter)
 		rp_filter = 2;
 	if (!err)
-		err = tap_configure(st, mtu_bytes, iface.has_inet6, (uint32_t)rp_filter);
+		err = tap_configure(port, mtu_bytes, iface.has_inet6, (uint32_t)rp_filter);
 	if (!err && rp_filter)
-		err = tap_add_dummy_address(st);
+		err = tap_add_dummy_address(port);
 	if (!err && iface.has_inet6 && !iface.ipv6_disabled)
-		tap_enable_ipv6(st);
+		tap_enable_ipv6(port);
 	if (!err)
-		err = tap_up(st);
+		err = tap_up(port);
 	if (err)
-		return steer_refuse(err, why, n, "%s cannot be set up: %s", st->tap,
+		return steer_refuse(err, why, n, "%s cannot be set up: %s", port->tap,
 				    strerror(-err));
-	return check_tap(st, &iface, rp_filter, why, n);
+	return check_tap(port, &iface, rp_filter, why, n);
 }
 
-int steer_link_set_mtu(const struct steer *st, uint32_t mtu_bytes)
+int steer_link_set_mtu(const struct steer_port *port, uint32_t mtu_bytes)
 {
 	char buf[128];
-	struct nlmsghdr *nlh = link_req(buf, RTM_NEWLINK, st->tap_ifindex);
+	struct nlmsghdr *nlh = link_req(buf, RTM_NEWLINK, port->tap_ifindex);
 
 	mnl_attr_put_u32(nlh, IFLA_MTU, mtu_bytes);
 	return rtnl_run(nlh, NULL, NULL);

@@ -32,7 +32,7 @@
 
 #define PRIO_INGRESS   500
 #define PRIO_QUIET     (-300)
-#define BATCH_BYTES    16384u
+#define BATCH_BYTES    65536u
 #define MSG_ROOM_BYTES 2048u /* no single object comes near this */
 
 /* Type numbers by which `nft list` prints the keys: ipv4_addr 7, ipv6_addr 8, inet_service 13. */
@@ -289,12 +289,12 @@ static void expr_no_fragment(struct rule *rule, int v6)
 	expr_cmp(rule, &zero, sizeof(zero));
 }
 
-static void put_flow_rule(struct txn *t, int v6, uint32_t tap_ifindex)
+static void put_flow_rule(struct txn *t, const char *chain, int v6, uint32_t tap_ifindex)
 {
 	uint16_t ether_be = htons(v6 ? ETH_P_IPV6 : ETH_P_IP);
 	struct rule rule;
 
-	if (rule_start(&rule, t, "ingress"))
+	if (rule_start(&rule, t, chain))
 		return;
 	expr_meta(&rule, NFT_META_PROTOCOL);
 	expr_cmp(&rule, &ether_be, sizeof(ether_be));
@@ -305,19 +305,19 @@ static void put_flow_rule(struct txn *t, int v6, uint32_t tap_ifindex)
 	rule_end(&rule);
 }
 
-static void put_tap_rules(struct txn *t, const struct steer *st)
+static void put_tap_rules(struct txn *t, const char *chain, const struct steer_port *port)
 {
 	struct rule rule;
 
-	if (rule_start(&rule, t, "tap"))
+	if (rule_start(&rule, t, chain))
 		return;
 	expr_payload(&rule, NFT_PAYLOAD_LL_HEADER, 0, 6, NFT_REG_1);
-	expr_cmp(&rule, st->mac, sizeof(st->mac));
+	expr_cmp(&rule, port->mac, sizeof(port->mac));
 	expr_verdict(&rule, NF_ACCEPT);
 	rule_end(&rule);
-	if (rule_start(&rule, t, "tap"))
+	if (rule_start(&rule, t, chain))
 		return;
-	expr_fwd(&rule, st->ifindex);
+	expr_fwd(&rule, port->ifindex);
 	rule_end(&rule);
 }
 
@@ -336,17 +336,30 @@ static void put_quiet_rule(struct txn *t, int v6)
 	rule_end(&rule);
 }
 
+/* The first interface's chains have no number. */
+static void put_port(struct txn *t, unsigned int i, const struct steer_port *port)
+{
+	char ingress[16] = "ingress", tap[16] = "tap";
+
+	if (i) {
+		snprintf(ingress, sizeof(ingress), "ingress%u", i);
+		snprintf(tap, sizeof(tap), "tap%u", i);
+	}
+	put_chain(t, ingress, port->ifname, NF_NETDEV_INGRESS, PRIO_INGRESS);
+	put_chain(t, tap, port->tap, NF_NETDEV_INGRESS, PRIO_INGRESS);
+	put_flow_rule(t, ingress, 0, port->tap_ifindex);
+	put_flow_rule(t, ingress, 1, port->tap_ifindex);
+	put_tap_rules(t, tap, port);
+}
+
 static void put_netdev_table(struct txn *t, const struct steer *st)
 {
 	t->family = NFPROTO_NETDEV;
 	put_table(t, 1);
 	put_set(t, "flows4", 1, TYPE_ADDR4, STEER_KEY4_BYTES);
 	put_set(t, "flows6", 2, TYPE_ADDR6, STEER_KEY6_BYTES);
-	put_chain(t, "ingress", st->ifname, NF_NETDEV_INGRESS, PRIO_INGRESS);
-	put_chain(t, "tap", st->tap, NF_NETDEV_INGRESS, PRIO_INGRESS);
-	put_flow_rule(t, 0, st->tap_ifindex);
-	put_flow_rule(t, 1, st->tap_ifindex);
-	put_tap_rules(t, st);
+	for (unsigned int i = 0; i < st->port_count; i++)
+		put_port(t, i, &st->ports[i]);
 }
 
 static void put_inet_table(struct txn *t)

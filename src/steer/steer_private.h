@@ -5,6 +5,7 @@
 
 #include <net/if.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "steer/steer.h"
@@ -12,13 +13,20 @@
 
 struct mnl_socket;
 
+/* An interface and the TAP that takes its flows. */
+struct steer_port {
+	char ifname[IF_NAMESIZE], tap[IF_NAMESIZE];
+	uint32_t ifindex, tap_ifindex;
+	uint8_t mac[6];
+	bool member; /* of a bond or bridge whose address mac is */
+};
+
 struct steer {
 	struct mnl_socket *nl; /* owns both tables */
 	uint32_t portid;
 	uint32_t seq;
-	char ifname[IF_NAMESIZE], tap[IF_NAMESIZE];
-	uint32_t ifindex, tap_ifindex;
-	uint8_t mac[6];
+	struct steer_port ports[STEER_PORTS_MAX];
+	unsigned int port_count;
 	char table[STEER_NAME_BYTES];
 	struct steer_msg *flows, *quiet;
 };
@@ -43,7 +51,8 @@ int steer_nft_remove(struct steer *st);
 int steer_nft_run(struct steer *st, const void *batch, size_t bytes, uint32_t last_seq);
 
 /* steer_link.c: the TAP and the preconditions of injection. */
-int steer_link_prepare(struct steer *st, uint32_t mtu_bytes, char *why, size_t why_size);
-int steer_link_set_mtu(const struct steer *st, uint32_t mtu_bytes);
+int steer_link_prepare(const struct steer_port *port, uint32_t mtu_bytes, char *why,
+		       size_t why_size);
+int steer_link_set_mtu(const struct steer_port *port, uint32_t mtu_bytes);
 
 #endif
