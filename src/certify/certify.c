@@ -71,7 +71,7 @@ static void run_case(const struct cert_case *one, const char *path, FILE *result
 	alarm(CASE_LIMIT_S);
 	running = &c;
 	c.ids = one->ids;
-	if (path && nrt_module_load(path, &c.module, why, sizeof(why))) {
+	if (path && nrt_module_load(path, NRT_MODULE_TARGET, &c.module, why, sizeof(why))) {
 		fprintf(results, "F %.6s %s\n", one->ids, why);
 		_exit(1);
 	}

@@ -230,6 +230,7 @@ static bool both_live(struct cert *c)
 
 bool cert_open(struct cert *c, const struct sim_config *config, const struct sim_conn_config *conn)
 {
+	struct sim_conn_config own_conn = *conn;
 	struct sim_config own = *config;
 	struct sim_conn *made;
 
@@ -239,7 +240,8 @@ bool cert_open(struct cert *c, const struct sim_config *config, const struct sim
 		return false;
 	c->world->watch = watch;
 	c->world->watch_ctx = c;
-	made = sim_conn_open(c->world, conn);
+	own_conn.sack &= cert_announced(c)->SupportSack == NDIS_OFFLOAD_SUPPORTED;
+	made = sim_conn_open(c->world, &own_conn);
 	if (!made)
 		return false;
 	c->peer = made->sock[SIM_AT_PEER];

@@ -24,7 +24,11 @@ static const struct argp_option options[] = {
 	  0 },
 	{ "im", 'd', "LIST", 0,
 	  "intermediate drivers between host and target, top first, in any order and number: "
-	  "passthru, vlan:ID[:PRIORITY], mux:active-backup, mux:balance",
+	  "passthru, vlan:ID[:PRIORITY], mux:active-backup, mux:balance, or a driver of your own "
+	  "(./mine.so)",
+	  0 },
+	{ "target", 't', "FILE", 0,
+	  "offload target of your own, a shared object (docs/writing-a-driver.md); default: ours",
 	  0 },
 	{ "chimney", 'm', "MODE", 0,
 	  "manual (requests only, the default), enabled (what the rules match, at once), "
@@ -70,6 +74,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case 'd':
 		a->config.im = arg;
+		break;
+	case 't':
+		a->config.target = arg;
 		break;
 	case 'm':
 		if (daemon_mode_parse(arg, &a->config.mode) < 0)

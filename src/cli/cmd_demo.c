@@ -10,7 +10,7 @@
 #include "demo/demo.h"
 #include "ndis/nrt_verify.h"
 
-enum { OPT_SIM = 256, OPT_IM, OPT_NO_PYTHON, OPT_VERIFY };
+enum { OPT_SIM = 256, OPT_IM, OPT_TARGET, OPT_NO_PYTHON, OPT_VERIFY };
 
 static const struct argp_option options[] = {
 	{ "connections", 'c', "N", 0,
@@ -22,7 +22,11 @@ static const struct argp_option options[] = {
 	{ "pcap", 'p', "FILE", 0, "write what goes over the link to FILE", 0 },
 	{ "im", OPT_IM, "LIST", 0,
 	  "intermediate drivers between host and target, top first, in any order and number: "
-	  "passthru, vlan:0[:PRIORITY]; with --sim also vlan:ID, mux:active-backup, mux:balance",
+	  "passthru, vlan:0[:PRIORITY], a driver of your own (./mine.so); with --sim also vlan:ID, "
+	  "mux:active-backup, mux:balance",
+	  0 },
+	{ "target", OPT_TARGET, "FILE", 0,
+	  "offload target of your own, a shared object (docs/writing-a-driver.md); default: ours",
 	  0 },
 	{ "sim", OPT_SIM, NULL, 0, "tell the story on the simulated link, without the kernel", 0 },
 	{ "verify", OPT_VERIFY, NULL, 0,
@@ -82,6 +86,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		break;
 	case OPT_IM:
 		o->im = arg;
+		break;
+	case OPT_TARGET:
+		o->target = arg;
 		break;
 	case OPT_SIM:
 		o->sim = true;

@@ -26,6 +26,7 @@ struct daemon_config {
 	const char *ifnames[DAEMON_INTERFACES_MAX];
 	unsigned int ifname_count;
 	const char *im; /* intermediate drivers from top to bottom, comma separated; NULL: none */
+	const char *target;       /* path of an offload target that is loaded; NULL: ours */
 	const char *policy;       /* text of the rules (host_select.h) */
 	const char *control_path; /* unix socket to listen on, or NULL */
 	enum daemon_mode mode;

@@ -188,6 +188,8 @@ static int read_tcp_stats(const struct worker_port *port, NDIS_OID oid, TCP_OFFL
 	};
 	int err = nrt_request(port->nrt, &request, request_done, &status);
 
+	if (!err && status == NDIS_STATUS_NOT_SUPPORTED)
+		return 0;                         /* a loaded target may count nothing */
 	if (err || status != NDIS_STATUS_SUCCESS) /* the target answers statistics at once */
 		return err ? err : -EIO;
 	sum->InSegments += part.InSegments;
@@ -206,7 +208,8 @@ static json_t *drops(const struct worker *w)
 		uint64_t sum = 0;
 
 		for (unsigned int i = 0; i < w->port_count; i++)
-			sum += w->ports[i].target->drops[r];
+			if (w->ports[i].target)
+				sum += w->ports[i].target->drops[r];
 		if (sum)
 			json_object_set_new(list, tgt_drop_name(r), json_integer((json_int_t)sum));
 	}

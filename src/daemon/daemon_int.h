@@ -29,6 +29,9 @@ struct daemon_wait;
 struct nic;
 struct nrt_adapter;
 struct steer;
+struct nrt_module;
+struct nic_edge;
+struct steer_flow;
 struct tgt_adapter;
 struct worker;
 
@@ -70,7 +73,8 @@ struct worker_port {
 	struct nic *nic;
 	struct loop_watch nic_watch;
 	struct nrt_adapter *nrt;
-	struct tgt_adapter *target;
+	struct tgt_adapter *target; /* NULL: a loaded one */
+	struct nic_edge *edge;      /* of a loaded one */
 };
 
 struct worker {
@@ -96,7 +100,8 @@ struct worker {
 	char ifname[16];       /* of the connections: the interface, or the bond of the members */
 	struct im_plan plan;
 	struct steer *steer;
-	void *target_driver; /* NDIS handle */
+	void *target_driver; /* NDIS handle; NULL: a loaded one */
+	struct nrt_module *module;
 	struct im_stack ims;
 	struct host *host;
 	struct host_adapter *adapter;
@@ -185,6 +190,10 @@ void daemon_policy_rest(struct worker *w, struct daemon_conn *dc);
  * a target that does not stop is left behind.
  */
 int daemon_ports_open(struct worker *w);
+void daemon_ports_run(struct worker *w, uint64_t now_us);
+uint64_t daemon_ports_deadline_us(const struct worker *w);
+/* daemon_ports_expect() - keep, or let go, what comes of a flow that is about to move. */
+void daemon_ports_expect(struct worker *w, const struct steer_flow *flow, bool on);
 int daemon_ports_watch(struct worker *w);
 void daemon_targets_close(struct worker *w);
 void daemon_wires_close(struct worker *w);

@@ -10,11 +10,14 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 
 #include "base/log.h"
 #include "daemon/daemon_int.h"
 #include "host/host_netlink.h"
 #include "ndis/nrt.h"
+#include "ndis/nrt_module.h"
+#include "nic/nic_edge.h"
 #include "nic/nic_veth.h"
 #include "steer/steer.h"
 #include "target/tgt_driver.h"
@@ -114,6 +117,17 @@ static int open_wires(struct worker *w, const struct host_nl_link *top)
 	return err;
 }
 
+static int open_loaded(struct worker *w, struct worker_port *port)
+{
+	struct nrt_adapter_params params = { .name = port->name, .ifindex = port->ifindex };
+	int err = nic_edge_create(&port->edge, port->nic, loop_tick(w->loop));
+
+	if (err)
+		return err;
+	params.add_device_context = nic_edge_device(port->edge);
+	return nrt_adapter_create(nrt_module_miniport(w->module), &params, &port->nrt);
+}
+
 static int open_target(struct worker *w, unsigned int i)
 {
 	struct worker_port *port = &w->ports[i];
@@ -129,6 +143,8 @@ static int open_target(struct worker *w, unsigned int i)
 	int err;
 
 	snprintf(port->name, sizeof(port->name), "tgt%u", i);
+	if (w->module)
+		return open_loaded(w, port);
 	if (getrandom(&config.hash_key, sizeof(config.hash_key), 0) < 0)
 		return -errno;
 	err = nrt_adapter_create(w->target_driver, &params, &port->nrt);
@@ -139,10 +155,30 @@ static int open_target(struct worker *w, unsigned int i)
 	return 0;
 }
 
+/* Of a loaded target nobody can say whether it has link: nic.h has no word for it. */
+static int load_target(struct worker *w)
+{
+	char why[512] = "";
+	int err = -EOPNOTSUPP;
+
+	if (w->plan.has_team)
+		snprintf(
+			why, sizeof(why),
+			"--target: a team (mux) has members of our own target only: leave out mux");
+	else
+		err = nrt_module_load(w->config->target, NRT_MODULE_TARGET, &w->module, why,
+				      sizeof(why));
+	if (err)
+		log_err("%s", why);
+	return err;
+}
+
 static int open_targets(struct worker *w)
 {
-	int err = tgt_driver_register(&w->target_driver);
+	int err = w->config->target ? load_target(w) : tgt_driver_register(&w->target_driver);
 
+	if (err && w->config->target)
+		return err;
 	for (unsigned int i = 0; i < w->port_count && !err; i++)
 		err = open_target(w, i);
 	if (err)
@@ -241,6 +277,76 @@ int daemon_ports_watch(struct worker *w)
 	return err;
 }
 
+/* ---- turns ---- */
+
+static void run_port(struct worker_port *port, uint64_t now_us)
+{
+	if (port->edge)
+		nic_edge_run(port->edge, now_us);
+	else
+		tgt_adapter_run(port->target, now_us);
+}
+
+void daemon_ports_run(struct worker *w, uint64_t now_us)
+{
+	for (unsigned int i = 0; i < w->port_count; i++)
+		run_port(&w->ports[i], now_us);
+}
+
+uint64_t daemon_ports_deadline_us(const struct worker *w)
+{
+	uint64_t first_us = UINT64_MAX;
+
+	for (unsigned int i = 0; i < w->port_count; i++) {
+		const struct worker_port *port = &w->ports[i];
+		uint64_t due_us = port->edge ? nic_edge_deadline_us(port->edge)
+					     : tgt_adapter_next_deadline_us(port->target);
+
+		if (due_us < first_us)
+			first_us = due_us;
+	}
+	return first_us;
+}
+
+static void expect_loaded(struct nic_edge *edge, const struct steer_flow *flow, bool on)
+{
+	struct nic_edge_flow own = { .v6 = flow->family == AF_INET6,
+				     .local_port_be = flow->local_port_be,
+				     .remote_port_be = flow->remote_port_be };
+
+	memcpy(own.local, flow->local, sizeof(own.local));
+	memcpy(own.remote, flow->remote, sizeof(own.remote));
+	if (!on)
+		nic_edge_unexpect(edge, &own);
+	else if (nic_edge_expect(edge, &own) < 0)
+		log_debug("no room to keep early frames: the peer will send them again");
+}
+
+static void expect_own(struct tgt_adapter *target, const struct steer_flow *flow, bool on)
+{
+	struct tgt_tuple tuple = { .v6 = flow->family == AF_INET6,
+				   .local_port_be = flow->local_port_be,
+				   .remote_port_be = flow->remote_port_be };
+
+	memcpy(tuple.local, flow->local, sizeof(tuple.local));
+	memcpy(tuple.remote, flow->remote, sizeof(tuple.remote));
+	if (!on)
+		tgt_flow_unexpect(target, &tuple);
+	else if (tgt_flow_expect(target, &tuple) < 0)
+		log_debug("no room to catch early frames: the peer will send them again");
+}
+
+void daemon_ports_expect(struct worker *w, const struct steer_flow *flow, bool on)
+{
+	for (unsigned int i = 0; i < w->port_count; i++)
+		if (w->ports[i].edge)
+			expect_loaded(w->ports[i].edge, flow, on);
+		else
+			expect_own(w->ports[i].target, flow, on);
+}
+
+/* ---- the end ---- */
+
 /* A driver may need a few rounds to let go of what it has in work. */
 static bool close_target(struct worker *w, struct worker_port *port)
 {
@@ -250,10 +356,14 @@ static bool close_target(struct worker *w, struct worker_port *port)
 		return true;
 	if (nrt_adapter_destroy(port->nrt) == -EINPROGRESS)
 		while (nrt_adapter_find(port->name) && rounds++ < CLOSE_ROUNDS_MAX) {
-			tgt_adapter_run(port->target, loop_tick(w->loop));
+			run_port(port, loop_tick(w->loop));
 			nrt_pump();
 		}
-	return !nrt_adapter_find(port->name);
+	if (nrt_adapter_find(port->name))
+		return false;
+	nic_edge_destroy(port->edge);
+	port->edge = NULL;
+	return true;
 }
 
 void daemon_targets_close(struct worker *w)
@@ -271,6 +381,8 @@ void daemon_targets_close(struct worker *w)
 		}
 	if (all && w->target_driver)
 		tgt_driver_deregister(w->target_driver);
+	if (all)
+		nrt_module_unload(w->module);
 }
 
 void daemon_wires_close(struct worker *w)

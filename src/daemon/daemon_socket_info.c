@@ -185,7 +185,7 @@ json_t *daemon_info_answer(struct daemon_conn *dc, const struct daemon_wait *wai
 	}
 	tuple_of(&now->flow, &tuple);
 	for (unsigned int i = 0; i < w->port_count; i++)
-		if (tgt_conn_look(w->ports[i].target, &tuple, &look) == 0)
+		if (w->ports[i].target && tgt_conn_look(w->ports[i].target, &tuple, &look) == 0)
 			put_look(&info, &look, loop_now_us(w->loop));
 	memcpy(data, &info, sizeof(info));
 	return daemon_socket_value(0, data,

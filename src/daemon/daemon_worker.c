@@ -21,7 +21,6 @@
 #include "daemon/daemon_int.h"
 #include "ndis/nrt.h"
 #include "steer/steer.h"
-#include "target/tgt_driver.h"
 
 #define EXEC_POLL_US 500u
 
@@ -41,18 +40,7 @@ static int open_ims(struct worker *w)
 
 static void expect(void *ctx, const struct steer_flow *flow, bool on)
 {
-	struct worker *w = ctx;
-	struct tgt_tuple tuple = { .v6 = flow->family == AF_INET6,
-				   .local_port_be = flow->local_port_be,
-				   .remote_port_be = flow->remote_port_be };
-
-	memcpy(tuple.local, flow->local, sizeof(tuple.local));
-	memcpy(tuple.remote, flow->remote, sizeof(tuple.remote));
-	for (unsigned int i = 0; i < w->port_count; i++)
-		if (!on)
-			tgt_flow_unexpect(w->ports[i].target, &tuple);
-		else if (tgt_flow_expect(w->ports[i].target, &tuple) < 0)
-			log_debug("no room to catch early frames: the peer will send them again");
+	daemon_ports_expect(ctx, flow, on);
 }
 
 static int hold(void *ctx, struct host_conn *conn, enum host_held kind, int fd)
@@ -89,25 +77,12 @@ static int open_host(struct worker *w)
 
 static void run_target(void *ctx, uint64_t now_us)
 {
-	struct worker *w = ctx;
-
-	for (unsigned int i = 0; i < w->port_count; i++)
-		tgt_adapter_run(w->ports[i].target, now_us);
+	daemon_ports_run(ctx, now_us);
 }
 
 static uint64_t target_deadline(void *ctx)
 {
-	struct worker *w = ctx;
-
-	uint64_t first_us = UINT64_MAX;
-
-	for (unsigned int i = 0; i < w->port_count; i++) {
-		uint64_t due_us = tgt_adapter_next_deadline_us(w->ports[i].target);
-
-		if (due_us < first_us)
-			first_us = due_us;
-	}
-	return first_us;
+	return daemon_ports_deadline_us(ctx);
 }
 
 /* Threads that did not stop in time are let go as soon as they do. */

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "demo/demo_target.h"
 #include "im/im_stack.h"
 #include "netns/netns.h"
 
@@ -29,15 +30,45 @@ static void choose(struct demo_options *o)
 		o->python = false;
 }
 
+/* A target without IPv6 or SACK gets connections without them. */
+static int check_target(struct demo_options *o, const struct im_plan *plan, char *why,
+			size_t why_size)
+{
+	struct demo_target_can can = { .ipv4 = false };
+	int err;
+
+	if (plan->has_team) {
+		snprintf(
+			why, why_size,
+			"--target: a team (mux) has members of our own target only: leave out mux");
+		return -EOPNOTSUPP;
+	}
+	err = demo_target_try(o->target, &can, why, why_size);
+	if (err)
+		return err;
+	o->ipv4_only = !can.ipv6;
+	o->no_sack = !can.sack;
+	if (o->ipv4_only || o->no_sack)
+		fprintf(stderr, "chimney demo: %s does not announce %s%s%s: connections do without\n",
+			o->target, o->ipv4_only ? "IPv6" : "",
+			o->ipv4_only && o->no_sack ? " and " : "",
+			o->no_sack ? "selective acknowledgment" : "");
+	return 0;
+}
+
 /*
  * The demo's hosts have one link without VLANs; a team and a VLAN of its own are for the simulated
  * link, or for the daemon where the interfaces are.
  */
-static int check_drivers(const struct demo_options *o, char *why, size_t why_size)
+static int check_drivers(struct demo_options *o, char *why, size_t why_size)
 {
 	struct im_plan plan;
 	int err = im_plan_parse(&plan, o->im, im_list_targets(o->im), why, why_size);
 
+	if (!err)
+		err = im_plan_try_load(&plan, why, why_size);
+	if (!err && o->target)
+		err = check_target(o, &plan, why, why_size);
 	if (err || o->sim || (!plan.has_team && !plan.vlan_id))
 		return err;
 	snprintf(why, why_size,

@@ -18,6 +18,9 @@ struct demo_options {
 	uint64_t seed;
 	const char *pcap_path; /* NULL: none */
 	const char *im;        /* intermediate drivers (im_stack.h), or NULL */
+	const char *target;    /* path of an offload target that is loaded, or NULL */
+	bool ipv4_only;        /* the target does no more; likewise */
+	bool no_sack;
 	bool sim;
 	bool json;
 	bool python; /* the connection of the unmodified program takes part */

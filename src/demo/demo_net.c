@@ -44,7 +44,8 @@ static int join(struct demo_net *net, uint32_t mtu_bytes)
 	return err;
 }
 
-int demo_net_open(struct demo_net *net, uint32_t mtu_bytes, char *why, size_t why_size)
+int demo_net_open(struct demo_net *net, uint32_t mtu_bytes, bool no_sack, char *why,
+		  size_t why_size)
 {
 	int err;
 
@@ -56,6 +57,8 @@ int demo_net_open(struct demo_net *net, uint32_t mtu_bytes, char *why, size_t wh
 	err = netns_new(&net->host);
 	if (!err)
 		err = netns_new(&net->peer);
+	if (!err && no_sack)
+		err = netns_sysctl_set(&net->host, "net/ipv4/tcp_sack", "0");
 	if (!err)
 		err = join(net, mtu_bytes);
 	if (err)

@@ -16,6 +16,7 @@
 #ifndef DEMO_DEMO_NET_H
 #define DEMO_DEMO_NET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -43,7 +44,8 @@ struct demo_net {
 };
 
 /* demo_net_open() - 0, or -errno with the reason in why. mtu_bytes 0: the kernel's choice. */
-int demo_net_open(struct demo_net *net, uint32_t mtu_bytes, char *why, size_t why_size);
+int demo_net_open(struct demo_net *net, uint32_t mtu_bytes, bool no_sack, char *why,
+		  size_t why_size);
 
 /*
  * demo_net_spawn() - run fn(arg) in a child process inside ns; its result is the exit status. The

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "demo/demo.h"
+#include "ndis/nrt_module.h"
 #include "sim/sim_story.h"
 
 static void copy_row(struct demo_phase_account *to, const struct sim_story_row *from)
@@ -64,9 +65,16 @@ int demo_sim_run(const struct demo_options *options, struct demo_account *accoun
 	config.bytes_each_way = options->bytes;
 	config.pcap_path = options->pcap_path;
 	config.im = options->im;
+	config.ipv4_only = options->ipv4_only;
 	if (options->mtu_bytes)
 		config.mtu_bytes = options->mtu_bytes;
+	err = options->target ? nrt_module_load(options->target, NRT_MODULE_TARGET,
+						&config.target_module, why, why_size)
+			      : 0;
+	if (err)
+		return err;
 	err = sim_story_run(&config, &sim);
+	nrt_module_unload(config.target_module);
 	if (err)
 		return err;
 	copy_account(account, &sim);

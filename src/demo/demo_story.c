@@ -90,6 +90,7 @@ static int run_daemon(void *arg)
 		.ifnames = { DEMO_HOST_IF },
 		.ifname_count = 1,
 		.im = s->options->im,
+		.target = s->options->target,
 		.control_fd = s->daemon_ctl_fd,
 		.policy = "offload local-port 7007\noffload local-port 7008\n",
 	};
@@ -214,7 +215,7 @@ static void init_flow(struct story *s, struct demo_flow *f, uint32_t i)
 {
 	f->total = s->options->bytes;
 	f->rate_bps = f->total * 1000000u / STORY_US + 1000u;
-	f->ipv6 = (i / 2) % 2;
+	f->ipv6 = (i / 2) % 2 && !s->options->ipv4_only;
 	f->closer = (i / 4) % 2 ? DEMO_SERVER : DEMO_PEER;
 }
 
@@ -724,7 +725,7 @@ static int run(struct story *s, char *why, size_t why_size)
 	int err = init_tellers(s);
 
 	if (!err)
-		err = demo_net_open(&s->net, s->options->mtu_bytes, why, why_size);
+		err = demo_net_open(&s->net, s->options->mtu_bytes, s->options->no_sack, why, why_size);
 	if (!err)
 		err = start_all(s, why, why_size);
 	if (!err)

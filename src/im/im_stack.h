@@ -10,6 +10,7 @@
  *     passthru
  *     vlan:ID[:PRIORITY]                 ID 0 to 4094 (0: frames without VLAN), PRIORITY 0 to 7
  *     mux:active-backup, mux:balance     one adapter out of all that are there
+ *     ./mine.so                          a driver of your own (docs/writing-a-driver.md)
  *
  * Context of all: PASSIVE_LEVEL; the thread that opens owns the virtual miniports.
  */
@@ -23,14 +24,17 @@
 
 #define IM_STACK_MAX        16u /* drivers in a list */
 #define IM_STACK_NAME_BYTES 32u
+#define IM_STACK_PATH_BYTES 256u
 
 struct im_kind;
+struct im_module;
 
 /* One element of the list, understood. */
 struct im_element {
 	const struct im_kind *kind;
 	unsigned int vlan_id, vlan_priority;
 	enum mux_mode mode;
+	char path[IM_STACK_PATH_BYTES]; /* of a loaded driver */
 };
 
 struct im_plan {
@@ -43,13 +47,16 @@ struct im_plan {
 struct im_placed {
 	const struct im_kind *kind;
 	char name[IM_STACK_NAME_BYTES];
+	char below[IM_STACK_NAME_BYTES];
+	struct im_module *module; /* NULL: a driver of ours */
 };
 
 struct im_stack {
 	struct im_placed layers[IM_STACK_MAX * MUX_MEMBERS_MAX]; /* in the order of building */
 	unsigned int layer_count;
-	unsigned int registered; /* kinds that this stack has registered, a bit each */
-	unsigned int drivers;    /* elements of the list */
+	unsigned int registered;   /* kinds that this stack has registered, a bit each */
+	struct im_module *modules; /* loaded for this stack, one an object */
+	unsigned int drivers;      /* elements of the list */
 	char top[IM_STACK_NAME_BYTES];
 	char team[IM_STACK_NAME_BYTES]; /* the adapter that joins the others; empty: none */
 };
@@ -64,6 +71,13 @@ size_t im_list_targets(const char *list);
  */
 int im_plan_parse(struct im_plan *plan, const char *list, size_t targets, char *why,
 		  size_t why_size) __attribute__((warn_unused_result));
+
+/*
+ * im_plan_try_load() - load the plan's own drivers and let them go again, so that what is wrong with
+ * one is said before anything else begins. Returns: 0, or -errno with the reason and the remedy.
+ */
+int im_plan_try_load(const struct im_plan *plan, char *why, size_t why_size)
+	__attribute__((warn_unused_result));
 
 /*
  * im_stack_open() - put the drivers of a plan above these adapters. prefix begins the name of each

@@ -82,6 +82,8 @@ int nrt_adapter_destroy(struct nrt_adapter *adapter);
 unsigned int nrt_pump(void);
 
 struct nrt_adapter *nrt_adapter_find(const char *name); /* NULL: no such adapter */
+/* nrt_adapter_newest() - the one that was made last for a miniport driver; NULL: there is none. */
+struct nrt_adapter *nrt_adapter_newest(NDIS_HANDLE driver);
 const char *nrt_adapter_name(const struct nrt_adapter *adapter);
 void *nrt_adapter_context(const struct nrt_adapter *adapter); /* MiniportAdapterContext */
 NDIS_HANDLE nrt_adapter_handle(struct nrt_adapter *adapter);  /* MiniportAdapterHandle */

@@ -56,6 +56,18 @@ struct nrt_adapter *nrt_adapter_find(const char *name)
 	return adapter;
 }
 
+struct nrt_adapter *nrt_adapter_newest(NDIS_HANDLE driver)
+{
+	struct nrt_adapter *adapter;
+
+	nrt_lock();
+	for (adapter = adapters; adapter; adapter = adapter->next)
+		if (adapter->driver == driver && !adapter->destroying)
+			break;
+	nrt_unlock();
+	return adapter;
+}
+
 void nrt_for_each_adapter(void (*fn)(struct nrt_adapter *adapter, void *ctx), void *ctx)
 {
 	struct nrt_adapter *adapter, *next;

@@ -98,6 +98,16 @@ bool nrt_driver_known(const struct nrt_driver *driver)
 	return each;
 }
 
+bool nrt_driver_is_im(const struct nrt_driver *miniport)
+{
+	return miniport->miniport.Flags & NDIS_INTERMEDIATE_DRIVER;
+}
+
+struct nrt_driver *nrt_driver_other_edge(const struct nrt_driver *miniport)
+{
+	return miniport->other_edge;
+}
+
 void nrt_driver_associate(struct nrt_driver *miniport, struct nrt_driver *protocol)
 {
 	if (miniport && protocol)

@@ -49,6 +49,12 @@ void nrt_driver_label_miniport(struct nrt_driver *driver, const char *adapter_na
 /* nrt_driver_known() - whether a pointer that may be old is a driver that is registered now. */
 bool nrt_driver_known(const struct nrt_driver *driver);
 
+/* nrt_driver_is_im() - a miniport driver says so of itself: NDIS_INTERMEDIATE_DRIVER. */
+bool nrt_driver_is_im(const struct nrt_driver *miniport);
+
+/* nrt_driver_other_edge() - the protocol edge that a miniport edge belongs to; NULL: none. */
+struct nrt_driver *nrt_driver_other_edge(const struct nrt_driver *miniport);
+
 /* nrt_driver_associate() - the two are the edges of one intermediate driver. */
 void nrt_driver_associate(struct nrt_driver *miniport, struct nrt_driver *protocol);
 

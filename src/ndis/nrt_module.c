@@ -9,6 +9,7 @@
 
 #include <ndis/ndisstatus.h>
 
+#include "ndis/nrt_driver.h"
 #include "ndis/nrt_status.h"
 #include "ndis/nrt_string.h"
 
@@ -83,7 +84,33 @@ static int run_entry(struct nrt_module *module, const char *path, char *why, siz
 	return -ENODEV;
 }
 
-int nrt_module_load(const char *path, struct nrt_module **out, char *why, size_t why_size)
+static int check_kind(const struct nrt_module *module, enum nrt_module_kind kind, const char *path,
+		      char *why, size_t why_size)
+{
+	bool im = nrt_driver_is_im(module->object.miniport);
+
+	if (kind == NRT_MODULE_TARGET && im)
+		snprintf(why, why_size,
+			 "%s is an intermediate driver: it belongs into the list of --im, above a "
+			 "target",
+			 path);
+	else if (kind == NRT_MODULE_IM && !im)
+		snprintf(why, why_size,
+			 "%s is not an intermediate driver: that sets NDIS_INTERMEDIATE_DRIVER in "
+			 "its Flags. A target is loaded by --target",
+			 path);
+	else if (kind == NRT_MODULE_IM && !nrt_module_protocol(module))
+		snprintf(why, why_size,
+			 "%s: its protocol edge is not known. Register it in DriverEntry, then "
+			 "call NdisIMAssociateMiniport",
+			 path);
+	else
+		return 0;
+	return -EMEDIUMTYPE;
+}
+
+int nrt_module_load(const char *path, enum nrt_module_kind kind, struct nrt_module **out, char *why,
+		    size_t why_size)
 {
 	struct nrt_module *module = calloc(1, sizeof(*module));
 	int err;
@@ -93,6 +120,8 @@ int nrt_module_load(const char *path, struct nrt_module **out, char *why, size_t
 	module->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	err = module->library ? run_entry(module, path, why, why_size)
 			      : explain_open(path, why, why_size);
+	if (!err)
+		err = check_kind(module, kind, path, why, why_size);
 	if (err) {
 		nrt_module_unload(module);
 		return err;
@@ -104,6 +133,11 @@ int nrt_module_load(const char *path, struct nrt_module **out, char *why, size_t
 NDIS_HANDLE nrt_module_miniport(const struct nrt_module *module)
 {
 	return module->object.miniport;
+}
+
+NDIS_HANDLE nrt_module_protocol(const struct nrt_module *module)
+{
+	return nrt_driver_other_edge(module->object.miniport);
 }
 
 void nrt_module_unload(struct nrt_module *module)

@@ -192,7 +192,7 @@ static int open_one(struct story *story, unsigned int number)
 	int side;
 
 	sim_conn_config_draw(story->world, &config);
-	config.family = number & 1 ? SIM_V6 : SIM_V4;
+	config.family = number & 1 && !story->config.ipv4_only ? SIM_V6 : SIM_V4;
 	config.timestamps = config.sack = true;
 	config.wscale[SIM_AT_PEER] = config.wscale[SIM_AT_HOST] = 7;
 	config.rcv_buf_bytes[SIM_AT_PEER] = config.rcv_buf_bytes[SIM_AT_HOST] = 256 << 10;
@@ -394,6 +394,7 @@ static int story_make(struct story *story)
 	world.conns = config->connections;
 	world.mtu_bytes = config->mtu_bytes;
 	world.im = config->im;
+	world.target_module = config->target_module;
 	world.plain_receive = config->im; /* a team may have to give frames to the host */
 	if (im_list_targets(config->im) > 1)
 		world.team = (unsigned int)im_list_targets(config->im);

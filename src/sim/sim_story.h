@@ -26,8 +26,10 @@ struct sim_story_config {
 	unsigned int connections; /* even numbers are IPv4, odd ones IPv6 */
 	uint64_t bytes_each_way;  /* per connection and direction */
 	uint32_t mtu_bytes;
-	uint32_t loss_ppm;     /* both directions */
-	const char *im;        /* intermediate drivers above the target (im_stack.h); NULL: none */
+	uint32_t loss_ppm; /* both directions */
+	const char *im;    /* intermediate drivers above the target (im_stack.h); NULL: none */
+	struct nrt_module *target_module; /* a loaded target; NULL: ours */
+	bool ipv4_only;
 	const char *pcap_path; /* what went over the peer's wire; NULL: no capture */
 };
 
