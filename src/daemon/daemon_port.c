@@ -17,6 +17,7 @@
 #include "host/host_netlink.h"
 #include "ndis/nrt.h"
 #include "ndis/nrt_module.h"
+#include "ndis/nrt_verify.h"
 #include "nic/nic_edge.h"
 #include "nic/nic_veth.h"
 #include "steer/steer.h"
@@ -289,6 +290,7 @@ static void run_port(struct worker_port *port, uint64_t now_us)
 
 void daemon_ports_run(struct worker *w, uint64_t now_us)
 {
+	nrt_verify_time(now_us);
 	for (unsigned int i = 0; i < w->port_count; i++)
 		run_port(&w->ports[i], now_us);
 }

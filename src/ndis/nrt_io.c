@@ -21,6 +21,8 @@ static void send_complete(NDIS_HANDLE miniport_handle, PNET_BUFFER_LIST nbl)
 {
 	struct nrt_open *open = completion_target(miniport_handle);
 
+	if (nrt_verify_on())
+		nrt_verify_up(open, nbl, NRT_LEDGER_SEND);
 	nrt_ledger_up(open, nbl, NRT_BY_SEND_COMPLETE);
 	open->up.TcpOffloadSendCompleteHandler(open->protocol_context, nbl);
 }
@@ -29,6 +31,8 @@ static void receive_complete(NDIS_HANDLE miniport_handle, PNET_BUFFER_LIST nbl)
 {
 	struct nrt_open *open = completion_target(miniport_handle);
 
+	if (nrt_verify_on())
+		nrt_verify_up(open, nbl, NRT_LEDGER_RECEIVE);
 	nrt_ledger_up(open, nbl, NRT_BY_RECEIVE_COMPLETE);
 	open->up.TcpOffloadReceiveCompleteHandler(open->protocol_context, nbl);
 }
@@ -37,6 +41,8 @@ static void disconnect_complete(NDIS_HANDLE miniport_handle, PNET_BUFFER_LIST nb
 {
 	struct nrt_open *open = completion_target(miniport_handle);
 
+	if (nrt_verify_on())
+		nrt_verify_up(open, nbl, NRT_LEDGER_DISCONNECT);
 	nrt_ledger_up(open, nbl, NRT_BY_DISCONNECT_COMPLETE);
 	open->up.TcpOffloadDisconnectCompleteHandler(open->protocol_context, nbl);
 }
@@ -45,6 +51,8 @@ static void forward_complete(NDIS_HANDLE miniport_handle, PNET_BUFFER_LIST nbl)
 {
 	struct nrt_open *open = completion_target(miniport_handle);
 
+	if (nrt_verify_on())
+		nrt_verify_up(open, nbl, NRT_LEDGER_FORWARD);
 	nrt_ledger_up(open, nbl, NRT_BY_FORWARD_COMPLETE);
 	open->up.TcpOffloadForwardCompleteHandler(open->protocol_context, nbl);
 }

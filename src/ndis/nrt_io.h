@@ -18,6 +18,7 @@
 #include "ndis/nrt_binding.h"
 #include "ndis/nrt_nblq.h"
 #include "ndis/nrt_private.h"
+#include "ndis/nrt_verify.h"
 
 /* nrt_io_open() - the binding through which the object of a handle was offloaded. */
 static inline struct nrt_open *nrt_io_open(const NDIS_OFFLOAD_HANDLE *handle)
@@ -41,6 +42,8 @@ static inline NDIS_STATUS nrt_io_send(NDIS_OFFLOAD_HANDLE *handle, NET_BUFFER_LI
 	struct nrt_open *open = nrt_io_open(handle);
 
 	nrt_ledger_down(open, nbl, NRT_BY_SEND);
+	if (nrt_verify_on())
+		nrt_verify_down(open, handle, nbl, NRT_LEDGER_SEND);
 	return nrt_io_pending(open->down.TcpOffloadSendHandler(
 		open->miniport_context, handle->MiniportOffloadContext, nbl));
 }
@@ -50,6 +53,8 @@ static inline NDIS_STATUS nrt_io_receive(NDIS_OFFLOAD_HANDLE *handle, NET_BUFFER
 	struct nrt_open *open = nrt_io_open(handle);
 
 	nrt_ledger_down(open, nbl, NRT_BY_RECEIVE);
+	if (nrt_verify_on())
+		nrt_verify_down(open, handle, nbl, NRT_LEDGER_RECEIVE);
 	return nrt_io_pending(open->down.TcpOffloadReceiveHandler(
 		open->miniport_context, handle->MiniportOffloadContext, nbl));
 }
@@ -59,6 +64,8 @@ static inline NDIS_STATUS nrt_io_forward(NDIS_OFFLOAD_HANDLE *handle, NET_BUFFER
 	struct nrt_open *open = nrt_io_open(handle);
 
 	nrt_ledger_down(open, nbl, NRT_BY_FORWARD);
+	if (nrt_verify_on())
+		nrt_verify_down(open, handle, nbl, NRT_LEDGER_FORWARD);
 	return nrt_io_pending(open->down.TcpOffloadForwardHandler(
 		open->miniport_context, handle->MiniportOffloadContext, nbl));
 }
@@ -69,6 +76,8 @@ static inline NDIS_STATUS nrt_io_disconnect(NDIS_OFFLOAD_HANDLE *handle, NET_BUF
 	struct nrt_open *open = nrt_io_open(handle);
 
 	nrt_ledger_down(open, nbl, NRT_BY_DISCONNECT);
+	if (nrt_verify_on())
+		nrt_verify_down(open, handle, nbl, NRT_LEDGER_DISCONNECT);
 	return nrt_io_pending(open->down.TcpOffloadDisconnectHandler(
 		open->miniport_context, handle->MiniportOffloadContext, nbl, flags));
 }

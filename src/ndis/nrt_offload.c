@@ -165,8 +165,10 @@ void nrt_offload_call(struct nrt_open *open, enum nrt_op op, NDIS_PROTOCOL_OFFLO
 		refuse(open, op, root);
 		return;
 	}
-	if (nrt_verify_on())
-		nrt_verify_call(open, op, root);
+	if (nrt_verify_on() && !nrt_verify_call(open, op, root)) {
+		refuse(open, op, root);
+		return;
+	}
 	fresh = nrt_blocks_to_miniport(root, op == NRT_OP_INITIATE ? open : NULL);
 	if (fresh < 0) {
 		log_debug("%s: block list refused: deeper than neighbor, path, TCP, or endless",
@@ -200,6 +202,8 @@ void nrt_offload_complete(struct nrt_adapter *adapter, enum nrt_op op,
 	nrt_blocks_to_protocol(root);
 	if (op == NRT_OP_INITIATE || op == NRT_OP_TERMINATE)
 		settle_objects(open, op, root);
+	if (nrt_verify_on())
+		nrt_verify_settled(open, op, root);
 	complete_up(open, op, root);
 	open->pending_ops--;
 	nrt_open_settle(open);

@@ -15,6 +15,9 @@
 #include <ndis/ndisstatus.h>
 
 #include "base/log.h"
+#include "ndis/nrt_adapter.h"
+#include "ndis/nrt_nblq.h"
+#include "ndis/nrt_verify_object.h"
 
 #define MESSAGE_BYTES 320
 #define LOG_ALWAYS    16 /* violations of a rule; after them, when the count doubles */
@@ -31,8 +34,12 @@ struct nrt_verify_note {
 	union nrt_block *root;
 	enum nrt_op op;
 	size_t count;
+	uint64_t since_us;
+	bool late; /* reported */
 	struct shot shots[];
 };
+
+static uint64_t now_us, look_us; /* drivers' time, and when to look at it again */
 
 static const struct {
 	const char *call, *complete, *status_row;
@@ -117,11 +124,25 @@ static bool being_offloaded(const struct nrt_open *open, const NDIS_OFFLOAD_HAND
 	return false;
 }
 
+/*
+ * A handle that is not known, where all are, may lie in memory that was given back: it is not even
+ * looked at. In an initiate it may be a new one.
+ */
+static bool is_stale(const struct nrt_open *open, enum nrt_op op, const NDIS_OFFLOAD_HANDLE *handle)
+{
+	return op != NRT_OP_INITIATE && verify_all_known(open) && !verify_object(open, handle) &&
+	       !being_offloaded(open, handle);
+}
+
 static void check_object(const struct nrt_open *open, enum nrt_op op,
 			 const NDIS_OFFLOAD_HANDLE *handle)
 {
+	const struct verify_object *object = verify_object(open, handle);
 	bool fresh = op == NRT_OP_INITIATE && !handle->MiniportOffloadContext;
 
+	if (op == NRT_OP_UPDATE && object && object->invalid)
+		violation(NRT_RULE_INVALID, "UPD-18", open->driver, ops[op].call, handle,
+			  "the object was invalidated");
 	if (being_offloaded(open, handle))
 		violation(NRT_RULE_BUSY, "OFF-30", open->driver, ops[op].call, handle,
 			  "the object is being offloaded");
@@ -139,7 +160,7 @@ static void take_note(struct nrt_open *open, enum nrt_op op, union nrt_block *ro
 
 	if (!note)
 		return; /* as if it had been under way before the switch */
-	*note = (struct nrt_verify_note){ open->notes, root, op, count };
+	*note = (struct nrt_verify_note){ open->notes, root, op, count, now_us, false };
 	shot = note->shots;
 	for (block = nrt_block_first(&walk, root); block; block = nrt_block_next(&walk)) {
 		shot->block = block;
@@ -154,10 +175,83 @@ static void take_note(struct nrt_open *open, enum nrt_op op, union nrt_block *ro
 	open->noted++;
 }
 
-void nrt_verify_call(struct nrt_open *open, enum nrt_op op, union nrt_block *root)
+static void check_header(const struct nrt_open *open, enum nrt_op op, const union nrt_block *block)
+{
+	const NDIS_OBJECT_HEADER *header = &block->protocol.Header;
+
+	/* Zero means that NDIS fills it in. */
+	if (header->Revision > 1 || (header->Size && header->Size != sizeof(*block)))
+		violation(NRT_RULE_HEADER, "BLK-01", open->driver, ops[op].call, block,
+			  "Revision is 1 and Size that of the block list, whatever state follows");
+}
+
+/* What depends on an object has to go before it, or with it. */
+static void check_dependents(const struct nrt_open *open, union nrt_block *root, bool mark)
 {
 	struct nrt_block_walk walk;
 	union nrt_block *block;
+	struct verify_object *object;
+
+	for (block = nrt_block_first(&walk, root); block; block = nrt_block_next(&walk)) {
+		object = verify_object(open, block->protocol.OffloadHandle);
+		if (!block->protocol.OffloadHandle || !object)
+			continue;
+		if (mark && object->parent)
+			object->parent->leaving++;
+		if (mark)
+			continue;
+		if (object->leaving < object->dependents)
+			violation(NRT_RULE_DEPENDENTS, "TRM-07", open->driver,
+				  ops[NRT_OP_TERMINATE].call, object->handle,
+				  "objects that depend on it stay");
+		object->leaving = 0;
+	}
+}
+
+/* Marks on objects that are not in the tree themselves. */
+static void unmark(const struct nrt_open *open, union nrt_block *root)
+{
+	struct nrt_block_walk walk;
+	union nrt_block *block;
+	struct verify_object *object;
+
+	for (block = nrt_block_first(&walk, root); block; block = nrt_block_next(&walk)) {
+		object = verify_object(open, block->protocol.OffloadHandle);
+		if (block->protocol.OffloadHandle && object && object->parent)
+			object->parent->leaving = 0;
+	}
+}
+
+/* Returns: whether the handles can be looked at. */
+static bool check_objects(struct nrt_open *open, enum nrt_op op, union nrt_block *root)
+{
+	struct nrt_block_walk walk;
+	union nrt_block *block;
+	bool sound = true;
+
+	for (block = nrt_block_first(&walk, root); block; block = nrt_block_next(&walk)) {
+		check_header(open, op, block);
+		if (!block->protocol.OffloadHandle)
+			continue;
+		if (is_stale(open, op, block->protocol.OffloadHandle)) {
+			violation(NRT_RULE_OBJECT, "STA-39", open->driver, ops[op].call,
+				  block->protocol.OffloadHandle,
+				  "no object that is offloaded through this binding");
+			sound = false;
+		} else {
+			check_object(open, op, block->protocol.OffloadHandle);
+		}
+	}
+	if (op == NRT_OP_TERMINATE) {
+		check_dependents(open, root, true);
+		check_dependents(open, root, false);
+		unmark(open, root);
+	}
+	return sound;
+}
+
+bool nrt_verify_call(struct nrt_open *open, enum nrt_op op, union nrt_block *root)
+{
 	size_t count;
 
 	if (!nrt_irql_owned(open->adapter->owner))
@@ -166,12 +260,12 @@ void nrt_verify_call(struct nrt_open *open, enum nrt_op op, union nrt_block *roo
 	if (!tree_is_legal(root, &count)) {
 		violation(NRT_RULE_TREE, "BLK-07", open->driver, ops[op].call, root,
 			  "the tree is not neighbor, path, TCP in places fit for their state");
-		return; /* too deep or endless: refused by the caller; else the miniport judges */
+		return true; /* too deep or endless: refused by the caller; else the miniport judges */
 	}
-	for (block = nrt_block_first(&walk, root); block; block = nrt_block_next(&walk))
-		if (block->protocol.OffloadHandle)
-			check_object(open, op, block->protocol.OffloadHandle);
+	if (!check_objects(open, op, root))
+		return false;
 	take_note(open, op, root, count);
+	return true;
 }
 
 /* ---- On the way up --------------------------------------------------------------------------- */
@@ -180,8 +274,30 @@ static bool status_fits(enum nrt_op op, NDIS_STATUS status)
 {
 	if (status == NDIS_STATUS_SUCCESS || status == NDIS_STATUS_FAILURE)
 		return true;
-	/* Reasons are many, but not one of them is "not yet". */
-	return op == NRT_OP_INITIATE && status != NDIS_STATUS_PENDING;
+	if (op != NRT_OP_INITIATE)
+		return false;
+	switch (status) {
+	case NDIS_STATUS_OFFLOAD_PARTIAL_SUCCESS:
+	case NDIS_STATUS_RESOURCES:
+	case NDIS_STATUS_OFFLOAD_TCP_ENTRIES:
+	case NDIS_STATUS_OFFLOAD_PATH_ENTRIES:
+	case NDIS_STATUS_OFFLOAD_NEIGHBOR_ENTRIES:
+	case NDIS_STATUS_OFFLOAD_IP_ADDRESS_ENTRIES:
+	case NDIS_STATUS_OFFLOAD_HW_ADDRESS_ENTRIES:
+	case NDIS_STATUS_OFFLOAD_VLAN_ENTRIES:
+	case NDIS_STATUS_OFFLOAD_VLAN_MISMATCH:
+	case NDIS_STATUS_OFFLOAD_TCP_XMIT_BUFFER:
+	case NDIS_STATUS_OFFLOAD_TCP_RCV_BUFFER:
+	case NDIS_STATUS_OFFLOAD_TCP_RCV_WINDOW:
+	case NDIS_STATUS_OFFLOAD_PATH_MTU:
+	case NDIS_STATUS_OFFLOAD_CONNECTION_REJECTED:
+	case NDIS_STATUS_OFFLOAD_POLICY:
+	case NDIS_STATUS_OFFLOAD_STATE_INVALID:
+	case STATUS_NDIS_OFFLOAD_PATH_REJECTED:
+		return true;
+	default:
+		return false;
+	}
 }
 
 static void compare(const struct nrt_verify_note *note, const struct nrt_driver *below)
@@ -248,11 +364,130 @@ bool nrt_verify_complete(struct nrt_adapter *adapter, enum nrt_op op, union nrt_
 	return true;
 }
 
+/* ---- Requests -------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *call, *complete, *row;
+} requests[NRT_LEDGER_KINDS] = {
+	[NRT_LEDGER_SEND] = { "NdisOffloadTcpSend()", "NdisTcpOffloadSendComplete()", "SND-04" },
+	[NRT_LEDGER_RECEIVE] = { "NdisOffloadTcpReceive()", "NdisTcpOffloadReceiveComplete()",
+				 "RCV-14" },
+	[NRT_LEDGER_FORWARD] = { "NdisOffloadTcpForward()", "NdisTcpOffloadForwardComplete()",
+				 "FWD-08" },
+	[NRT_LEDGER_DISCONNECT] = { "NdisOffloadTcpDisconnect()",
+				    "NdisTcpOffloadDisconnectComplete()", "DIS-14" },
+};
+
+void nrt_verify_down(struct nrt_open *open, const NDIS_OFFLOAD_HANDLE *handle,
+		     const NET_BUFFER_LIST *chain, enum nrt_ledger_kind kind)
+{
+	struct verify_object *object = verify_object(open, handle);
+	const NET_BUFFER_LIST *nbl;
+
+	if (!object)
+		return;
+	NRT_NBL_FOREACH(nbl, chain)
+	{
+		if (!verify_list_down(open, object, kind, nbl))
+			violation(NRT_RULE_LIST, "SND-07", open->driver, requests[kind].call, nbl,
+				  "the list is with the driver below already");
+	}
+}
+
+void nrt_verify_up(struct nrt_open *open, const NET_BUFFER_LIST *chain, enum nrt_ledger_kind kind)
+{
+	const NET_BUFFER_LIST *nbl;
+
+	NRT_NBL_FOREACH(nbl, chain)
+	{
+		bool in_order;
+		struct verify_object *object = verify_list_up(open, nbl, kind, &in_order);
+
+		/* A disconnect that succeeds comes behind all sends. */
+		if (object && kind == NRT_LEDGER_DISCONNECT && nbl->Status == NDIS_STATUS_SUCCESS &&
+		    object->below[NRT_LEDGER_SEND])
+			in_order = false;
+		if (object && !in_order)
+			violation(NRT_RULE_ORDER, requests[kind].row, open->adapter->driver,
+				  requests[kind].complete, nbl,
+				  "older requests of the connection are not complete");
+	}
+}
+
+/* Receive, forward and disconnect requests do not travel with the state. */
+static void check_left_over(const struct nrt_open *open, union nrt_block *root)
+{
+	struct nrt_block_walk walk;
+	union nrt_block *block;
+
+	for (block = nrt_block_first(&walk, root); block; block = nrt_block_next(&walk)) {
+		const struct verify_object *object =
+			verify_object(open, block->protocol.OffloadHandle);
+
+		if (!block->protocol.OffloadHandle || !object ||
+		    block->protocol.Status != NDIS_STATUS_SUCCESS)
+			continue;
+		if (object->below[NRT_LEDGER_RECEIVE] || object->below[NRT_LEDGER_FORWARD] ||
+		    object->below[NRT_LEDGER_DISCONNECT])
+			violation(NRT_RULE_LIST, "TRM-15", open->adapter->driver,
+				  ops[NRT_OP_TERMINATE].complete, object->handle,
+				  "requests of the connection are not complete");
+	}
+}
+
+void nrt_verify_settled(struct nrt_open *open, enum nrt_op op, union nrt_block *root)
+{
+	if (op == NRT_OP_TERMINATE)
+		check_left_over(open, root);
+	verify_settled(open, op, root);
+}
+
+/* ---- Time ------------------------------------------------------------------------------------ */
+
+static void look_at_open(struct nrt_open *open)
+{
+	struct nrt_verify_note *note;
+
+	for (note = open->notes; note; note = note->next) {
+		if (note->since_us > now_us)
+			note->since_us = now_us; /* another clock */
+		if (note->late || now_us - note->since_us < NRT_VERIFY_LATE_US)
+			continue;
+		note->late = true;
+		violation(NRT_RULE_LATE, "OFF-01", open->adapter->driver, ops[note->op].complete,
+			  note->root, "not called for half a minute: the operation is lost");
+	}
+}
+
+static void look_at_adapter(struct nrt_adapter *adapter, void *ctx)
+{
+	struct nrt_open *open;
+
+	(void)ctx;
+	if (nrt_irql_owned(adapter->owner))
+		for (open = adapter->opens; open; open = open->next)
+			look_at_open(open);
+}
+
+void nrt_verify_time(uint64_t us)
+{
+	if (!nrt_verify_on())
+		return;
+	now_us = us;
+	if (us >= look_us && us - look_us < NRT_VERIFY_LATE_US / 8)
+		return;
+	look_us = us;
+	nrt_for_each_adapter(look_at_adapter, NULL);
+}
+
 void nrt_verify_forget(struct nrt_open *open)
 {
 	struct nrt_verify_note *note;
 
+	verify_forget(open);
 	while ((note = open->notes)) {
+		violation(NRT_RULE_LATE, "OFF-01", open->adapter->driver, ops[note->op].complete,
+			  note->root, "the binding ends without it");
 		open->notes = note->next;
 		free(note);
 	}

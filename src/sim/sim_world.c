@@ -316,6 +316,7 @@ static void advance_to(struct sim_world *world, uint64_t now_us)
 	unsigned int rounds = 0, i;
 
 	nic_sim_net_run(&world->net, now_us);
+	nrt_verify_time(world->net.now_us);
 	for (i = 0; (machine = sim_machine(world, i)); i++) {
 		if (machine->edge)
 			nic_edge_set_now(machine->edge, world->net.now_us);

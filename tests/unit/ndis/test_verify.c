@@ -72,6 +72,13 @@ static NDIS_STATUS odd_status(void *ctx, enum fake_op op,
 	return NDIS_STATUS_RESOURCES;
 }
 
+static NDIS_STATUS odd_failure(void *ctx, enum fake_op op,
+			       const NDIS_MINIPORT_OFFLOAD_BLOCK_LIST *block)
+{
+	(void)ctx, (void)op, (void)block;
+	return NDIS_STATUS_FAILURE;
+}
+
 static void test_none(void **state)
 {
 	struct fake_block *block = about(fake_stack_handle(&stack, 2));
@@ -139,8 +146,156 @@ static void test_not_offloaded(void **state)
 	nothing = *fake_stack_handle(&stack, 2);
 	nothing.NdisReserved[0] = NULL;
 	NdisInvalidateOffload(stack.binding->handle, &block->list);
-	fake_adapter_complete(stack.adapter, FAKE_INVALIDATE);
 	only(NRT_RULE_OBJECT);
+	assert_int_equal(fake_log_count(&stack.log, FAKE_PR_INVALIDATE_COMPLETE), 1);
+	assert_int_equal(block->list.Status, NDIS_STATUS_FAILURE);
+}
+
+/* Not even looked at: it may lie anywhere. */
+static void test_stale_handle(void **state)
+{
+	struct fake_block *block = about((NDIS_OFFLOAD_HANDLE *)(uintptr_t)0x10);
+
+	(void)state;
+	NdisTerminateOffload(stack.binding->handle, &block->list);
+	only(NRT_RULE_OBJECT);
+	assert_int_equal(block->list.Status, NDIS_STATUS_FAILURE);
+}
+
+static void test_header(void **state)
+{
+	struct fake_block *block = about(fake_stack_handle(&stack, 2));
+
+	(void)state;
+	block->list.Header.Revision = 2;
+	NdisQueryOffloadState(stack.binding->handle, &block->list);
+	fake_adapter_complete(stack.adapter, FAKE_QUERY);
+	only(NRT_RULE_HEADER);
+	block->list.Header.Revision = 1;
+	block->list.Header.Size = sizeof(block->list) + 8; /* as if the state counted */
+	NdisQueryOffloadState(stack.binding->handle, &block->list);
+	fake_adapter_complete(stack.adapter, FAKE_QUERY);
+	assert_int_equal(nrt_verify_count(NRT_RULE_HEADER) - before[NRT_RULE_HEADER], 2);
+}
+
+/* The path while its connection stays; the path and its connection in one tree are in order. */
+static void test_dependents(void **state)
+{
+	struct fake_block *block = about(fake_stack_handle(&stack, 1));
+
+	(void)state;
+	stack.mp.verdict = odd_failure;
+	NdisTerminateOffload(stack.binding->handle, &block->list);
+	fake_adapter_complete(stack.adapter, FAKE_TERMINATE);
+	only(NRT_RULE_DEPENDENTS);
+	fake_tree_init(&more);
+	block = fake_block_refer(&more, NULL, Ip4OffloadState, fake_stack_handle(&stack, 1));
+	fake_block_refer(&more, block, TcpOffloadState, fake_stack_handle(&stack, 2));
+	NdisTerminateOffload(stack.binding->handle, &block->list);
+	fake_adapter_complete(stack.adapter, FAKE_TERMINATE);
+	only(NRT_RULE_DEPENDENTS);
+	stack.mp.verdict = NULL;
+}
+
+static void test_invalidated(void **state)
+{
+	struct fake_block *block = about(fake_stack_handle(&stack, 2));
+
+	(void)state;
+	NdisUpdateOffload(stack.binding->handle, &block->list);
+	fake_adapter_complete(stack.adapter, FAKE_UPDATE);
+	NdisInvalidateOffload(stack.binding->handle, &block->list);
+	fake_adapter_complete(stack.adapter, FAKE_INVALIDATE);
+	only(NRT_RULES);
+	NdisUpdateOffload(stack.binding->handle, &block->list);
+	fake_adapter_complete(stack.adapter, FAKE_UPDATE);
+	only(NRT_RULE_INVALID);
+}
+
+/* Once an operation, when its time is over, and not before. */
+static void test_late(void **state)
+{
+	struct fake_block *block = about(fake_stack_handle(&stack, 2));
+
+	(void)state;
+	nrt_verify_time(1000000);
+	NdisQueryOffloadState(stack.binding->handle, &block->list);
+	nrt_verify_time(1000000 + NRT_VERIFY_LATE_US - 1);
+	only(NRT_RULES);
+	nrt_verify_time(1000000 + 2 * NRT_VERIFY_LATE_US);
+	nrt_verify_time(1000000 + 3 * NRT_VERIFY_LATE_US);
+	only(NRT_RULE_LATE);
+	fake_adapter_complete(stack.adapter, FAKE_QUERY);
+	only(NRT_RULE_LATE);
+}
+
+/* Lists that come from nobody's pool: the ledger does not follow them. */
+static void lists_of(NET_BUFFER_LIST lists[3])
+{
+	memset(lists, 0, 3 * sizeof(lists[0]));
+}
+
+static void test_order(void **state)
+{
+	struct nrt_open *open = stack.binding->handle;
+	NET_BUFFER_LIST lists[3];
+
+	(void)state;
+	lists_of(lists);
+	lists[0].Next = &lists[1];
+	nrt_verify_down(open, fake_stack_handle(&stack, 2), lists, NRT_LEDGER_RECEIVE);
+	nrt_verify_down(open, fake_stack_handle(&stack, 2), &lists[2], NRT_LEDGER_RECEIVE);
+	lists[0].Next = NULL;
+	nrt_verify_up(open, &lists[0], NRT_LEDGER_RECEIVE);
+	only(NRT_RULES);
+	nrt_verify_up(open, &lists[2], NRT_LEDGER_RECEIVE);
+	only(NRT_RULE_ORDER);
+	nrt_verify_up(open, &lists[1], NRT_LEDGER_RECEIVE);
+	only(NRT_RULE_ORDER);
+}
+
+static void test_disconnect_overtakes(void **state)
+{
+	struct nrt_open *open = stack.binding->handle;
+	NET_BUFFER_LIST lists[3];
+
+	(void)state;
+	lists_of(lists);
+	nrt_verify_down(open, fake_stack_handle(&stack, 2), &lists[0], NRT_LEDGER_SEND);
+	nrt_verify_down(open, fake_stack_handle(&stack, 2), &lists[1], NRT_LEDGER_DISCONNECT);
+	lists[1].Status = NDIS_STATUS_SUCCESS;
+	nrt_verify_up(open, &lists[1], NRT_LEDGER_DISCONNECT);
+	only(NRT_RULE_ORDER);
+}
+
+static void test_list_down_twice(void **state)
+{
+	struct nrt_open *open = stack.binding->handle;
+	NET_BUFFER_LIST lists[3];
+
+	(void)state;
+	lists_of(lists);
+	nrt_verify_down(open, fake_stack_handle(&stack, 2), &lists[0], NRT_LEDGER_SEND);
+	nrt_verify_down(open, fake_stack_handle(&stack, 2), &lists[0], NRT_LEDGER_SEND);
+	only(NRT_RULE_LIST);
+}
+
+/* Sends travel with the state, receive requests have to be complete. */
+static void test_left_over(void **state)
+{
+	struct nrt_open *open = stack.binding->handle;
+	NET_BUFFER_LIST lists[3];
+	struct fake_block *block;
+
+	(void)state;
+	lists_of(lists);
+	block = about(fake_stack_handle(&stack, 2));
+	nrt_verify_down(open, fake_stack_handle(&stack, 2), &lists[0], NRT_LEDGER_SEND);
+	nrt_verify_down(open, fake_stack_handle(&stack, 2), &lists[1], NRT_LEDGER_RECEIVE);
+	NdisTerminateOffload(stack.binding->handle, &block->list);
+	fake_adapter_complete(stack.adapter, FAKE_TERMINATE);
+	only(NRT_RULE_LIST);
+	fake_stack_handle(&stack, 2)->MiniportOffloadContext = NULL; /* gone already */
 }
 
 static void test_being_offloaded(void **state)
@@ -213,6 +368,15 @@ int main(void)
 		TEST(test_wrong_function),
 		TEST(test_touched),
 		TEST(test_not_offloaded),
+		TEST(test_stale_handle),
+		TEST(test_header),
+		TEST(test_dependents),
+		TEST(test_invalidated),
+		TEST(test_late),
+		TEST(test_order),
+		TEST(test_disconnect_overtakes),
+		TEST(test_list_down_twice),
+		TEST(test_left_over),
 		TEST(test_being_offloaded),
 		TEST(test_tree),
 		TEST(test_abort),
