@@ -6,11 +6,13 @@
  */
 #include <dirent.h>
 #include <errno.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -58,7 +60,43 @@ struct found {
 	uint64_t inode, cookie;
 	uint64_t bytes; /* both ways, so far */
 	uint64_t rtt_us;
+	enum host_select_direction direction;
 };
+
+#define DIRECTION_TRIES 8u
+
+/*
+ * Whoever connects has its SYN acknowledged before it sends a byte, and the kernel counts that in:
+ * one more is acknowledged or on its way than was ever sent. It may be sending at this moment.
+ */
+static enum host_select_direction direction_of(int fd)
+{
+	struct tcp_info a, b;
+	int unacked = 0;
+
+	for (unsigned int i = 0; i < DIRECTION_TRIES; i++) {
+		socklen_t len_a = sizeof(a), len_b = sizeof(b);
+		int64_t more;
+
+		if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &a, &len_a) < 0 ||
+		    ioctl(fd, SIOCOUTQ, &unacked) < 0 ||
+		    getsockopt(fd, IPPROTO_TCP, TCP_INFO, &b, &len_b) < 0 ||
+		    len_a < offsetof(struct tcp_info, tcpi_dsack_dups))
+			break; /* Linux before 4.19 */
+		if (a.tcpi_state != HOST_TCP_ESTABLISHED && a.tcpi_state != HOST_TCP_CLOSE_WAIT)
+			break; /* a FIN counts as well */
+		if (a.tcpi_bytes_acked != b.tcpi_bytes_acked ||
+		    a.tcpi_bytes_sent != b.tcpi_bytes_sent ||
+		    a.tcpi_notsent_bytes != b.tcpi_notsent_bytes)
+			continue;
+		more = (int64_t)(a.tcpi_bytes_acked + (uint64_t)unacked - a.tcpi_notsent_bytes -
+				 (a.tcpi_bytes_sent - a.tcpi_bytes_retrans));
+		return more == 1   ? HOST_SELECT_OUT
+		       : more == 0 ? HOST_SELECT_IN
+				   : HOST_SELECT_ANY_WAY;
+	}
+	return HOST_SELECT_ANY_WAY;
+}
 
 /* True when the descriptor is a TCP connection that has been established; found->fd is ours then. */
 static bool fetch_connection(int pidfd, int fd_in_pid, struct found *found)
@@ -87,7 +125,8 @@ static bool fetch_connection(int pidfd, int fd_in_pid, struct found *found)
 				 .inode = st.st_ino,
 				 .cookie = cookie,
 				 .bytes = info.tcpi_bytes_acked + info.tcpi_bytes_received,
-				 .rtt_us = info.tcpi_rtt };
+				 .rtt_us = info.tcpi_rtt,
+				 .direction = direction_of(fd) };
 	return true;
 other:
 	close(fd);
@@ -137,6 +176,7 @@ static int adopt(struct worker *w, pid_t pid, unsigned int filters, const struct
 	*dc = (struct daemon_conn){ .worker = w,
 				    .pid = pid,
 				    .fd_in_pid = found->fd_in_pid,
+				    .direction = found->direction,
 				    .parked_fd = -1,
 				    .stream_fd = -1,
 				    .inode = found->inode,
@@ -229,10 +269,11 @@ void daemon_conn_changed(void *worker, struct host_conn *conn, enum host_conn_st
 {
 	struct worker *w = worker;
 
-	const struct daemon_conn *dc = host_conn_user(conn);
+	struct daemon_conn *dc = host_conn_user(conn);
 
-	(void)from;
 	daemon_socket_changed(w);
+	if (dc && (to == HOST_CONN_OFFLOADED || from == HOST_CONN_UPLOADING))
+		daemon_policy_moved(w, dc, to);
 	if (to == HOST_CONN_HOST && dc && dc->leaving)
 		daemon_sweep_soon(w);
 	if (to == HOST_CONN_GONE && host_conn_info(conn)->closed_offloaded)

@@ -129,21 +129,27 @@ static json_t *endpoint(const struct steer_flow *flow, const uint8_t *addr, uint
 	return json_string(both);
 }
 
+static const char *direction_name(enum host_select_direction direction)
+{
+	return direction == HOST_SELECT_IN ? "in" : direction == HOST_SELECT_OUT ? "out" : "";
+}
+
 static json_t *describe(const struct daemon_conn *dc)
 {
 	const struct host_conn_info *info = host_conn_info(dc->conn);
 
-	return json_pack("{s:I, s:i, s:s, s:o, s:o, s:s, s:i, s:i, s:s, s:s, s:i, s:I, s:I}", "id",
-			 (json_int_t)dc->id, "pid", (int)dc->pid, "program", dc->program, "local",
-			 endpoint(&info->flow, info->flow.local, info->flow.local_port_be),
-			 "remote",
-			 endpoint(&info->flow, info->flow.remote, info->flow.remote_port_be),
-			 "family", info->flow.family == AF_INET6 ? "ipv6" : "ipv4", "local_port",
-			 (int)ntohs(info->flow.local_port_be), "remote_port",
-			 (int)ntohs(info->flow.remote_port_be), "state",
-			 host_conn_state_name(info->state), "reason", info->reason, "policy_rule",
-			 dc->verdict.rule, "bytes_out", (json_int_t)info->bytes_from_program,
-			 "bytes_in", (json_int_t)info->bytes_to_program);
+	return json_pack(
+		"{s:I, s:i, s:s, s:o, s:o, s:s, s:i, s:i, s:s, s:s, s:i, s:I, s:I, s:s, s:I}", "id",
+		(json_int_t)dc->id, "pid", (int)dc->pid, "program", dc->program, "local",
+		endpoint(&info->flow, info->flow.local, info->flow.local_port_be), "remote",
+		endpoint(&info->flow, info->flow.remote, info->flow.remote_port_be), "family",
+		info->flow.family == AF_INET6 ? "ipv6" : "ipv4", "local_port",
+		(int)ntohs(info->flow.local_port_be), "remote_port",
+		(int)ntohs(info->flow.remote_port_be), "state", host_conn_state_name(info->state),
+		"reason", info->reason, "policy_rule", dc->verdict.rule, "bytes_out",
+		(json_int_t)info->bytes_from_program, "bytes_in",
+		(json_int_t)info->bytes_to_program, "direction", direction_name(dc->direction),
+		"failures", (json_int_t)info->failures);
 }
 
 static json_t *op_list(struct worker *w, const json_t *request)
@@ -255,8 +261,7 @@ static struct pending *pending_new(struct worker *w, struct daemon_conn *dc,
 	return p;
 }
 
-/* Errors of a moment: the same request may succeed a little later. */
-static bool passes(int err)
+bool daemon_passes(int err)
 {
 	return err == -EAGAIN || err == -EBUSY || err == -ENOSPC || err == -ENOMEM;
 }
@@ -267,7 +272,7 @@ static json_t *switch_result(const struct pending *p, struct host_conn *conn, in
 	const struct host_conn_info *i = host_conn_info(conn);
 
 	if (err)
-		return daemon_ctl_bad(why, passes(err));
+		return daemon_ctl_bad(why, daemon_passes(err));
 	return json_pack("{s:b, s:I, s:I, s:I}", "ok", 1, "total_us",
 			 (json_int_t)(p->down ? i->offload_us : i->upload_us), "stopped_us",
 			 (json_int_t)(p->down ? i->offload_stopped_us : i->upload_stopped_us),
@@ -310,7 +315,7 @@ static json_t *op_switch(struct worker *w, struct daemon_client *client, json_in
 		return NULL;
 	dc->switching = false;
 	free(p);
-	return daemon_ctl_bad(host_conn_info(dc->conn)->reason, passes(err));
+	return daemon_ctl_bad(host_conn_info(dc->conn)->reason, daemon_passes(err));
 }
 
 static json_t *print_query(const struct host_query_result *q)

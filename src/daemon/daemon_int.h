@@ -6,6 +6,7 @@
 #define DAEMON_DAEMON_INT_H
 
 #include <jansson.h>
+#include <net/if.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -45,6 +46,8 @@ struct daemon_conn {
 	char program[64]; /* name of its executable, empty when it cannot be read */
 	uid_t uid;
 	int fd_in_pid;
+	enum host_select_direction direction;
+	char interface[IF_NAMESIZE];
 	uint64_t inode;        /* of the kernel socket */
 	uint64_t stream_inode; /* of what the program holds while it is offloaded, else 0 */
 	struct daemon_snapshot *snapshot; /* of the kernel's socket before the offload */
@@ -53,7 +56,8 @@ struct daemon_conn {
 	uint64_t cookie;                  /* the same, as its end is reported */
 	uint64_t seen_us;                 /* when we learned of it */
 	struct host_select_verdict verdict;
-	uint64_t patience_us, next_try_us; /* of the policy, after a refusal */
+	/* Of the policy: after a refusal for good; for the moment; not before; at the target since */
+	uint64_t patience_us, passing_us, next_try_us, down_us;
 	bool switching;
 	bool leaving; /* forgotten as soon as it is in the host */
 	struct daemon_conn *next;
@@ -138,6 +142,7 @@ int daemon_ctl_open(struct worker *w);
 void daemon_ctl_close(struct worker *w);
 json_t *daemon_ctl_good(void);
 json_t *daemon_ctl_bad(const char *why, bool retry);
+bool daemon_passes(int err); /* an error of the moment: the same may succeed a little later */
 /* daemon_ctl_reply() - the late answer to a request; takes msg. The client may have gone. */
 void daemon_ctl_reply(struct worker *w, struct daemon_client *client, json_int_t tag, json_t *msg);
 
@@ -184,6 +189,8 @@ void daemon_policy_judge(struct worker *w, struct daemon_conn *dc, uint64_t byte
 void daemon_policy_refresh(struct worker *w, struct daemon_conn *dc);
 void daemon_policy_soon(struct worker *w);
 void daemon_policy_rest(struct worker *w, struct daemon_conn *dc);
+/* It is at the target, or has come from there. */
+void daemon_policy_moved(struct worker *w, struct daemon_conn *dc, enum host_conn_state to);
 
 /*
  * daemon_port.c: interfaces, steering and targets. daemon_ports_close() takes away what there is;

@@ -284,6 +284,8 @@ struct host_conn_info {
 	unsigned int history_count;
 };
 const struct host_conn_info *host_conn_info(const struct host_conn *conn);
+/* host_conn_ifindex() - the interface that its packets leave by now; 0: no route. */
+uint32_t host_conn_ifindex(const struct host_conn *conn);
 void host_conn_set_user(struct host_conn *conn, void *user); /* the caller's own pointer */
 void *host_conn_user(const struct host_conn *conn);
 

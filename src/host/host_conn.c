@@ -237,6 +237,15 @@ const struct host_conn_info *host_conn_info(const struct host_conn *conn)
 	return &conn->info;
 }
 
+uint32_t host_conn_ifindex(const struct host_conn *conn)
+{
+	struct host_nl_route route;
+
+	return host_nl_route_get(conn->adapter->host->nl, &conn->info.flow, 0, &route) < 0
+		       ? 0
+		       : route.ifindex;
+}
+
 void host_conn_set_user(struct host_conn *conn, void *user)
 {
 	conn->user = user;

@@ -4,6 +4,7 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
+#include <net/if.h>
 #include <inttypes.h>
 #include <pwd.h>
 #include <stdarg.h>
@@ -30,6 +31,8 @@ struct rule {
 	struct range local_port, remote_port;
 	uint64_t min_bytes, min_rate, min_age_ms, max_rtt_ms;
 	char program[64]; /* empty: not asked for */
+	char interface[IF_NAMESIZE];
+	enum host_select_direction direction;
 	bool has_user;
 	uint32_t uid;
 	uint64_t hits;
@@ -137,6 +140,23 @@ static int parse_program(const struct parser *p, const char *word, struct rule *
 	return 0;
 }
 
+/* It need not exist yet. */
+static int parse_interface(const struct parser *p, const char *word, struct rule *r)
+{
+	if (strlen(word) >= sizeof(r->interface) || strchr(word, '/'))
+		return wrong(p, "'%s' is not the name of an interface; like eth0", word);
+	snprintf(r->interface, sizeof(r->interface), "%s", word);
+	return 0;
+}
+
+static int parse_direction(const struct parser *p, const char *word, struct rule *r)
+{
+	r->direction = !strcmp(word, "in")    ? HOST_SELECT_IN
+		       : !strcmp(word, "out") ? HOST_SELECT_OUT
+					      : HOST_SELECT_ANY_WAY;
+	return r->direction ? 0 : wrong(p, "'%s': a direction is in or out", word);
+}
+
 static int parse_user(const struct parser *p, const char *word, struct rule *r)
 {
 	struct passwd entry, *found = NULL;
@@ -175,9 +195,13 @@ static int parse_condition(const struct parser *p, const char *name, const char 
 		return parse_program(p, value, r);
 	if (!strcmp(name, "user"))
 		return parse_user(p, value, r);
+	if (!strcmp(name, "direction"))
+		return parse_direction(p, value, r);
+	if (!strcmp(name, "interface"))
+		return parse_interface(p, value, r);
 	return wrong(p,
 		     "'%s' is not a condition (any, local, remote, local-port, remote-port, "
-		     "min-bytes, min-rate, min-age, max-rtt, program, user)",
+		     "min-bytes, min-rate, min-age, max-rtt, program, user, direction, interface)",
 		     name);
 }
 
@@ -288,6 +312,8 @@ static bool in_range(const struct range *r, uint16_t port)
 static bool is_asked_for(const struct rule *r, const struct host_select_facts *f)
 {
 	return (!r->program[0] || (f->program && !strcmp(r->program, f->program))) &&
+	       (!r->interface[0] || (f->interface && !strcmp(r->interface, f->interface))) &&
+	       (!r->direction || r->direction == f->direction) &&
 	       (!r->has_user || r->uid == f->uid) &&
 	       (!r->max_rtt_ms || f->rtt_us <= r->max_rtt_ms * 1000);
 }
@@ -316,6 +342,14 @@ void host_select_judge(struct host_select *select, const struct host_select_fact
 		*verdict = (struct host_select_verdict){ .offload = r->offload, .rule = r->line };
 		return;
 	}
+}
+
+bool host_select_asks_interface(const struct host_select *select)
+{
+	for (unsigned int i = 0; i < select->count; i++)
+		if (select->rules[i].interface[0])
+			return true;
+	return false;
 }
 
 uint64_t host_select_hits(const struct host_select *select, int rule)

@@ -311,6 +311,65 @@ def case_client():
     assert r.close() == 0
 
 
+def case_direction():
+    """Rules tell connections that were accepted from those that were made, while data flows; and know the interface."""
+    r = Rig(mode="enabled", policy="keep interface nowhere0\noffload direction in interface %s\nkeep direction out\n" % HOST_IF)
+    peer = subprocess.Popen(r.in_peer() + [PYTHON, "-c", THREADS], stdout=subprocess.PIPE, text=True)
+    peer.stdout.readline()
+    server = run(r, THREADS)
+    clients = [Client(r, 6 if i % 2 else 4, i) for i in range(4)]
+    made = run(r, CONNECTOR, PEER[4])
+    made.stdin.write("more\n" * 5)
+    made.stdin.flush()
+    wait_for(lambda: states(r) == ["host"] + ["offloaded"] * 4, "accepted ones are offloaded")
+    known = {c["pid"]: c for c in r.connections()}
+    assert [c["direction"] for c in r.connections() if c["pid"] == server.pid] == ["in"] * 4
+    assert known[made.pid]["direction"] == "out" and known[made.pid]["policy_rule"] == 3, known
+    assert known[server.pid]["policy_rule"] == 2, known
+    made.stdin.close()
+    assert "same" in made.stdout.read()
+    for c in clients:
+        c.finish()
+    end(made)
+    end(server)
+    end(peer)
+    assert r.close() == 0
+
+
+# Does not read what came until it is told to.
+UNREAD = """
+import socket, sys
+l = socket.create_server(("10.78.0.1", 9000))
+print("ready", flush=True)
+c, _ = l.accept()
+sys.stdin.readline()
+print(c.recv(1, socket.MSG_OOB), c.recv(10), flush=True)
+sys.stdin.readline()
+"""
+
+
+def case_passing():
+    """What passes does not make the policy wait longer and longer: urgent data keeps a connection up only as long as it is there."""
+    r = Rig(mode="enabled")
+    server = run(r, UNREAD)
+    client = subprocess.Popen(r.in_peer() + [PYTHON, "-c", """
+import socket, sys
+s = socket.create_connection(("10.78.0.1", 9000))
+s.send(b"x!", socket.MSG_OOB)
+sys.stdin.readline()
+"""], stdin=subprocess.PIPE, text=True)
+    failures = lambda: sum(c["failures"] for c in r.connections())
+    wait_for(lambda: failures() >= 7, "refused again and again")
+    assert "urgent" in r.connections()[0]["reason"]
+    server.stdin.write("\n")
+    server.stdin.flush()
+    assert server.stdout.readline() == "b'!' b'x'\n"
+    wait_for(lambda: states(r) == ["offloaded"], "offloaded soon after", seconds=5)
+    end(client)
+    end(server)
+    assert r.close() == 0
+
+
 def case_missing():
     """exec starts a daemon where none runs; without one the program runs natively and keeps its status, or not at all."""
     r = Rig()

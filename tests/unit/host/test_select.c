@@ -66,6 +66,31 @@ static void test_program_user_and_rtt(void **state)
 	host_select_free(s);
 }
 
+static void test_direction_and_interface(void **state)
+{
+	struct host_select *s = parse("offload direction out interface eth0\n"
+				      "keep interface eth1\n"
+				      "offload direction in\n");
+	struct host_select *plain = parse("offload any\n");
+	struct host_select_facts f = facts("10.0.0.1", 1, "10.0.0.2", 1);
+
+	(void)state;
+	assert_true(host_select_asks_interface(s) && !host_select_asks_interface(plain));
+	assert_int_equal(judge(s, f).rule, 0); /* what is not known matches neither */
+	f.direction = HOST_SELECT_IN;
+	assert_int_equal(judge(s, f).rule, 3);
+	f.interface = "eth1";
+	assert_int_equal(judge(s, f).rule, 2);
+	f.interface = "eth0";
+	assert_int_equal(judge(s, f).rule, 3);
+	f.direction = HOST_SELECT_OUT;
+	assert_int_equal(judge(s, f).rule, 1);
+	f.interface = "eth01";
+	assert_int_equal(judge(s, f).rule, 0);
+	host_select_free(plain);
+	host_select_free(s);
+}
+
 static void test_first_match_decides(void **state)
 {
 	struct host_select *s = parse("# order matters\n"
@@ -157,6 +182,9 @@ static void test_errors(void **state)
 		{ "offload min-bytes 99999999999999999999", "is not a size" },
 		{ "offload min-bytes 18014398509481984k", "is not a size" },
 		{ "offload min-age 5", "'5' is not a time" },
+		{ "offload direction up", "a direction is in or out" },
+		{ "offload interface a-name-too-long", "is not the name of an interface" },
+		{ "offload interface", "'interface' wants a value" },
 	};
 
 	(void)state;
@@ -176,6 +204,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_first_match_decides),
 		cmocka_unit_test(test_program_user_and_rtt),
+		cmocka_unit_test(test_direction_and_interface),
 		cmocka_unit_test(test_default_is_keep),
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_thresholds),
