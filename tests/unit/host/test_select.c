@@ -183,7 +183,7 @@ static void test_errors(void **state)
 		{ "offload min-bytes 18014398509481984k", "is not a size" },
 		{ "offload min-age 5", "'5' is not a time" },
 		{ "offload direction up", "a direction is in or out" },
-		{ "offload interface a-name-too-long", "is not the name of an interface" },
+		{ "offload interface a-name-too-long-by-far", "is not the name of an interface" },
 		{ "offload interface", "'interface' wants a value" },
 	};
 
