@@ -22,4 +22,11 @@
 #define CHIMNEY_EXT_ECN      0x00000001u
 #define TCP_FLAG_ECN_ENABLED 0x8000
 
+/*
+ * Cork. With the flag in TCP_OFFLOAD_STATE_CACHED.Flags a segment below the MSS waits for more data,
+ * for the flag to be cleared by an update, or for 200 ms, whatever TCP_FLAG_NAGLING_ENABLED says.
+ */
+#define CHIMNEY_EXT_CORK      0x00000002u
+#define TCP_FLAG_CORK_ENABLED 0x8000
+
 #endif

@@ -37,8 +37,10 @@ static void ask_extensions(struct host_adapter *adapter)
 	ULONG bits = 0;
 
 	if (host_oid(adapter, NdisRequestQueryInformation, OID_CHIMNEY_EXTENSIONS, &bits,
-		     sizeof(bits)) == 0)
-		adapter->ecn = bits & CHIMNEY_EXT_ECN;
+		     sizeof(bits)) != 0)
+		return;
+	adapter->ecn = bits & CHIMNEY_EXT_ECN;
+	adapter->cork = bits & CHIMNEY_EXT_CORK;
 }
 
 static void upload_adapter(struct host_adapter *adapter, TCP_UPLOAD_REASON reason)

@@ -72,7 +72,7 @@ struct host_image {
 
 	/* cached variables: options of the socket */
 	uint32_t rcv_buf_bytes;
-	bool nagle, keepalive;
+	bool nagle, keepalive, cork;
 	uint8_t ka_probe_max;
 	uint32_t ka_idle_s, ka_interval_s;
 	uint32_t user_timeout_ms;

@@ -130,7 +130,7 @@ struct host_adapter {
 	bool asleep; /* its power state is, or is about to be, another one than D0 */
 	NET_PNP_EVENT_NOTIFICATION *power_event; /* waits until its connections are in the host */
 	bool ipv4, ipv6, sack;                   /* what the target can do */
-	bool ecn;                                /* an extension, see <ndis/chimneyext.h> */
+	bool ecn, cork;                          /* extensions, see <ndis/chimneyext.h> */
 	bool use4, use6;                         /* of that: what we want to use */
 	bool on4, on6;                           /* what it was told */
 	bool use_pending; /* connections are on their way up before it is told */
@@ -368,7 +368,7 @@ void host_state_neighbor(struct host_neighbor_block *block, const struct host_ne
 void host_state_path(struct host_path_block *block, const struct host_path *path);
 void host_state_tcp(struct host_tcp_block *block, const struct host_conn *conn);
 /* host_state_tcp_cached() - the cached variables alone, for an update. */
-void host_state_tcp_cached(struct host_tcp_block *block, const struct host_image *image,
+void host_state_tcp_cached(struct host_tcp_block *block, const struct host_conn *conn,
 			   bool restart);
 uint8_t host_state_of_ddi(int state); /* TCP_OFFLOAD_CONNECTION_STATE -> enum host_tcp */
 /* Blocks with room for delegated state, to be filled by the target. */

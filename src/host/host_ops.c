@@ -163,7 +163,7 @@ static void build_cached_neighbor(struct host_op *op)
 static int build_update(struct host_op *op)
 {
 	if (op->conn) {
-		host_state_tcp_cached(&op->tcp, &op->conn->image, op->restart);
+		host_state_tcp_cached(&op->tcp, op->conn, op->restart);
 		op->tcp.list.OffloadHandle = &op->conn->handle;
 		op->root = &op->tcp.list;
 	}

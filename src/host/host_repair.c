@@ -350,10 +350,11 @@ int host_repair_options(const struct host_socket *sock, struct host_image *image
 	bool v6 = sock->local.ss_family == AF_INET6 &&
 		  !IN6_IS_ADDR_V4MAPPED(&((const struct sockaddr_in6 *)&sock->local)->sin6_addr);
 	int level = v6 ? IPPROTO_IPV6 : IPPROTO_IP;
-	int nodelay = 0, idle = 0, interval = 0, count = 0, ttl = 64, tos = 0, prio = 0, rcvbuf = 0,
-	    timeout = 0;
+	int nodelay = 0, cork = 0, idle = 0, interval = 0, count = 0, ttl = 64, tos = 0, prio = 0,
+	    rcvbuf = 0, timeout = 0;
 
 	get_int(sock, IPPROTO_TCP, TCP_NODELAY, &nodelay);
+	get_int(sock, IPPROTO_TCP, TCP_CORK, &cork);
 	get_int(sock, IPPROTO_TCP, TCP_KEEPIDLE, &idle);
 	get_int(sock, IPPROTO_TCP, TCP_KEEPINTVL, &interval);
 	get_int(sock, IPPROTO_TCP, TCP_KEEPCNT, &count);
@@ -362,6 +363,7 @@ int host_repair_options(const struct host_socket *sock, struct host_image *image
 	get_int(sock, level, v6 ? IPV6_UNICAST_HOPS : IP_TTL, &ttl);
 	get_int(sock, level, v6 ? IPV6_TCLASS : IP_TOS, &tos);
 	image->nagle = !nodelay;
+	image->cork = cork;
 	image->keepalive = sock->keepalive;
 	image->ka_idle_s = (uint32_t)idle;
 	image->ka_interval_s = (uint32_t)interval;

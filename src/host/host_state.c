@@ -117,12 +117,16 @@ static uint32_t receive_window(const struct host_image *image)
 	return bytes > least ? bytes : least;
 }
 
-static void fill_cached(TCP_OFFLOAD_STATE_CACHED *to, const struct host_image *image)
+static void fill_cached(TCP_OFFLOAD_STATE_CACHED *to, const struct host_conn *conn)
 {
+	const struct host_image *image = &conn->image;
+
 	if (image->nagle)
 		to->Flags |= TCP_FLAG_NAGLING_ENABLED;
 	if (image->keepalive)
 		to->Flags |= TCP_FLAG_KEEP_ALIVE_ENABLED;
+	if (image->cork && conn->adapter->cork)
+		to->Flags |= TCP_FLAG_CORK_ENABLED;
 	to->InitialRcvWnd = receive_window(image);
 	to->RcvIndicationSize = 0;
 	to->KaProbeCount = image->ka_probe_max;
@@ -196,17 +200,16 @@ void host_state_tcp(struct host_tcp_block *block, const struct host_conn *conn)
 
 	header(&block->list, TcpOffloadState);
 	fill_const(constant, &conn->image, &conn->info.flow);
-	fill_cached(cached, &conn->image);
+	fill_cached(cached, conn);
 	fill_delegated(delegated, &conn->image);
 }
 
-void host_state_tcp_cached(struct host_tcp_block *block, const struct host_image *image,
-			   bool restart)
+void host_state_tcp_cached(struct host_tcp_block *block, const struct host_conn *conn, bool restart)
 {
 	TCP_OFFLOAD_STATE_CACHED *cached = (void *)block->state;
 
 	host_state_room(&block->list, TcpOffloadCachedState, sizeof(*cached));
-	fill_cached(cached, image);
+	fill_cached(cached, conn);
 	if (restart)
 		cached->Flags |= TCP_FLAG_KEEP_ALIVE_RESTART;
 }
@@ -312,9 +315,10 @@ static void print_tcp(FILE *out, const struct host_op *op)
 		c->Flags & TCP_FLAG_SACK_ENABLED ? " sack" : "",
 		c->Flags & TCP_FLAG_WINDOW_SCALING_ENABLED ? " wscale" : "",
 		c->Flags & TCP_FLAG_ECN_ENABLED ? " ecn" : "");
-	fprintf(out, "               cached     rcvwnd %u  ttl %u  tos %u%s%s\n", k->InitialRcvWnd,
-		k->TtlOrHopLimit, k->TosOrTrafficClass,
+	fprintf(out, "               cached     rcvwnd %u  ttl %u  tos %u%s%s%s\n",
+		k->InitialRcvWnd, k->TtlOrHopLimit, k->TosOrTrafficClass,
 		k->Flags & TCP_FLAG_NAGLING_ENABLED ? "  nagle" : "",
+		k->Flags & TCP_FLAG_CORK_ENABLED ? "  cork" : "",
 		k->Flags & TCP_FLAG_KEEP_ALIVE_ENABLED ? "  keepalive" : "");
 	fprintf(out,
 		"               delegated  %s  rcv nxt %u wnd %u  snd una %u nxt %u max %u wnd "

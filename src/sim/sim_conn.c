@@ -92,6 +92,7 @@ static void fill_cached(struct sim_sock *sock, const struct sim_conn_config *con
 	TCP_OFFLOAD_STATE_CACHED *cached = &sock->state.cached;
 
 	cached->Flags = config->nagle ? TCP_FLAG_NAGLING_ENABLED : 0;
+	cached->Flags |= config->cork ? TCP_FLAG_CORK_ENABLED : 0;
 	cached->InitialRcvWnd = config->rcv_buf_bytes[sock->side];
 	cached->RcvIndicationSize = config->rcv_indication_bytes;
 	cached->FlowLabel = config->family == SIM_V6 ? 0x12345u + sock->number : 0;

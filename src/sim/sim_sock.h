@@ -162,7 +162,7 @@ struct sim_sock {
 /* What a new connection looks like; per side where it matters. */
 struct sim_conn_config {
 	enum sim_family family;
-	bool timestamps, sack, nagle, ecn;
+	bool timestamps, sack, nagle, ecn, cork;
 	/* of the window that this side advertises; 0xff: no scaling agreed */
 	uint8_t wscale[SIM_SIDES];
 	uint32_t rcv_buf_bytes[SIM_SIDES];

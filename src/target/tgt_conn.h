@@ -60,6 +60,7 @@ enum {
 	TGT_OPT_NAGLE = 1u << 2,
 	TGT_OPT_KEEPALIVE = 1u << 3,
 	TGT_OPT_ECN = 1u << 4,
+	TGT_OPT_CORK = 1u << 5,
 };
 
 /* What goes on: tgt_conn.flags */

@@ -359,7 +359,7 @@ static UINT answer(const struct tgt_adapter *a, NDIS_OID oid, union answer *to)
 		to->value = a->ddi->interface_vlan_count ? a->ddi->interface_vlans[0] : 0;
 		return sizeof(to->value);
 	case OID_CHIMNEY_EXTENSIONS:
-		to->value = CHIMNEY_EXT_ECN;
+		to->value = CHIMNEY_EXT_ECN | CHIMNEY_EXT_CORK;
 		return sizeof(to->value);
 	case OID_PNP_QUERY_POWER:
 		to->value = 0;

@@ -270,9 +270,13 @@ static bool send_recovery(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t
 }
 
 /* A short segment at the end of the queue waits while another short one is on its way (Nagle as
- * Minshall put it). */
-static bool nagle_holds(const struct tgt_conn *conn)
+ * Minshall put it), or for more data when the host says that more will come. */
+static bool tail_holds(struct tgt_conn *conn, uint64_t now_us)
 {
+	if (conn->options & TGT_OPT_CORK && !(conn->flags & TGT_CF_SWS_EXPIRED)) {
+		tgt_timer_on_corked(conn, now_us);
+		return true;
+	}
 	return conn->options & TGT_OPT_NAGLE && seq_gt(conn->snd_small_end, conn->snd_una);
 }
 
@@ -322,7 +326,7 @@ static bool allowed(struct tgt_adapter *a, struct tgt_conn *conn, uint32_t *out,
 	if (len % mss == 0 || *fin || again)
 		return true;
 	/* The end is short: it goes along only if it could go alone. */
-	if (len == queued ? nagle_holds(conn) : sws_holds(a, conn, len)) {
+	if (len == queued ? tail_holds(conn, now_us) : sws_holds(a, conn, len)) {
 		if (len < queued)
 			tgt_timer_on_held_back(a, conn, now_us);
 		*out = len - len % mss;

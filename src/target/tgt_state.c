@@ -92,11 +92,13 @@ static uint64_t max_rt_from_ticks(const struct tgt_adapter *a, uint32_t ticks)
 void tgt_cached_from_ddi(const struct tgt_adapter *a, struct tgt_conn *conn,
 			 const TCP_OFFLOAD_STATE_CACHED *from)
 {
-	conn->options &= ~(uint32_t)(TGT_OPT_NAGLE | TGT_OPT_KEEPALIVE);
+	conn->options &= ~(uint32_t)(TGT_OPT_NAGLE | TGT_OPT_KEEPALIVE | TGT_OPT_CORK);
 	if (from->Flags & TCP_FLAG_NAGLING_ENABLED)
 		conn->options |= TGT_OPT_NAGLE;
 	if (from->Flags & TCP_FLAG_KEEP_ALIVE_ENABLED)
 		conn->options |= TGT_OPT_KEEPALIVE;
+	if (from->Flags & TCP_FLAG_CORK_ENABLED)
+		conn->options |= TGT_OPT_CORK;
 	conn->rcv_buf_bytes = from->InitialRcvWnd;
 	conn->rcv_indication_bytes = from->RcvIndicationSize;
 	conn->ka_probe_max = from->KaProbeCount;
@@ -117,6 +119,8 @@ void tgt_cached_to_ddi(const struct tgt_adapter *a, const struct tgt_conn *conn,
 		to->Flags |= TCP_FLAG_NAGLING_ENABLED;
 	if (conn->options & TGT_OPT_KEEPALIVE)
 		to->Flags |= TCP_FLAG_KEEP_ALIVE_ENABLED;
+	if (conn->options & TGT_OPT_CORK)
+		to->Flags |= TCP_FLAG_CORK_ENABLED;
 	to->InitialRcvWnd = conn->rcv_buf_bytes;
 	to->RcvIndicationSize = conn->rcv_indication_bytes;
 	to->KaProbeCount = conn->ka_probe_max;

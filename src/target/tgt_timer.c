@@ -117,6 +117,12 @@ void tgt_timer_on_held_back(const struct tgt_adapter *a, struct tgt_conn *conn, 
 		tgt_timer_set(conn, TGT_TMR_SWS, now_us + a->params.sws_us);
 }
 
+void tgt_timer_on_corked(struct tgt_conn *conn, uint64_t now_us)
+{
+	if (!tgt_timer_running(conn, TGT_TMR_SWS))
+		tgt_timer_set(conn, TGT_TMR_SWS, now_us + TGT_CORK_US);
+}
+
 void tgt_timer_on_new_ack(struct tgt_conn *conn, uint64_t now_us)
 {
 	if (conn->flags & TGT_CF_PERSIST)

@@ -15,6 +15,7 @@
 
 #include "target/tgt_conn.h"
 
+#define TGT_CORK_US       200000u /* what is corked waits no longer, as in the kernel */
 #define TGT_FIN_WAIT_2_US 120000000u
 #define TGT_RETRY_US      1000u
 #define TGT_RETRY_STEP_US 2u /* from one waiting connection to the next */
@@ -30,6 +31,8 @@ void tgt_timer_on_ack_sent(struct tgt_conn *conn);
 void tgt_timer_on_device_full(struct tgt_adapter *a, struct tgt_conn *conn, uint64_t now_us);
 void tgt_timer_on_held_back(const struct tgt_adapter *a, struct tgt_conn *conn,
 			    uint64_t now_us); /* by SWS rules */
+/* tgt_timer_on_corked() - the same for a segment that waits for more data. */
+void tgt_timer_on_corked(struct tgt_conn *conn, uint64_t now_us);
 
 void tgt_timer_on_tail_probe(struct tgt_conn *conn, uint64_t now_us);
 

@@ -166,7 +166,7 @@ static bool update_conn(struct tgt_adapter *a, struct tgt_conn *conn,
 	keepalive_updated(a, conn, &old, from->Flags);
 	max_rt_updated(a, conn, &old, from->Flags);
 	window_updated(a, conn, &old, from->Flags);
-	if (old.options & TGT_OPT_NAGLE && !(conn->options & TGT_OPT_NAGLE))
+	if (old.options & ~conn->options & (TGT_OPT_NAGLE | TGT_OPT_CORK))
 		tgt_output(a, conn, a->now_us);
 	return true;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the host and its application do, and what a script may ask. */
+#include <ndis/chimneyext.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -117,6 +118,13 @@ static int do_keepalive(struct play *play, const struct script_event *event)
 static int do_nagle(struct play *play, const struct script_event *event)
 {
 	set_flag(&play->sock->state.cached, TCP_FLAG_NAGLING_ENABLED,
+		 event->words > 1 && !strcmp(event->word[1], "on"));
+	return update(play);
+}
+
+static int do_cork(struct play *play, const struct script_event *event)
+{
+	set_flag(&play->sock->state.cached, TCP_FLAG_CORK_ENABLED,
 		 event->words > 1 && !strcmp(event->word[1], "on"));
 	return update(play);
 }
@@ -312,11 +320,14 @@ int play_command(struct play *play, const struct script_event *event)
 		const char *name;
 		int (*fn)(struct play *play, const struct script_event *event);
 	} commands[] = {
-		{ "write", do_write },     { "read", do_read },           { "close", do_close },
-		{ "abort", do_abort },     { "upload", do_upload },       { "move", do_move },
-		{ "pmtu", do_pmtu },       { "keepalive", do_keepalive }, { "nagle", do_nagle },
-		{ "rcv_buf", do_rcv_buf }, { "max_rt", do_max_rt },       { "ttl", do_ttl },
-		{ "tos", do_tos },         { "quiet", do_quiet },         { "check", do_check },
+		{ "write", do_write },     { "read", do_read },
+		{ "close", do_close },     { "abort", do_abort },
+		{ "upload", do_upload },   { "move", do_move },
+		{ "pmtu", do_pmtu },       { "keepalive", do_keepalive },
+		{ "nagle", do_nagle },     { "cork", do_cork },
+		{ "rcv_buf", do_rcv_buf }, { "max_rt", do_max_rt },
+		{ "ttl", do_ttl },         { "tos", do_tos },
+		{ "quiet", do_quiet },     { "check", do_check },
 	};
 	unsigned int i;
 	int err;

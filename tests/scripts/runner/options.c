@@ -99,6 +99,8 @@ static int word_option(struct script *script, const char *name, const char *valu
 		script->conn.sack = strcmp(value, "off") != 0;
 	else if (!strcmp(name, "ecn"))
 		script->conn.ecn = strcmp(value, "off") != 0;
+	else if (!strcmp(name, "cork"))
+		script->conn.cork = strcmp(value, "off") != 0;
 	else if (!strcmp(name, "nagle"))
 		script->conn.nagle = strcmp(value, "off") != 0;
 	else if (!strcmp(name, "tso"))

@@ -19,6 +19,7 @@
 
 #include <cmocka.h>
 
+#include <ndis/chimneyext.h>
 #include <ndis/ndisstatus.h>
 
 #include "base/be.h"
@@ -87,6 +88,10 @@ static void other_options(struct rig_conn *c)
 	REQ("STA-04", !(told.Flags & TCP_FLAG_NAGLING_ENABLED));
 	set(c, IPPROTO_TCP, TCP_NODELAY, 0);
 	REQ("STA-04", told.Flags & TCP_FLAG_NAGLING_ENABLED);
+	set(c, IPPROTO_TCP, TCP_CORK, 1);
+	assert_true(told.Flags & TCP_FLAG_CORK_ENABLED);
+	set(c, IPPROTO_TCP, TCP_CORK, 0);
+	assert_false(told.Flags & TCP_FLAG_CORK_ENABLED);
 	set(c, IPPROTO_IP, IP_TTL, 33);
 	REQ("STA-04", told.TtlOrHopLimit == 33);
 	set(c, IPPROTO_IP, IP_TOS, 0x48);
