@@ -160,11 +160,14 @@ static int send_range(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq seq,
 	fin = fin && x.len == len;
 	x.flags |= fin ? TGT_TH_FIN : 0;
 	x.gso_size = x.len > mss ? (uint16_t)mss : 0;
+	/* Nothing follows a super-frame at once: a receiver that gathers segments need not wait. */
+	x.flags |= x.gso_size ? TGT_TH_PSH : 0;
 	*end = seq + x.len + fin;
 	x.retransmit = seq_leq(*end, conn->snd_max);
 	if (x.len && seq_geq(seq, conn->snd_max) && !(conn->flags & TGT_CF_PERSIST))
 		tgt_ecn_mark(conn, &x);
-	if (conn->snd_nxt == seq)
+	/* A tail probe begins below snd_nxt and may take a FIN along that was not sent yet. */
+	if (conn->snd_nxt == seq || seq_gt(*end, old_max))
 		conn->snd_nxt = *end;
 	conn->snd_max = seq_max(conn->snd_max, *end);
 	if (conn->options & TGT_OPT_SACK && seq_gt(*end, old_max))
