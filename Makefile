@@ -5,7 +5,7 @@ BUILD ?= build
 
 all: $(BUILD)/chimney
 
-.PHONY: all run test test-apps bench lint deps clean
+.PHONY: all run test test-long test-apps bench lint deps clean
 
 # Installs what is missing from Debian's packages (as root), or names it.
 deps:
@@ -30,6 +30,11 @@ run: $(BUILD)/chimney
 test:
 	@tools/install-deps test
 	@tools/run-tests
+
+# Ten minutes of libFuzzer for each harness (clang).
+test-long:
+	@tools/install-deps test
+	@tools/fuzz-long
 
 # Real programs, natively and offloaded, and with their connections moved all the time.
 test-apps: $(BUILD)/chimney

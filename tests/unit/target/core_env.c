@@ -308,6 +308,7 @@ int tgt_frame_xmit(struct tgt_adapter *a, struct tgt_conn *conn, const struct tg
 				.ack = x->ack,
 				.len = x->len,
 				.flags = x->flags,
+				.ecn = x->ecn,
 				.wnd_raw = x->wnd_raw,
 				.gso_size = x->gso_size,
 				.retransmit = x->retransmit,

@@ -33,7 +33,7 @@ struct env_sent {
 	tcp_seq seq, ack;
 	uint32_t len;
 	uint16_t wnd_raw, gso_size;
-	uint8_t flags;
+	uint8_t flags, ecn;
 	bool retransmit;
 	struct tgt_opts opts;
 	uint8_t first, last; /* payload bytes at both ends */
