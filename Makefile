@@ -5,7 +5,7 @@ BUILD ?= build
 
 all: $(BUILD)/chimney
 
-.PHONY: all run test test-long test-apps bench lint deps clean
+.PHONY: all run test test-long test-apps bench lint deps install clean
 
 # Installs what is missing from Debian's packages (as root), or names it.
 deps:
@@ -25,6 +25,10 @@ $(BUILD)/chimney: $(BUILD)/build.ninja
 # The main job: live kernel connections go down the chimney and come back.
 run: $(BUILD)/chimney
 	$(BUILD)/chimney demo
+
+# Program, man pages, completion, service units and an empty policy; DESTDIR is respected.
+install: $(BUILD)/chimney
+	meson install -C $(BUILD) --no-rebuild
 
 # All tests that need no special machine; the last line counts them.
 test:

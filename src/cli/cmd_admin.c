@@ -5,6 +5,7 @@
  */
 #include <argp.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,13 +19,14 @@ struct arguments {
 	const char *name; /* the command, without "chimney " */
 	const char *words[2];
 	unsigned int count;
-	int json;
+	bool json, prometheus;
 };
 
 static const struct argp_option options[] = {
 	{ "control", 'c', "PATH", 0, "control socket of the daemon (default " CLI_CONTROL_PATH ")",
 	  0 },
 	{ "json", 'j', NULL, 0, "the answer as JSON", 0 },
+	{ "prometheus", 'P', NULL, 0, "counters as Prometheus reads them (show stats)", 0 },
 	{ 0 },
 };
 
@@ -37,7 +39,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 		a->path = arg;
 		break;
 	case 'j':
-		a->json = 1;
+		a->json = true;
+		break;
+	case 'P':
+		a->prometheus = true;
 		break;
 	case ARGP_KEY_ARG:
 		if (a->count == 2)
@@ -220,6 +225,8 @@ static int print_answer(const struct arguments *a, json_t *answer)
 
 	if (error) {
 		fprintf(stderr, "chimney %s: %s\n", a->name, error);
+	} else if (a->prometheus) {
+		cli_prometheus_print(stdout, answer);
 	} else if (a->json) {
 		json_object_del(answer, "tag");
 		json_dumpf(answer, stdout, JSON_INDENT(2));
@@ -270,6 +277,12 @@ int cmd_admin(int argc, char **argv)
 
 	argp_parse(&argp, argc, argv, 0, NULL, &a);
 	request = make_request(&a);
+	if (request && a.prometheus &&
+	    strcmp(json_string_value(json_object_get(request, "op")), "stats") != 0) {
+		fprintf(stderr, "chimney %s: --prometheus goes with: chimney show stats\n", a.name);
+		json_decref(request);
+		return 2;
+	}
 	if (!request)
 		return 2;
 	status = run(&a, request);

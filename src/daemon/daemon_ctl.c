@@ -491,6 +491,12 @@ static void listen_readable(struct loop_watch *watch, uint32_t events)
 		close(fd);
 }
 
+static int listen_on(struct worker *w, int fd)
+{
+	w->listen_watch = (struct loop_watch){ .fn = listen_readable, .fd = fd };
+	return loop_watch_set(w->loop, &w->listen_watch, EPOLLIN);
+}
+
 static int listen_at(struct worker *w, const char *path)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
@@ -511,17 +517,19 @@ static int listen_at(struct worker *w, const char *path)
 			close(fd);
 		return err;
 	}
-	w->listen_watch = (struct loop_watch){ .fn = listen_readable, .fd = fd };
-	return loop_watch_set(w->loop, &w->listen_watch, EPOLLIN);
+	return listen_on(w, fd);
 }
 
 int daemon_ctl_open(struct worker *w)
 {
-	int err = 0;
+	int given = daemon_service_listener(), err = 0;
 
 	if (w->config->control_fd >= 0)
 		err = client_add(w, w->config->control_fd);
-	if (!err && w->config->control_path)
+	w->listens_for_service = given >= 0;
+	if (!err && given >= 0)
+		err = listen_on(w, given);
+	else if (!err && w->config->control_path)
 		err = listen_at(w, w->config->control_path);
 	if (err)
 		log_err("control socket: %s", strerror(-err));
@@ -542,5 +550,6 @@ void daemon_ctl_close(struct worker *w)
 		return;
 	loop_unwatch(w->loop, &w->listen_watch);
 	close(w->listen_watch.fd);
-	unlink(w->config->control_path);
+	if (!w->listens_for_service) /* else the name is the service manager's */
+		unlink(w->config->control_path);
 }

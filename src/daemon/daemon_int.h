@@ -115,6 +115,7 @@ struct worker {
 	uint32_t last_id;
 	uint32_t closed_offloaded; /* connections that ended in the chimney */
 	bool stopping;
+	bool listens_for_service; /* on a socket that a service manager keeps */
 };
 
 /* daemon_worker.c */
@@ -145,6 +146,10 @@ json_t *daemon_ctl_bad(const char *why, bool retry);
 bool daemon_passes(int err); /* an error of the moment: the same may succeed a little later */
 /* daemon_ctl_reply() - the late answer to a request; takes msg. The client may have gone. */
 void daemon_ctl_reply(struct worker *w, struct daemon_client *client, json_int_t tag, json_t *msg);
+
+/* daemon_service.c: "READY=1" and the like; the listening socket that was handed over, or -1. */
+void daemon_service_tell(const char *state);
+int daemon_service_listener(void);
 
 /* daemon_admin.c: true when op is one of its operations; *reply NULL: the answer comes later. */
 bool daemon_admin(struct worker *w, struct daemon_client *client, json_int_t tag, const char *op,

@@ -114,6 +114,7 @@ void worker_stop(struct worker *w)
 	if (w->stopping)
 		return;
 	w->stopping = true;
+	daemon_service_tell("STOPPING=1");
 	host_set_offload(w->host, false);
 	if (host_upload_all(w->host, UploadRequested, all_given_back, w) < 0)
 		loop_stop(w->loop);
@@ -216,8 +217,10 @@ int daemon_worker_run(void *config, struct keeper *keeper)
 	prctl(PR_SET_NAME, "chimney-worker");
 	exec_own_pid(getppid()); /* the keeper holds copies of descriptors, but is no holder */
 	err = open_all(&w);
-	if (!err)
+	if (!err) {
+		daemon_service_tell("READY=1");
 		err = loop_run(w.loop);
+	}
 	close_all(&w);
 	return err ? 1 : 0;
 }
