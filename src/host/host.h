@@ -133,6 +133,7 @@ struct host_adapter_info {
 	uint32_t offloaded; /* TCP, path and neighbor objects at the target */
 	uint32_t paths, neighbors;
 	uint64_t indicated; /* frames given to the kernel by the plain receive path */
+	uint64_t forwarded; /* segments for the target that the kernel had to look at first */
 	/* messages about offloaded connections: believed; not, or of no use */
 	uint64_t icmp_taken, icmp_ignored;
 	bool ipv4, ipv6; /* the target can, and it is switched on */

@@ -484,6 +484,7 @@ static void adapter_free(struct host_adapter *adapter)
 	loop_timer_cancel(adapter->host->config.loop, &adapter->returns_timer);
 	loop_timer_cancel(adapter->host->config.loop, &adapter->reach_timer);
 	host_icmp_close(adapter);
+	host_parked_close(adapter);
 	host_watch_close(adapter);
 	while (*at && *at != adapter)
 		at = &(*at)->next;
@@ -524,6 +525,8 @@ int host_adapter_open(struct host *host, const struct host_adapter_config *confi
 		err = host_watch_open(adapter);
 	if (!err)
 		err = host_icmp_open(adapter);
+	if (!err)
+		err = host_parked_open(adapter);
 	if (err) {
 		adapter_free(adapter);
 		return err;
@@ -547,6 +550,7 @@ void host_adapter_info(const struct host_adapter *adapter, struct host_adapter_i
 		.capacity = adapter->capacity,
 		.offloaded = adapter->offloaded,
 		.indicated = adapter->indicated,
+		.forwarded = adapter->forwarded,
 		.icmp_taken = adapter->icmp_taken,
 		.icmp_ignored = adapter->icmp_ignored,
 		.ipv4 = host_use_of(adapter, AF_INET),

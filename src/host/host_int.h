@@ -149,6 +149,8 @@ struct host_adapter {
 	struct loop_timer returns_timer, reach_timer;
 	struct host_icmp *icmp;
 	uint64_t icmp_taken, icmp_ignored;
+	struct host_parked *parked;
+	uint64_t forwarded; /* segments that came to the kernel */
 	struct host_nl *nl; /* for events */
 	struct loop_watch nl_watch;
 };
@@ -299,6 +301,13 @@ uint32_t host_reach_hrd_ticks(const struct host_neighbor *neighbor, uint64_t now
 
 int host_icmp_open(struct host_adapter *adapter) __attribute__((warn_unused_result));
 void host_icmp_close(struct host_adapter *adapter);
+
+/* ---- host_parked.c ---- */
+
+int host_parked_open(struct host_adapter *adapter) __attribute__((warn_unused_result));
+void host_parked_close(struct host_adapter *adapter);
+/* host_parked_datagram() - one that the kernel has for a parked socket, from its IP header on. */
+void host_parked_datagram(struct host_adapter *adapter, const uint8_t *ip, uint32_t len);
 
 /* ---- host_relink.c ---- */
 

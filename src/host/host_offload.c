@@ -243,6 +243,7 @@ static int fetch_socket(struct host_conn *conn)
 				err == -EBADF ? "the program has closed it"
 					      : "its descriptor cannot be had");
 	err = host_repair_take(&conn->sock, fd);
+	conn->sock.parked_mark = steer_parked_mark(conn->adapter->config.steer);
 	if (err)
 		host_why(conn, err, "not a socket that can be handed over: %s", strerror(-err));
 	return err;

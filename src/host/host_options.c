@@ -169,6 +169,9 @@ int host_conn_get_option(struct host_conn *conn, int level, int name, void *valu
 	}
 	if (getsockopt(conn->sock.fd, level, name, value, &room) < 0)
 		return -errno;
+	if (level == SOL_SOCKET && name == SO_MARK)
+		memset(value, 0,
+		       room); /* what it has now is ours; marked sockets stay in the host */
 	*len = room;
 	return 0;
 }

@@ -532,6 +532,8 @@ int host_repair_park(struct host_socket *sock, const struct host_image *image)
 		err = reconnect(sock, image, image->rcv_nxt, image->snd_max);
 	if (!err)
 		set_tcp(sock, TCP_REPAIR_QUEUE, TCP_NO_QUEUE);
+	if (!err && sock->parked_mark)
+		set_int(sock, SOL_SOCKET, SO_MARK, (int)sock->parked_mark);
 	return err;
 }
 
@@ -721,6 +723,8 @@ int host_repair_restore(struct host_socket *sock, const struct host_image *image
 
 	if (err)
 		return err;
+	if (sock->parked_mark)
+		set_int(sock, SOL_SOCKET, SO_MARK, 0); /* before it asks for a route */
 	grow_buffers(sock, host_block_len(image->rx), host_block_len(image->tx));
 	err = rebuild(sock, image);
 	if (err) {

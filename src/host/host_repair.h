@@ -42,8 +42,9 @@ struct host_socket {
 	bool muted;
 	/* the program's own settings that we touch */
 	bool reuseaddr, keepalive, keepalive_off;
-	int rcvbuf, sndbuf; /* sizes to put back after a restore; 0: not touched */
-	size_t released;    /* bytes of the image that the kernel has by now */
+	uint32_t parked_mark; /* SO_MARK while it is parked; 0: none */
+	int rcvbuf, sndbuf;   /* sizes to put back after a restore; 0: not touched */
+	size_t released;      /* bytes of the image that the kernel has by now */
 	struct sock_filter *filter;
 	unsigned short filter_len;
 };

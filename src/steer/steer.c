@@ -127,6 +127,7 @@ int steer_open(struct steer **out, const struct steer_config *config, char *why,
 		steer_free(st);
 		return err;
 	}
+	steer_nft_install_extras(st);
 	*out = st;
 	return 0;
 }
@@ -146,6 +147,7 @@ int steer_adopt(struct steer **out, int fd, const struct steer_config *config)
 		steer_free(st);
 		return err;
 	}
+	st->logs_parked = 1; /* or nothing will come */
 	/* Numbers of the former user must not be taken for ours: start elsewhere. */
 	st->seq = (uint32_t)getpid() << 12;
 	*out = st;
@@ -233,6 +235,16 @@ int steer_quiet_add(struct steer *st, const struct steer_flow *flows, unsigned c
 int steer_quiet_del(struct steer *st, const struct steer_flow *flows, unsigned count)
 {
 	return change(st, st->quiet, 0, flows, count);
+}
+
+uint32_t steer_parked_mark(const struct steer *st)
+{
+	return STEER_PARKED_MARK | (st->ifindex & 0xffffffu);
+}
+
+uint16_t steer_parked_group(const struct steer *st)
+{
+	return st->logs_parked ? STEER_PARKED_MARK >> 16 | (st->ifindex & 0xffu) : 0;
 }
 
 int steer_set_mtu(struct steer *st, uint32_t mtu_bytes)

@@ -8,7 +8,13 @@
  *   netdev "chimney-IF"   ingress of IF:   exact 4-tuple in set -> fwd to the TAP; all else goes on
  *                         ingress of TAP:  destination MAC is our own -> the kernel's own stack
  *                                          (non-offload receive path); all else -> fwd to IF
+ *                         egress of IF:    IPv6 fragments of ours: identification below 2^31
  *   inet "chimney-IF"     output, before conntrack: exact 4-tuple in the quiet sets -> drop
+ *                                          IPv4 that may be fragmented: identification below 2^15
+ *                         input:           for a parked socket -> log, to be forwarded
+ *
+ * The upper halves of the identifications are the target's (IPI-05). What a kernel lacks of the
+ * last three is left out.
  *
  * Only exact TCP 4-tuples are steered, so ARP, ND, ICMP and fragments never leave the kernel. The
  * ingress chain runs late: what the administrator's own ingress chains drop stays dropped.
@@ -103,6 +109,16 @@ int steer_quiet_add(struct steer *st, const struct steer_flow *flows, unsigned c
 	__attribute__((warn_unused_result));
 int steer_quiet_del(struct steer *st, const struct steer_flow *flows, unsigned count)
 	__attribute__((warn_unused_result));
+
+/*
+ * steer_parked_mark() / steer_parked_group() - a socket that holds the address of an offloaded
+ * connection carries this SO_MARK; TCP datagrams that reach the kernel's stack for such a socket
+ * (reassembled from fragments, or with IP options) are copied, whole, to this NFLOG group. The
+ * group is 0 when the kernel cannot (nft socket, nft log).
+ */
+#define STEER_PARKED_MARK 0x63000000u /* and the interface's index below */
+uint32_t steer_parked_mark(const struct steer *st);
+uint16_t steer_parked_group(const struct steer *st);
 
 /* steer_set_mtu() - the interface has a new MTU: the TAP follows. */
 int steer_set_mtu(struct steer *st, uint32_t mtu_bytes) __attribute__((warn_unused_result));

@@ -16,6 +16,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter_ipv4.h>
+#include <linux/rtnetlink.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,7 @@
 #include <libnftnl/set.h>
 #include <libnftnl/table.h>
 
+#include "base/log.h"
 #include "steer/steer_private.h"
 
 #define PRIO_INGRESS   500
@@ -190,6 +192,58 @@ static void expr_mask16(struct rule *rule, uint16_t mask)
 	nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, sizeof(mask_be));
 	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, &mask_be, sizeof(mask_be));
 	nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, &zero, sizeof(zero));
+}
+
+/* Writes a register over bytes of the network header; ip_csum: they are part of IPv4's checksum. */
+static void expr_write(struct rule *rule, uint32_t offset, uint32_t len, int ip_csum)
+{
+	struct nftnl_expr *e = expr(rule, "payload");
+
+	if (!e)
+		return;
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_SREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_NETWORK_HEADER);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, len);
+	if (!ip_csum)
+		return;
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_CSUM_TYPE, NFT_PAYLOAD_CSUM_INET);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_CSUM_OFFSET, 10);
+}
+
+static void expr_saddr_is_local(struct rule *rule)
+{
+	struct nftnl_expr *e = expr(rule, "fib");
+	uint32_t local = RTN_LOCAL;
+
+	if (!e)
+		return;
+	nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_DREG, NFT_REG_1);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_RESULT, NFT_FIB_RESULT_ADDRTYPE);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_FIB_FLAGS, NFTA_FIB_F_SADDR);
+	expr_cmp(rule, &local, sizeof(local));
+}
+
+/* Of the socket that the packet is for; no socket ends the rule. */
+static void expr_socket_mark(struct rule *rule, uint32_t mark)
+{
+	struct nftnl_expr *e = expr(rule, "socket");
+
+	if (!e)
+		return;
+	nftnl_expr_set_u32(e, NFTNL_EXPR_SOCKET_KEY, NFT_SOCKET_MARK);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_SOCKET_DREG, NFT_REG_1);
+	expr_cmp(rule, &mark, sizeof(mark));
+}
+
+static void expr_log(struct rule *rule, uint16_t group)
+{
+	struct nftnl_expr *e = expr(rule, "log");
+
+	if (!e)
+		return;
+	nftnl_expr_set_u16(e, NFTNL_EXPR_LOG_GROUP, group);
+	nftnl_expr_set_u32(e, NFTNL_EXPR_LOG_SNAPLEN, 0xffff);
 }
 
 static void expr_lookup(struct rule *rule, const char *set, uint32_t set_id)
@@ -448,6 +502,116 @@ static void fill_install(struct txn *t, const struct steer *st)
 {
 	put_netdev_table(t, st);
 	put_inet_table(t);
+}
+
+/* ---- what a kernel may lack ---- */
+
+/* Fragments get the identification of their datagram after this hook. */
+static void fill_ids4(struct txn *t, const struct steer *st)
+{
+	uint8_t nfproto = NFPROTO_IPV4;
+	uint16_t zero = 0;
+	struct rule rule;
+
+	(void)st;
+	t->family = NFPROTO_INET;
+	if (rule_start(&rule, t, "output"))
+		return;
+	expr_meta(&rule, NFT_META_NFPROTO);
+	expr_cmp(&rule, &nfproto, sizeof(nfproto));
+	expr_payload(&rule, NFT_PAYLOAD_NETWORK_HEADER, 6, 2, NFT_REG_1);
+	expr_mask16(&rule, 0x4000);
+	expr_cmp(&rule, &zero, sizeof(zero));
+	expr_payload(&rule, NFT_PAYLOAD_NETWORK_HEADER, 4, 2, NFT_REG_1);
+	expr_mask16(&rule, 0x7fff);
+	expr_write(&rule, 4, 2, 1);
+	rule_end(&rule);
+}
+
+/* IPv6 numbers fragments behind every IP hook; forwarded ones keep theirs. */
+static void fill_ids6(struct txn *t, const struct steer *st)
+{
+	uint16_t ether_be = htons(ETH_P_IPV6);
+	uint8_t fragment_header = IPPROTO_FRAGMENT;
+	struct rule rule;
+
+	t->family = NFPROTO_NETDEV;
+	put_chain(t, "egress", st->ifname, NF_NETDEV_EGRESS, PRIO_INGRESS);
+	if (rule_start(&rule, t, "egress"))
+		return;
+	expr_meta(&rule, NFT_META_PROTOCOL);
+	expr_cmp(&rule, &ether_be, sizeof(ether_be));
+	expr_payload(&rule, NFT_PAYLOAD_NETWORK_HEADER, 6, 1, NFT_REG_1);
+	expr_cmp(&rule, &fragment_header, sizeof(fragment_header));
+	expr_saddr_is_local(&rule);
+	expr_payload(&rule, NFT_PAYLOAD_NETWORK_HEADER, 44, 2, NFT_REG_1);
+	expr_mask16(&rule, 0x7fff);
+	expr_write(&rule, 44, 2, 0);
+	rule_end(&rule);
+}
+
+/*
+ * The kernel reassembles IPv6 behind the input hook, unless something in its namespace asks for it
+ * before routing: an expression for transparent proxies does, and needs no conntrack for it. The
+ * rule itself never matches: what is reassembled has no fragment header.
+ */
+static void put_defrag6_rule(struct txn *t)
+{
+	uint8_t nfproto = NFPROTO_IPV6, tcp = IPPROTO_TCP, fragment_header = IPPROTO_FRAGMENT;
+	struct nftnl_expr *tproxy;
+	struct rule rule;
+
+	put_chain(t, "defrag", NULL, NF_INET_PRE_ROUTING, 0);
+	if (rule_start(&rule, t, "defrag"))
+		return;
+	expr_meta(&rule, NFT_META_NFPROTO);
+	expr_cmp(&rule, &nfproto, sizeof(nfproto));
+	expr_payload(&rule, NFT_PAYLOAD_NETWORK_HEADER, 6, 1, NFT_REG_1);
+	expr_cmp(&rule, &fragment_header, sizeof(fragment_header));
+	expr_meta(&rule, NFT_META_L4PROTO);
+	expr_cmp(&rule, &tcp, sizeof(tcp));
+	tproxy = expr(&rule, "tproxy");
+	if (tproxy) {
+		nftnl_expr_set_u32(tproxy, NFTNL_EXPR_TPROXY_FAMILY, NFPROTO_IPV6);
+		nftnl_expr_set_u32(tproxy, NFTNL_EXPR_TPROXY_REG_PORT, NFT_REG_1);
+	}
+	rule_end(&rule);
+}
+
+static void fill_defrag6(struct txn *t, const struct steer *st)
+{
+	(void)st;
+	t->family = NFPROTO_INET;
+	put_defrag6_rule(t);
+}
+
+static void fill_parked(struct txn *t, const struct steer *st)
+{
+	struct rule rule;
+
+	t->family = NFPROTO_INET;
+	put_chain(t, "input", NULL, NF_INET_LOCAL_IN, 0);
+	if (rule_start(&rule, t, "input"))
+		return;
+	expr_is_tcp(&rule);
+	expr_socket_mark(&rule, steer_parked_mark(st));
+	expr_log(&rule, steer_parked_group(st));
+	rule_end(&rule);
+}
+
+void steer_nft_install_extras(struct steer *st)
+{
+	int err4 = run_txn(st, fill_ids4), err6 = run_txn(st, fill_ids6), err;
+
+	st->logs_parked = 1;
+	err = run_txn(st, fill_parked);
+	if (err)
+		st->logs_parked = 0;
+	else if (run_txn(st, fill_defrag6))
+		log_warn("IPv6 fragments of offloaded connections are lost without conntrack");
+	if (err4 || err6)
+		log_warn("identifications of the kernel's fragments are left alone: %s",
+			 strerror(err4 ? -err4 : -err6));
 }
 
 static void fill_remove(struct txn *t, const struct steer *st)

@@ -28,6 +28,7 @@ struct steer {
 	struct steer_port ports[STEER_PORTS_MAX];
 	unsigned int port_count;
 	char table[STEER_NAME_BYTES];
+	int logs_parked;
 	struct steer_msg *flows, *quiet;
 };
 
@@ -47,6 +48,8 @@ steer_refuse(int err, char *why, size_t why_size, const char *fmt, ...)
 
 /* steer_nft.c: install or remove both tables; run one prepared batch. */
 int steer_nft_install(struct steer *st, char *why, size_t why_size);
+/* Rules that not every kernel can have; what cannot be is left out. */
+void steer_nft_install_extras(struct steer *st);
 int steer_nft_remove(struct steer *st);
 int steer_nft_run(struct steer *st, const void *batch, size_t bytes, uint32_t last_seq);
 
