@@ -239,12 +239,12 @@ int steer_quiet_del(struct steer *st, const struct steer_flow *flows, unsigned c
 
 uint32_t steer_parked_mark(const struct steer *st)
 {
-	return STEER_PARKED_MARK | (st->ifindex & 0xffffffu);
+	return STEER_PARKED_MARK | (st->ports[0].ifindex & 0xffffffu);
 }
 
 uint16_t steer_parked_group(const struct steer *st)
 {
-	return st->logs_parked ? STEER_PARKED_MARK >> 16 | (st->ifindex & 0xffu) : 0;
+	return st->logs_parked ? STEER_PARKED_MARK >> 16 | (st->ports[0].ifindex & 0xffu) : 0;
 }
 
 int steer_set_mtu(struct steer *st, uint32_t mtu_bytes)

@@ -529,15 +529,14 @@ static void fill_ids4(struct txn *t, const struct steer *st)
 }
 
 /* IPv6 numbers fragments behind every IP hook; forwarded ones keep theirs. */
-static void fill_ids6(struct txn *t, const struct steer *st)
+static void put_ids6(struct txn *t, const char *chain, const struct steer_port *port)
 {
 	uint16_t ether_be = htons(ETH_P_IPV6);
 	uint8_t fragment_header = IPPROTO_FRAGMENT;
 	struct rule rule;
 
-	t->family = NFPROTO_NETDEV;
-	put_chain(t, "egress", st->ifname, NF_NETDEV_EGRESS, PRIO_INGRESS);
-	if (rule_start(&rule, t, "egress"))
+	put_chain(t, chain, port->ifname, NF_NETDEV_EGRESS, PRIO_INGRESS);
+	if (rule_start(&rule, t, chain))
 		return;
 	expr_meta(&rule, NFT_META_PROTOCOL);
 	expr_cmp(&rule, &ether_be, sizeof(ether_be));
@@ -548,6 +547,17 @@ static void fill_ids6(struct txn *t, const struct steer *st)
 	expr_mask16(&rule, 0x7fff);
 	expr_write(&rule, 44, 2, 0);
 	rule_end(&rule);
+}
+
+static void fill_ids6(struct txn *t, const struct steer *st)
+{
+	char chain[24];
+
+	t->family = NFPROTO_NETDEV;
+	for (unsigned int i = 0; i < st->port_count; i++) {
+		snprintf(chain, sizeof(chain), "egress%u", i);
+		put_ids6(t, chain, &st->ports[i]);
+	}
 }
 
 /*

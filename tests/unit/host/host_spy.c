@@ -93,12 +93,20 @@ NDIS_STATUS __wrap_NdisRegisterProtocolDriver(NDIS_HANDLE context,
 	return __real_NdisRegisterProtocolDriver(context, driver, handle);
 }
 
+static bool asks_for_capabilities(const NDIS_OID_REQUEST *request)
+{
+	NDIS_OID oid = request->DATA.QUERY_INFORMATION.Oid;
+
+	return oid == OID_TCP_CONNECTION_OFFLOAD_HARDWARE_CAPABILITIES ||
+	       oid == OID_TCP_CONNECTION_OFFLOAD_CURRENT_CONFIG;
+}
+
 NDIS_STATUS __wrap_NdisOidRequest(NDIS_HANDLE binding, PNDIS_OID_REQUEST request)
 {
 	const struct _SET *set = &request->DATA.SET_INFORMATION;
 
 	if (request->RequestType != NdisRequestSetInformation) {
-		spy.oid_queries++;
+		spy.oid_queries += asks_for_capabilities(request);
 	} else {
 		spy.oid_sets++;
 		spy.set_oid = set->Oid;

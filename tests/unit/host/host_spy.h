@@ -24,7 +24,8 @@ struct spy {
 	NDIS_CLIENT_CHIMNEY_OFFLOAD_TCP_CHARACTERISTICS tcp;
 
 	/* Object requests of the host. */
-	unsigned int oid_sets, oid_queries;
+	unsigned int oid_sets;
+	unsigned int oid_queries; /* of capabilities */
 	NDIS_OID set_oid;
 	UINT set_len;
 	NDIS_TCP_CONNECTION_OFFLOAD_PARAMETERS params;

@@ -288,6 +288,37 @@ static void requests_to_upload(void **state)
 	rig_disconnect(&c);
 }
 
+/* At the host's discretion: the connection does well where it is, and says so by going on. */
+static void optional_requests_are_declined(void **state)
+{
+	static const TCP_UPLOAD_REASON reasons[] = { LowActivity,       HighDropRate,
+						     SmallIO,           NoBufferPreposting,
+						     HighFragmentation, HighOutOfOrderPackets };
+	struct rig_conn c;
+
+	(void)state;
+	NEED_RIG();
+	connect_offloaded(&c, 830);
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+		spy.tcp.TcpOffloadEventHandler(&c.conn->handle, TcpIndicateRetrieve, reasons[i]);
+		rounds(&c, 5);
+		assert_int_equal(0, c.conn->wanted);
+		rig_transfer(&c, 10000);
+		assert_int_equal(HOST_CONN_OFFLOADED, place(&c));
+	}
+	REQ("EVT-07", spy.ops[HOST_OP_TERMINATE] == 0);
+	/* each of them may still be the reason of an upload that somebody orders */
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+		if (i)
+			assert_int_equal(0, rig_offload(&c));
+		assert_int_equal(0, host_conn_upload(c.conn, reasons[i], NULL, NULL));
+		RIG_RUN(&c, in_host);
+		assert_int_equal(reasons[i], host_conn_info(c.conn)->history[0].reason);
+		rig_transfer(&c, 10000);
+	}
+	rig_disconnect(&c);
+}
+
 static void pause_holds_offloads(void **state)
 {
 	struct rig_conn c;
@@ -444,6 +475,7 @@ int main(void)
 		cmocka_unit_test_setup(abortive_close, fresh),
 		cmocka_unit_test_setup(reset_is_taken_up, fresh),
 		cmocka_unit_test_setup(requests_to_upload, fresh),
+		cmocka_unit_test_setup(optional_requests_are_declined, fresh),
 		cmocka_unit_test_setup(pause_holds_offloads, fresh),
 		cmocka_unit_test_setup(timestamps_go_on, fresh),
 		cmocka_unit_test_setup(ip_options_stay, fresh),
