@@ -44,6 +44,7 @@
  * A failure after a part went through is a short count, as the kernel itself would report it.
  */
 #if defined(__x86_64__)
+/* clang-format off */
 #define SLOT(field) #field "+0b+" STR(EXEC_CODE_BYTES) "+" STR(EXEC_SLOT_OFFSET) "(%rip)"
 __asm__(".pushsection exec_blob, \"ax\", @progbits\n"
 	".globl exec_blob_begin, exec_blob_stubs, exec_blob_stubs_end\n"
@@ -51,37 +52,26 @@ __asm__(".pushsection exec_blob, \"ax\", @progbits\n"
 	"exec_blob_begin:\n"
 	".Lexec_blob:\n"
 	"exec_blob_stubs:\n"
-	".rept " STR(
-		EXEC_NSLOTS) "\n"
-			     ".balign " STR(
-				     EXEC_SLOT_BYTES) "\n"
-						      "0:	syscall\n"
-						      "	test	%rax, %rax\n"
-						      "	js	1f\n"
-						      "	add	" SLOT(
-							      8) ", %rax\n"
-								 "	jmp	2f\n"
-								 "1:	cmpq	$0, " SLOT(
-									 8) "\n"
-									    "	je	2f\n"
-									    "	mov	" SLOT(
-										    8) ", %rax\n"
-										       "2:	"
-										       "mov	" SLOT(
-											       16) ", %rsi\n"
-												   "	mov	" SLOT(
-													   24) ", %rdx\n"
-													       "	mov	" SLOT(
-														       32) ", %r10\n"
-															   "	movq	$0, " SLOT(
-																   0) "\n"
-																      "	jmp	*" SLOT(
-																	      40) "\n"
-																		  ".balign " STR(
-																			  EXEC_SLOT_BYTES) "\n"
-																					   ".endr\n"
-																					   "exec_blob_stubs_end:\n"
-																					   ".popsection\n");
+	".rept " STR(EXEC_NSLOTS) "\n"
+	".balign " STR(EXEC_SLOT_BYTES) "\n"
+	"0:	syscall\n"
+	"	test	%rax, %rax\n"
+	"	js	1f\n"
+	"	add	" SLOT(8) ", %rax\n"
+	"	jmp	2f\n"
+	"1:	cmpq	$0, " SLOT(8) "\n"
+	"	je	2f\n"
+	"	mov	" SLOT(8) ", %rax\n"
+	"2:	mov	" SLOT(16) ", %rsi\n"
+	"	mov	" SLOT(24) ", %rdx\n"
+	"	mov	" SLOT(32) ", %r10\n"
+	"	movq	$0, " SLOT(0) "\n"
+	"	jmp	*" SLOT(40) "\n"
+	".balign " STR(EXEC_SLOT_BYTES) "\n"
+	".endr\n"
+	"exec_blob_stubs_end:\n"
+	".popsection\n");
+/* clang-format on */
 #elif defined(__aarch64__)
 /*
  * No stubs: the way back would need a register, and a system call keeps all of them here. Calls
@@ -113,38 +103,31 @@ BLOB_INLINE long sys6(long nr, long a, long b, long c, long d, long e, long f)
 			 : "rcx", "r11", "memory");
 	return ret;
 }
+/* clang-format off */
 #define LEAVE(n) ".Lexec_blob+" STR(EXEC_CODE_BYTES) "+" STR(EXEC_LEAVE_OFFSET) "+8*" #n "(%%rip)"
 /* The order is that of exec_regs_leave(). Never returns. */
-#define BLOB_LEAVE(a)                                                                                                                                                                                                                                                                     \
-	__asm__ volatile(                                                                                                                                                                                                                                                                 \
-		"mov " LEAVE(0) ", %%r15\n\t"                                                                                                                                                                                                                                             \
-				"mov " LEAVE(1) ", %%r14\n\t"                                                                                                                                                                                                                             \
-						"mov " LEAVE(2) ", %%r13\n\t"                                                                                                                                                                                                             \
-								"mov " LEAVE(                                                                                                                                                                                                             \
-									3) ", %%r12\n\t"                                                                                                                                                                                                  \
-									   "mov " LEAVE(                                                                                                                                                                                                  \
-										   4) ", "                                                                                                                                                                                                \
-										      "%%rbp\n\t"                                                                                                                                                                                         \
-										      "mov"                                                                                                                                                                                               \
-										      " " LEAVE(5) ", %%rbx\n\t"                                                                                                                                                                          \
-												   "mov " LEAVE(                                                                                                                                                                          \
-													   6) ", %%r11\n\t"                                                                                                                                                               \
-													      "mov " LEAVE(7) ", %%r10\n\t"                                                                                                                                               \
-															      "mov " LEAVE(8) ", %%r9\n\t"                                                                                                                                \
-																	      "mov " LEAVE(9) ", %%r8\n\t"                                                                                                                \
-																			      "mov " LEAVE(10) ", %%rax\n\t"                                                                                              \
-																					       "mov " LEAVE(11) ", %%rcx\n\t"                                                                             \
-																								"mov " LEAVE(12) ", %%rdx\n\t"                                                            \
-																										 "mov " LEAVE(13) ", %%rsi\n\t"                                           \
-																												  "mov " LEAVE(14) ", %%rdi\n\t"                          \
-																														   "pushq " LEAVE(                        \
-																															   16) "\n\tpopfq\n\t"            \
-																															       "mov " LEAVE(              \
-																																       15) ", %%rsp\n\t"  \
-																																	   "jmp *" LEAVE( \
-																																		   17)::  \
-																																		   "r"(a) \
-		: "memory")
+#define BLOB_LEAVE(a) \
+	__asm__ volatile( \
+		"mov " LEAVE(0) ", %%r15\n\t" \
+		"mov " LEAVE(1) ", %%r14\n\t" \
+		"mov " LEAVE(2) ", %%r13\n\t" \
+		"mov " LEAVE(3) ", %%r12\n\t" \
+		"mov " LEAVE(4) ", %%rbp\n\t" \
+		"mov " LEAVE(5) ", %%rbx\n\t" \
+		"mov " LEAVE(6) ", %%r11\n\t" \
+		"mov " LEAVE(7) ", %%r10\n\t" \
+		"mov " LEAVE(8) ", %%r9\n\t" \
+		"mov " LEAVE(9) ", %%r8\n\t" \
+		"mov " LEAVE(10) ", %%rax\n\t" \
+		"mov " LEAVE(11) ", %%rcx\n\t" \
+		"mov " LEAVE(12) ", %%rdx\n\t" \
+		"mov " LEAVE(13) ", %%rsi\n\t" \
+		"mov " LEAVE(14) ", %%rdi\n\t" \
+		"pushq " LEAVE(16) "\n\tpopfq\n\t" \
+		"mov " LEAVE(15) ", %%rsp\n\t" \
+		"jmp *" LEAVE(17) \
+		:: "r"(a) : "memory")
+/* clang-format on */
 #else
 BLOB_INLINE long sys6(long nr, long a, long b, long c, long d, long e, long f)
 {
@@ -162,26 +145,31 @@ BLOB_INLINE long sys6(long nr, long a, long b, long c, long d, long e, long f)
 			 : "memory");
 	return x0;
 }
+/* clang-format off */
 /* The order is that of exec_regs_leave(). x17 is lost: the jump needs a register. Never returns. */
-#define BLOB_LEAVE(a)                                                                              \
-	__asm__ volatile(                                                                          \
-		"add x17, %0, #" STR(                                                              \
-			EXEC_LEAVE_OFFSET) "\n\t"                                                  \
-					   "ldr x0, [x17, #248]\n\tmov sp, x0\n\t"                 \
-					   "ldp x0, x1, [x17, #0]\n\tldp x2, x3, [x17, #16]\n\t"   \
-					   "ldp x4, x5, [x17, #32]\n\tldp x6, x7, [x17, #48]\n\t"  \
-					   "ldp x8, x9, [x17, #64]\n\tldp x10, x11, [x17, "        \
-					   "#80]\n\t"                                              \
-					   "ldp x12, x13, [x17, #96]\n\tldp x14, x15, [x17, "      \
-					   "#112]\n\t"                                             \
-					   "ldr x16, [x17, #128]\n\tldp x18, x19, [x17, #144]\n\t" \
-					   "ldp x20, x21, [x17, #160]\n\tldp x22, x23, [x17, "     \
-					   "#176]\n\t"                                             \
-					   "ldp x24, x25, [x17, #192]\n\tldp x26, x27, [x17, "     \
-					   "#208]\n\t"                                             \
-					   "ldp x28, x29, [x17, #224]\n\tldr x30, [x17, #240]\n\t" \
-					   "ldr x17, [x17, #256]\n\tbr x17" ::"r"(a)               \
-		: "memory")
+#define BLOB_LEAVE(a) \
+	__asm__ volatile( \
+		"add x17, %0, #" STR(EXEC_LEAVE_OFFSET) "\n\t" \
+		"ldr x0, [x17, #248]\n\tmov sp, x0\n\t" \
+		"ldp x0, x1, [x17, #0]\n\t" \
+		"ldp x2, x3, [x17, #16]\n\t" \
+		"ldp x4, x5, [x17, #32]\n\t" \
+		"ldp x6, x7, [x17, #48]\n\t" \
+		"ldp x8, x9, [x17, #64]\n\t" \
+		"ldp x10, x11, [x17, #80]\n\t" \
+		"ldp x12, x13, [x17, #96]\n\t" \
+		"ldp x14, x15, [x17, #112]\n\t" \
+		"ldr x16, [x17, #128]\n\t" \
+		"ldp x18, x19, [x17, #144]\n\t" \
+		"ldp x20, x21, [x17, #160]\n\t" \
+		"ldp x22, x23, [x17, #176]\n\t" \
+		"ldp x24, x25, [x17, #192]\n\t" \
+		"ldp x26, x27, [x17, #208]\n\t" \
+		"ldp x28, x29, [x17, #224]\n\t" \
+		"ldr x30, [x17, #240]\n\t" \
+		"ldr x17, [x17, #256]\n\tbr x17" \
+		:: "r"(a) : "memory")
+/* clang-format on */
 #endif
 
 BLOB_INLINE long sys2(long nr, long a, long b)
