@@ -138,6 +138,12 @@ void daemon_conn_changed(void *worker, struct host_conn *conn, enum host_conn_st
  */
 extern const struct host_program_ops daemon_program_ops;
 
+/*
+ * daemon_confine.c: everything is open: give up the privileges that running does not need. Cannot
+ * be undone. 0 or -errno.
+ */
+int daemon_confine(void);
+
 /* daemon_ctl.c */
 int daemon_ctl_open(struct worker *w);
 void daemon_ctl_close(struct worker *w);

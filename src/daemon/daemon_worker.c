@@ -183,7 +183,9 @@ static int open_all(struct worker *w)
 	host_set_offload(w->host, w->mode != DAEMON_DISABLED);
 	if (!err)
 		err = daemon_watch_open(w);
-	return err ? err : daemon_ctl_open(w);
+	if (!err)
+		err = daemon_ctl_open(w);
+	return err ? err : daemon_confine();
 }
 
 static void close_all(struct worker *w)
