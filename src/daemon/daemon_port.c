@@ -134,6 +134,7 @@ static int open_target(struct worker *w, unsigned int i)
 	struct worker_port *port = &w->ports[i];
 	/* Chunks that are never used cost address space only. */
 	struct tgt_adapter_config config = { .name = port->name,
+					     .quick_acks = TGT_QUICK_ACKS,
 					     .nic = port->nic,
 					     .limits = { .chunks = CHUNKS,
 							 .flow_catch_frames = CATCH_FRAMES },

@@ -440,6 +440,7 @@ static int make_machine(struct sim_world *world, struct sim_binding *binding, en
 			.conn_reasm_bytes = 1 << 20,
 			.flow_catch_frames = 256 + conns * 192, /* a window of each */
 		},
+		.quick_acks = world->config.quick_acks,
 		.cc_name = world->config.cc_name,
 	};
 	int err;

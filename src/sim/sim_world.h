@@ -71,6 +71,7 @@ struct sim_config {
 	uint32_t tx_refuse_ppm;    /* how often a nic takes only a part of what it is given */
 	/* data chunks an adapter; 0: enough for conns connections of moderate windows */
 	uint32_t chunks;
+	uint8_t quick_acks;    /* of tgt_adapter_config */
 	const char *cc_name;   /* congestion control; NULL: the default */
 	const char *pcap_path; /* capture of what leaves and reaches the peer; NULL: none */
 	struct nrt_module *target_module; /* T is a loaded driver; NULL: our own target */

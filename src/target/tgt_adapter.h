@@ -102,6 +102,7 @@ struct tgt_adapter {
 	uint64_t drops[TGT_DROP_REASONS];
 	uint64_t retry_us; /* when the last connection that found the device full tries again */
 
+	uint8_t quick_acks; /* tgt_adapter_config */
 	struct tgt_flow_table *flows;
 	struct tgt_conn_io
 		*io;         /* process-private half of each connection, indexed by tgt_conn.slot */

@@ -197,6 +197,7 @@ int tgt_conn_start(struct tgt_adapter *a, struct tgt_conn *conn)
 		return -EINVAL;
 	prepare(a, conn);
 	conn->flags |= TGT_CF_STARTED | TGT_CF_TAKEN_OVER | TGT_CF_ACK_NOW;
+	conn->quick_acks = a->quick_acks;
 	arena_order();
 	conn->taken = true; /* from here on a successor finds it */
 	arena_order();

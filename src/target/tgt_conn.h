@@ -94,6 +94,7 @@ enum {
 	TGT_CF_TLP_AGAIN = 1u << 26,     /* it was a retransmission */
 	TGT_CF_ECN_ECHO = 1u << 27,      /* a mark arrived: ECE until the peer says CWR */
 	TGT_CF_CWR_DUE = 1u << 28,       /* cwnd was reduced: CWR with the next new data */
+	TGT_CF_GETS_DATA = 1u << 30,     /* the last acceptable segment carried data */
 };
 
 /* One wheel entry per connection, this many deadlines. Only tgt_timer.c sets them. */
@@ -201,6 +202,7 @@ struct tgt_conn {
 	uint8_t snd_wscale, rcv_wscale; /* 0 when scaling was not agreed */
 	uint8_t scaling;                /* it was agreed, if only with 0 */
 	uint8_t cc_id;                  /* tgt_cc_by_id() */
+	uint8_t quick_acks;             /* so many ACKs more are not delayed */
 	uint16_t remote_mss;            /* from the handshake; payload + options bound */
 	uint16_t hole_mtu_bytes; /* what gets through a black hole; 0: none found (tgt_hole) */
 	uint32_t flow_label;

@@ -279,6 +279,7 @@ static struct tgt_adapter *adapter_alloc(const struct tgt_adapter_config *config
 	a->nic_info = nic_info(config->nic);
 	a->now_us = config->now_us;
 	a->ip_id = 0x8000;
+	a->quick_acks = config->quick_acks;
 	a->cc = tgt_cc_by_name(config->cc_name);
 	a->pace_bytes_per_s = config->pace_bytes_per_s;
 	merge_limits(&a->limits, &config->limits, a->nic_info);

@@ -32,11 +32,18 @@ struct nic;
  * MiniportAddDeviceContext of an adapter. Borrowed for the time of MiniportInitializeEx, the nic
  * until the adapter is halted. Zero in limits means the default of tgt_limits_default().
  */
+#define TGT_QUICK_ACKS 16u
+
 struct tgt_adapter_config {
 	const char *name; /* for tgt_adapter_find(); copied */
 	struct nic *nic;
 	struct tgt_limits limits;
-	const char *cc_name;       /* congestion control, NULL: "cubic" */
+	const char *cc_name; /* congestion control, NULL: "cubic" */
+	/*
+	 * ACKs that are not delayed when data begins to flow, so that a peer in slow start grows as
+	 * fast as it can; TGT_QUICK_ACKS is Linux's number, 0: every ACK may be delayed.
+	 */
+	uint8_t quick_acks;
 	uint64_t pace_bytes_per_s; /* of every connection; 0: as fast as cwnd allows */
 	uint64_t hash_key; /* makes the flow table unpredictable; a constant in simulations */
 	uint64_t now_us;   /* time of creation */

@@ -8,6 +8,7 @@
 #include "target/tgt_opt.h"
 #include "target/tgt_output.h"
 #include "target/tgt_reasm.h"
+#include "target/tgt_rtt.h"
 #include "target/tgt_timer.h"
 #include "target/tgt_window.h"
 
@@ -205,7 +206,7 @@ static void owe_ack(const struct tgt_adapter *a, struct tgt_conn *conn,
 		segments = (seg->len + seg->gso_size - 1) / seg->gso_size;
 	segments += conn->ack_segments;
 	conn->ack_segments = segments < UINT8_MAX ? (uint8_t)segments : UINT8_MAX;
-	if (segments >= a->params.ack_frequency)
+	if (segments >= a->params.ack_frequency || conn->quick_acks)
 		conn->flags |= TGT_CF_ACK_NOW;
 	else
 		tgt_timer_on_ack_owed(a, conn, now_us);
@@ -237,6 +238,7 @@ static void on_data(struct tgt_adapter *a, struct tgt_conn *conn, const struct t
 		return;
 	}
 	conn->flags |= TGT_CF_ACK_NOW;
+	conn->quick_acks = a->quick_acks;
 	(void)tgt_reasm_insert(a, conn, p->seq, p->data, p->len);
 }
 
@@ -277,10 +279,24 @@ static enum tgt_verdict on_urgent(struct tgt_adapter *a, struct tgt_conn *conn)
 	return TGT_SEG_TO_HOST;
 }
 
+/* After a silence the peer's window may be small again: its first segments are not kept waiting. */
+static void note_rhythm(const struct tgt_adapter *a, struct tgt_conn *conn,
+			const struct tgt_segment *seg, uint64_t now_us)
+{
+	if (!seg->len) {
+		conn->flags &= ~TGT_CF_GETS_DATA;
+		return;
+	}
+	conn->flags |= TGT_CF_GETS_DATA;
+	if (now_us - conn->last_receive_us > tgt_rtt_rto(conn))
+		conn->quick_acks = a->quick_acks;
+}
+
 static enum tgt_verdict on_acceptable(struct tgt_adapter *a, struct tgt_conn *conn,
 				      const struct tgt_segment *seg, const struct tgt_opts *opts,
 				      uint64_t now_us)
 {
+	note_rhythm(a, conn, seg, now_us);
 	conn->last_receive_us = now_us;
 	update_ts_recent(conn, seg, opts, now_us);
 	if (conn->state != TGT_TIME_WAIT) {

@@ -137,6 +137,10 @@ static void note_sent(struct tgt_adapter *a, struct tgt_conn *conn, tcp_seq seq,
 	}
 	if (sack && conn->phase == TGT_REC_FAST)
 		tgt_prr_sent(conn, end - seq);
+	/* Data answers data: the next ACK will travel with the next answer. */
+	if (conn->flags & TGT_CF_GETS_DATA && seq_geq(seq, old_max) &&
+	    now_us - conn->last_receive_us < a->params.delayed_ack_us)
+		conn->quick_acks = 0;
 	tgt_timer_on_data_sent(conn, now_us);
 }
 

@@ -97,6 +97,8 @@ void tgt_timer_on_data_sent(struct tgt_conn *conn, uint64_t now_us)
 
 void tgt_timer_on_ack_sent(struct tgt_conn *conn)
 {
+	if (conn->quick_acks && conn->rcv_acked != conn->rcv_nxt)
+		conn->quick_acks--;
 	conn->rcv_acked = conn->rcv_nxt;
 	conn->ack_segments = 0;
 	conn->flags &= ~TGT_CF_ACK_NOW;

@@ -273,6 +273,10 @@ static void send_syn(struct pd_sock *sock, uint8_t flags)
 {
 	sock->shake.sent_us = pd_now_us();
 	sock->shake.echo_ts = CLOCK_START + (uint32_t)(pd_now_us() / 1000);
+	if (!(flags & NIC_SIM_ACK) && pd_sysctl("tcp_ecn", 0, 2) == 1)
+		flags |= NIC_SIM_ECE | NIC_SIM_CWR;
+	else if (sock->shake.ecn)
+		flags |= NIC_SIM_ECE;
 	pd_wire_control(sock, flags, sock->shake.iss, flags & NIC_SIM_ACK ? sock->shake.irs + 1 : 0,
 			first_window(sock), true);
 }

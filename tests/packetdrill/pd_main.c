@@ -20,6 +20,7 @@
 
 #include "ndis/nrt_adapter.h"
 #include "pd.h"
+#include "target/tgt_driver.h"
 
 enum {
 	LOOK_US = 1,         /* looking at the clock takes that long */
@@ -432,6 +433,7 @@ static void make_world(void)
 	config.gro = false;
 	config.conns = PD_CONNS;
 	config.check_every = 1;
+	config.quick_acks = TGT_QUICK_ACKS;
 	config.echo = getenv("PD_TRACE") ? stderr : NULL;
 	config.pcap_path = getenv("PD_PCAP");
 	if (sim_world_create(&pd.world, &config) != 0)

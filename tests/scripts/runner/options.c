@@ -165,6 +165,8 @@ int script_option(struct script *script, const char *name, const char *value)
 	}
 	if (!strcmp(name, "ip") && (!strcmp(value, "4") || !strcmp(value, "6")))
 		script->conn.family = *value == '4' ? SIM_V4 : SIM_V6;
+	else if (!strcmp(name, "quick_acks"))
+		script->world.quick_acks = (uint8_t)strtoul(value, NULL, 0);
 	else if (!strcmp(name, "mss"))
 		script->conn.mss = (uint16_t)strtoul(value, NULL, 0);
 	else
