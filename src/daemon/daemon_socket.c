@@ -251,6 +251,9 @@ static json_t *measured(struct daemon_conn *dc, const struct daemon_wait *wait)
 
 	if (c->kind == SOCKET_IOCTL)
 		return daemon_outq_answer(dc, wait);
+	if (c->kind == SOCKET_GETSOCKOPT && c->level != IPPROTO_TCP)
+		return daemon_socket_value(0, &wait->live.tcpi_pmtu,
+					   c->length < sizeof(int) ? c->length : sizeof(int));
 	if (c->kind == SOCKET_GETSOCKOPT)
 		return daemon_info_answer(dc, wait);
 	if (state == HOST_TCP_TIME_WAIT || state == HOST_TCP_CLOSE)
@@ -279,6 +282,17 @@ static bool has_ended(const struct daemon_conn *dc)
 	return poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLHUP);
 }
 
+/* A parked socket loses its route when routes change, and nothing makes it look for another. */
+static bool asks_lost_mtu(const struct daemon_conn *dc, const struct socket_call *c)
+{
+	int mtu;
+	socklen_t len = sizeof(mtu);
+
+	return ((c->level == IPPROTO_IP && c->name == IP_MTU) ||
+		(c->level == IPPROTO_IPV6 && c->name == IPV6_MTU)) &&
+	       getsockopt(dc->parked_fd, c->level, c->name, &mtu, &len) < 0 && errno == ENOTCONN;
+}
+
 /* What the target has to be asked for. */
 static bool is_measured(const struct daemon_conn *dc, const struct socket_call *c)
 {
@@ -286,7 +300,7 @@ static bool is_measured(const struct daemon_conn *dc, const struct socket_call *
 	case SOCKET_IOCTL:
 		return true;
 	case SOCKET_GETSOCKOPT:
-		return c->level == IPPROTO_TCP && c->name == TCP_INFO;
+		return (c->level == IPPROTO_TCP && c->name == TCP_INFO) || asks_lost_mtu(dc, c);
 	case SOCKET_GETPEERNAME:
 	case SOCKET_SHUTDOWN:
 		return has_ended(dc);
