@@ -196,6 +196,19 @@ int host_repair_thaw(struct host_socket *sock)
 	return sock->phase == HOST_SOCKET_FROZEN ? leave_repair(sock, true) : 0;
 }
 
+int host_repair_fin(struct host_socket *sock)
+{
+	int err = host_repair_freeze(sock), left;
+
+	if (err)
+		return err;
+	err = set_tcp(sock, TCP_REPAIR_QUEUE, TCP_SEND_QUEUE);
+	if (!err && shutdown(sock->fd, SHUT_WR) < 0 && errno != ENOTCONN)
+		err = -errno;
+	left = leave_repair(sock, true);
+	return err ? err : left;
+}
+
 int host_repair_queued(const struct host_socket *sock, uint32_t *rx_bytes, uint32_t *tx_bytes)
 {
 	int in = 0, out = 0;

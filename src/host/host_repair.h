@@ -68,6 +68,12 @@ int host_repair_unmute(struct host_socket *sock);
 void host_repair_flush_ack(const struct host_socket *sock);
 
 /*
+ * host_repair_fin() - our FIN becomes the last that was sent, without a packet. 0 or -errno; again
+ * is no error.
+ */
+int host_repair_fin(struct host_socket *sock) __attribute__((warn_unused_result));
+
+/*
  * host_repair_freeze() / host_repair_thaw() - repair mode on; off with the connection as it was,
  * nothing sent.
  */

@@ -172,17 +172,20 @@ static int wait_state(const struct host_socket *sock, uint32_t wanted_mask)
 /* The kernel's socket is closed when TIME_WAIT is kept: that has an object of its own. */
 static uint32_t wanted_states(const struct host_image *image)
 {
-	if (host_image_fin_after_peer(image))
-		return 1u << HOST_TCP_CLOSE_WAIT;
+	if (host_image_fin_after_peer(image)) /* the later ones: it is done again */
+		return 1u << HOST_TCP_CLOSE_WAIT | 1u << HOST_TCP_LAST_ACK | 1u << HOST_TCP_CLOSE;
 	if (image->state == HOST_TCP_TIME_WAIT)
 		return 1u << HOST_TCP_CLOSE | 1u << HOST_TCP_TIME_WAIT;
 	return 1u << image->state;
 }
 
-/* Our FIN where it follows the peer's, and the acknowledgment of it where there was one. */
-static int finish_ours(struct nic *nic, const struct host_socket *sock,
-		       const struct steer_flow *flow, const uint8_t mac_from[6],
-		       const struct host_image *image)
+/*
+ * Our FIN where it follows the peer's, and the acknowledgment of it where there was one. A segment
+ * that is dropped on its way out does not count as sent, and its acknowledgment would be refused:
+ * one that the peer has acknowledged already is written in repair mode, where nothing leaves.
+ */
+static int finish_ours(struct nic *nic, struct host_socket *sock, const struct steer_flow *flow,
+		       const uint8_t mac_from[6], const struct host_image *image)
 {
 	struct host_segment ack = {
 		.seq = image->rcv_nxt,
@@ -192,10 +195,11 @@ static int finish_ours(struct nic *nic, const struct host_socket *sock,
 	};
 	int err;
 
-	if (shutdown(sock->fd, SHUT_WR) < 0)
-		return -errno;
 	if (!image->fin_acked)
-		return 0;
+		return shutdown(sock->fd, SHUT_WR) < 0 ? -errno : 0;
+	err = host_repair_fin(sock);
+	if (err)
+		return err;
 	err = indicate(nic, flow, mac_from, &ack);
 	return err ? err : wait_state(sock, 1u << HOST_TCP_CLOSE);
 }
@@ -220,9 +224,8 @@ static int tell_window(struct nic *nic, const struct steer_flow *flow, const uin
 							    : 0;
 }
 
-int host_segment_replay(struct nic *nic, const struct host_socket *sock,
-			const struct steer_flow *flow, const uint8_t mac_from[6],
-			const struct host_image *image)
+int host_segment_replay(struct nic *nic, struct host_socket *sock, const struct steer_flow *flow,
+			const uint8_t mac_from[6], const struct host_image *image)
 {
 	struct host_segment seg = {
 		.seq = image->rcv_nxt,

@@ -56,9 +56,9 @@ uint32_t host_segment_parse(const uint8_t *frame, uint32_t len, struct steer_flo
  * Returns:   0 when the socket is in the state wanted; -ETIMEDOUT when the kernel did not take it.
  */
 #define HOST_REPLAY_MS 200
-int host_segment_replay(struct nic *nic, const struct host_socket *sock,
-			const struct steer_flow *flow, const uint8_t mac_from[6],
-			const struct host_image *image) __attribute__((warn_unused_result));
+int host_segment_replay(struct nic *nic, struct host_socket *sock, const struct steer_flow *flow,
+			const uint8_t mac_from[6], const struct host_image *image)
+	__attribute__((warn_unused_result));
 
 /*
  * host_segment_reset() - the peer's RST: the socket fails with ECONNRESET. Returns as

@@ -607,6 +607,41 @@ static void kernel_keeps_time_wait(void **state)
 	test_pair_close(&pair);
 }
 
+/*
+ * The peer closed first, then the program, and both FINs are acknowledged: nothing is left of it
+ * but the program's descriptor.
+ */
+static void close_of_both_is_finished(void **state)
+{
+	struct test_pair pair;
+	struct grip g;
+	char byte;
+
+	(void)state;
+	NEED_NET();
+	test_pair_open(&net, AF_INET, &pair);
+	shutdown(pair.b, SHUT_WR);
+	wait_state(pair.a, HOST_TCP_CLOSE_WAIT);
+	grip_down(&g, pair.a);
+	g.image.state = HOST_TCP_CLOSE;
+	g.image.fin_queued = g.image.fin_acked = true;
+	g.image.snd_una = ++g.image.snd_max;
+	assert_int_equal(0, host_repair_restore(&g.sock, &g.image));
+	assert_int_equal(0, steer_quiet_add(net.steer, &g.flow, 1));
+	assert_int_equal(0, host_repair_release(&g.sock, &g.image, true));
+	assert_int_equal(0, host_repair_unmute(&g.sock));
+	for (int again = 0; again < 2; again++)
+		assert_int_equal(
+			0, host_segment_replay(net.nic, &g.sock, &g.flow, net.mac_b, &g.image));
+	assert_int_equal(HOST_TCP_CLOSE, host_repair_state(&g.sock));
+	assert_int_equal(0, steer_quiet_del(net.steer, &g.flow, 1));
+	assert_int_equal(0, steer_del(net.steer, &g.flow, 1));
+	grip_end(&g);
+	assert_int_equal(0, recv(pair.a, &byte, 1, 0));
+	assert_int_equal(0, get_opt(pair.a, SOL_SOCKET, SO_ERROR));
+	test_pair_close(&pair);
+}
+
 /* data that came before the peer's RST can be read, then comes the error. */
 static void reset_reaches_the_program(void **state)
 {
@@ -832,6 +867,7 @@ int main(void)
 		cmocka_unit_test(window_opens),
 		cmocka_unit_test(half_closed_states_are_reached_again),
 		cmocka_unit_test(kernel_keeps_time_wait),
+		cmocka_unit_test(close_of_both_is_finished),
 		cmocka_unit_test(reset_reaches_the_program),
 		cmocka_unit_test(closing_a_parked_socket_is_silent),
 		cmocka_unit_test(random_freezes_lose_nothing),
