@@ -192,6 +192,48 @@ int host_conn_add(struct host_adapter *adapter, int kernel_fd, const struct host
 		  void *program, struct host_conn **out) __attribute__((warn_unused_result));
 
 /*
+ * A direct connection: its program is this very process, and gives and takes its bytes by the
+ * calls below instead of a stream pair. Completions come in order, from inside the loop's round;
+ * none of these functions may remove the connection.
+ */
+struct host_direct_ops {
+	void (*exchange)(void *ctx, int kernel_fd); /* -1: it is offloaded; borrowed, else */
+	int (*fetch)(void *ctx);                    /* the kernel's descriptor, -EBADF: closed */
+	void (*ready)(void *ctx);                   /* requests may be made, now or again */
+	/* The memory is the program's again: acknowledged by the peer, or with the kernel by now. */
+	void (*sent)(void *ctx, void *cookie);
+	/* bytes may be fewer than posted, 0 too: the connection is on its way up. */
+	void (*received)(void *ctx, void *cookie, uint32_t bytes);
+	void (*peer_closed)(void *ctx); /* behind its last byte */
+};
+
+/* host_conn_add_direct() - as host_conn_add(). */
+int host_conn_add_direct(struct host_adapter *adapter, int kernel_fd,
+			 const struct host_direct_ops *ops, void *ctx, struct host_conn **out)
+	__attribute__((warn_unused_result));
+
+/* A piece of the program's memory; all of it belongs to the request until its completion. */
+struct host_direct_io {
+	MDL *mdl;
+	uint32_t offset, bytes; /* in the MDL; 1 to 2^31 - 1 bytes */
+	void *cookie;           /* not NULL */
+};
+
+/*
+ * host_direct_send(), host_direct_receive() - one request to the target.
+ * Returns:   0: the completion follows; -EAGAIN: not offloaded, moving, or as much is outstanding
+ *            as the kernel could take back: ready() tells when to try again; -EPIPE: after
+ *            host_direct_shutdown(); -ENOMEM.
+ * DDI:       NdisOffloadTcpSend, NdisOffloadTcpReceive; whole: TcpReceiveNoPush.
+ */
+int host_direct_send(struct host_conn *conn, const struct host_direct_io *io)
+	__attribute__((warn_unused_result));
+int host_direct_receive(struct host_conn *conn, const struct host_direct_io *io, bool whole)
+	__attribute__((warn_unused_result));
+/* host_direct_shutdown() - FIN behind all that was sent. 0 or -EAGAIN. DDI: NdisOffloadTcpDisconnect. */
+int host_direct_shutdown(struct host_conn *conn) __attribute__((warn_unused_result));
+
+/*
  * The end of an operation: err 0, or -errno with the reason in words. The connection works in
  * every case.
  */

@@ -494,7 +494,7 @@ static void adapter_free(struct host_adapter *adapter)
 		host_use_end(adapter);
 	if (adapter->bound)
 		nrt_unbind(adapter->host->protocol, adapter->name);
-	host_xfer_requests_free(adapter);
+	host_requests_drop(adapter);
 	if (adapter->pool)
 		NdisFreeNetBufferListPool(adapter->pool);
 	free(adapter);

@@ -224,6 +224,8 @@ struct host_conn {
 	struct host_conn *next;
 	const struct host_program_ops *ops;
 	void *program;
+	const struct host_direct_ops *direct; /* NULL: bytes go through a stream pair */
+	void *direct_ctx;
 	void *user;
 	struct host_conn_info info;
 	struct host_socket sock; /* in our hands from offload to upload */
@@ -400,7 +402,6 @@ int host_xfer_chain(struct host_conn *conn, NET_BUFFER_LIST **head, NET_BUFFER_L
 	__attribute__((warn_unused_result));
 int host_xfer_buffered(struct host_conn *conn, NET_BUFFER_LIST **out)
 	__attribute__((warn_unused_result));
-void host_xfer_free_chain(struct host_adapter *adapter, NET_BUFFER_LIST *chain);
 void host_xfer_adopted(struct host_conn *conn, uint32_t chain_bytes, uint32_t held_bytes);
 /* What came back with a terminate: copied behind *block, the lists freed. */
 int host_xfer_take_chain(struct host_conn *conn, NET_BUFFER_LIST *chain, struct host_block **block)
@@ -419,9 +420,15 @@ void host_xfer_forwarded(struct host_adapter *adapter, NET_BUFFER_LIST *chain);
 void host_xfer_event(struct host_conn *conn, ULONG type, ULONG info);
 NDIS_STATUS host_xfer_indicated(struct host_conn *conn, NET_BUFFER_LIST *nbl, ULONG *consumed);
 void host_xfer_returns(struct host_adapter *adapter);
+/* TCP_DISCONNECT_GRACEFUL_CLOSE or _ABORTIVE_CLOSE */
+void host_xfer_disconnect(struct host_conn *conn, ULONG flags);
 int host_xfer_forward(struct host_conn *conn, const uint8_t *tcp, uint32_t len)
 	__attribute__((warn_unused_result));
-void host_xfer_requests_free(struct host_adapter *adapter);
+
+/* ---- host_request.c ----------------------------------------------------------------------- */
+
+void host_requests_free(struct host_adapter *adapter, NET_BUFFER_LIST *chain);
+void host_requests_drop(struct host_adapter *adapter); /* those that wait for the next one */
 
 /* ---- moves: host_move.c, host_offload.c, host_upload.c ------------------------------------ */
 

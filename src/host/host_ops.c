@@ -252,10 +252,10 @@ static void settle_initiate(struct host_op *op)
 	TCP_OFFLOAD_STATE_DELEGATED *delegated = host_state_delegated(&op->tcp);
 	struct host_conn *conn = op->conn;
 
-	host_xfer_free_chain(op->adapter, delegated->BufferedData);
+	host_requests_free(op->adapter, delegated->BufferedData);
 	delegated->BufferedData = NULL;
 	if (op->tcp.list.Status != NDIS_STATUS_SUCCESS) {
-		host_xfer_free_chain(op->adapter, op->tcp.list.NetBufferListChain);
+		host_requests_free(op->adapter, op->tcp.list.NetBufferListChain);
 		return;
 	}
 	conn->at_target = true;

@@ -85,7 +85,7 @@ static int fetch(struct host_conn *conn)
 {
 	int err, fd = -1;
 
-	if (conn->program_gone || !conn->program_has_stream)
+	if (conn->program_gone || !conn->program_has_stream || conn->direct)
 		return 0;
 	err = conn->ops->fetch(conn->program, &fd);
 	if (err)

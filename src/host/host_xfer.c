@@ -19,10 +19,14 @@
  * SO_LINGER 0: abortive. The peer's FIN: our end is shut down for writing. Both FINs over: the
  * host takes the connection back.
  *
+ * A direct connection (host_direct.c) has no stream: its requests describe the program's own
+ * memory, and nothing is accepted that it has not posted memory for.
+ *
  * The case that almost goes wrong: the watch is level-triggered, and EPOLLHUP cannot be masked.
  * With nothing to wait for, the descriptor leaves the loop.
  */
 #include "host/host_int.h"
+#include "host/host_request.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -35,133 +39,7 @@
 
 #define IOV_MAX_PARTS 64
 
-/* One request of ours: a list, its MDL and the bytes under it. */
-struct host_request {
-	struct host_request *next;
-	struct host_conn *conn;
-	NET_BUFFER_LIST *nbl;
-	MDL *mdl;
-	struct host_block *block;
-	uint32_t bytes;
-};
-
 static void pump(struct host_conn *conn);
-
-/* ---- requests ----------------------------------------------------------------------------- */
-
-static void request_free(struct host_adapter *adapter, struct host_request *r)
-{
-	if (r->nbl)
-		NdisFreeNetBufferList(r->nbl);
-	if (r->mdl)
-		NdisFreeMdl(r->mdl);
-	host_block_put(r->block);
-	r->next = adapter->requests_free;
-	adapter->requests_free = r;
-}
-
-/* Describes bytes of a block; takes a reference of it. */
-static struct host_request *request_new(struct host_conn *conn, struct host_block *block, size_t at,
-					uint32_t bytes)
-{
-	struct host_adapter *adapter = conn->adapter;
-	struct host_request *r = adapter->requests_free;
-
-	if (r)
-		adapter->requests_free = r->next;
-	else
-		r = malloc(sizeof(*r));
-	if (!r)
-		return NULL;
-	*r = (struct host_request){ .conn = conn, .block = host_block_ref(block), .bytes = bytes };
-	r->mdl = NdisAllocateMdl(NULL, block->data + at, bytes ? bytes : 1);
-	if (r->mdl)
-		r->nbl = NdisAllocateNetBufferAndNetBufferList(adapter->pool, 0, 0, r->mdl, 0,
-							       bytes);
-	if (!r->nbl) {
-		request_free(adapter, r);
-		return NULL;
-	}
-	NET_BUFFER_LIST_PROTOCOL_RESERVED(r->nbl)[0] = r;
-	return r;
-}
-
-static struct host_request *request_of(const NET_BUFFER_LIST *nbl)
-{
-	return NET_BUFFER_LIST_PROTOCOL_RESERVED(nbl)[0];
-}
-
-void host_xfer_requests_free(struct host_adapter *adapter)
-{
-	while (adapter->requests_free) {
-		struct host_request *r = adapter->requests_free;
-
-		adapter->requests_free = r->next;
-		free(r);
-	}
-}
-
-void host_xfer_free_chain(struct host_adapter *adapter, NET_BUFFER_LIST *chain)
-{
-	while (chain) {
-		NET_BUFFER_LIST *next = NET_BUFFER_LIST_NEXT_NBL(chain);
-
-		request_free(adapter, request_of(chain));
-		chain = next;
-	}
-}
-
-/* The data of a NET_BUFFER as iovecs; bytes beyond max parts are left out. */
-static int nb_iov(const NET_BUFFER *nb, uint32_t skip, struct iovec *iov, int max)
-{
-	MDL *mdl = NET_BUFFER_CURRENT_MDL(nb);
-	uint32_t offset = NET_BUFFER_CURRENT_MDL_OFFSET(nb) + skip,
-		 left = NET_BUFFER_DATA_LENGTH(nb) - skip;
-	int n = 0;
-
-	while (left > 0 && mdl && n < max) {
-		uint32_t here;
-
-		if (offset >= MmGetMdlByteCount(mdl)) {
-			offset -= MmGetMdlByteCount(mdl);
-			mdl = NDIS_MDL_LINKAGE(mdl);
-			continue;
-		}
-		here = MmGetMdlByteCount(mdl) - offset;
-		here = here < left ? here : left;
-		iov[n++] = (struct iovec){
-			(uint8_t *)MmGetSystemAddressForMdlSafe(mdl, NormalPagePriority) + offset,
-			here
-		};
-		left -= here;
-		offset = 0;
-		mdl = NDIS_MDL_LINKAGE(mdl);
-	}
-	return n;
-}
-
-static int append_nbl(struct host_conn *conn, const NET_BUFFER_LIST *nbl, struct host_block **block)
-{
-	struct host_block_pool *pool = &conn->adapter->host->blocks;
-
-	for (const NET_BUFFER *nb = NET_BUFFER_LIST_FIRST_NB(nbl); nb;
-	     nb = NET_BUFFER_NEXT_NB(nb)) {
-		uint32_t done = 0;
-
-		while (done < NET_BUFFER_DATA_LENGTH(nb)) {
-			struct iovec iov;
-			int err;
-
-			if (nb_iov(nb, done, &iov, 1) == 0)
-				break;
-			err = host_block_append(pool, block, iov.iov_base, iov.iov_len);
-			if (err)
-				return err;
-			done += (uint32_t)iov.iov_len;
-		}
-	}
-	return 0;
-}
 
 /* ---- the pair ----------------------------------------------------------------------------- */
 
@@ -192,7 +70,7 @@ static uint32_t receive_limit(const struct host_conn *conn)
 	return rx > HOST_STREAM_BYTES + HOST_SEND_BYTES ? rx - HOST_STREAM_BYTES : HOST_SEND_BYTES;
 }
 
-int host_xfer_open(struct host_conn *conn)
+static int open_pair(struct host_conn *conn)
 {
 	int pair[2], bytes = HOST_STREAM_BYTES / 2; /* the kernel doubles it */
 
@@ -202,9 +80,20 @@ int host_xfer_open(struct host_conn *conn)
 		setsockopt(pair[i], SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
 	conn->xfer = (struct host_xfer){ .watch = { .fn = served, .fd = pair[0] },
 					 .program_end = pair[1] };
+	return 0;
+}
+
+int host_xfer_open(struct host_conn *conn)
+{
+	int err = 0;
+
+	if (conn->direct)
+		conn->xfer = (struct host_xfer){ .watch.fd = -1, .program_end = -1 };
+	else
+		err = open_pair(conn);
 	conn->xfer.limit = send_limit(conn, 1u << 20);
 	conn->xfer.receive_limit = receive_limit(conn);
-	return 0;
+	return err;
 }
 
 void host_xfer_close(struct host_conn *conn)
@@ -227,6 +116,8 @@ static void watch_what_is_due(struct host_conn *conn)
 	struct loop *loop = conn->adapter->host->config.loop;
 	uint32_t events = 0;
 
+	if (conn->direct)
+		return;
 	if (x->running && !x->eof && !x->reset && x->outstanding < x->limit)
 		events |= EPOLLIN;
 	if (x->running && !x->reset && (x->pending || (x->held && !x->posted && !x->asking)))
@@ -246,15 +137,16 @@ void host_xfer_start(struct host_conn *conn)
 void host_xfer_stop(struct host_conn *conn)
 {
 	conn->xfer.running = false;
-	loop_unwatch(conn->adapter->host->config.loop, &conn->xfer.watch);
+	if (!conn->direct)
+		loop_unwatch(conn->adapter->host->config.loop, &conn->xfer.watch);
 }
 
 /* ---- program -> target -------------------------------------------------------------------- */
 
-static void disconnect(struct host_conn *conn, ULONG flags)
+void host_xfer_disconnect(struct host_conn *conn, ULONG flags)
 {
 	struct host_block *none = host_block_get(&conn->adapter->host->blocks, 1);
-	struct host_request *r = none ? request_new(conn, none, 0, 0) : NULL;
+	struct host_request *r = none ? host_request_new(conn, none, 0, 0) : NULL;
 
 	host_block_put(none);
 	if (!r) { /* the connection is taken back; the kernel closes it then */
@@ -281,9 +173,9 @@ static void program_ended(struct host_conn *conn)
 	closed = poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLHUP);
 	getsockopt(conn->sock.fd, SOL_SOCKET, SO_LINGER, &linger, &len);
 	if (conn->xfer.reset || (closed && linger.l_onoff && linger.l_linger == 0))
-		disconnect(conn, TCP_DISCONNECT_ABORTIVE_CLOSE);
+		host_xfer_disconnect(conn, TCP_DISCONNECT_ABORTIVE_CLOSE);
 	else
-		disconnect(conn, TCP_DISCONNECT_GRACEFUL_CLOSE);
+		host_xfer_disconnect(conn, TCP_DISCONNECT_GRACEFUL_CLOSE);
 }
 
 /* One read, one request. Returns the bytes taken; 0: nothing more now. */
@@ -299,7 +191,7 @@ static uint32_t send_some(struct host_conn *conn)
 	n = recv(x->watch.fd, block->data, HOST_SEND_BYTES, MSG_DONTWAIT);
 	if (n > 0) {
 		block->len = (size_t)n;
-		r = request_new(conn, block, 0, (uint32_t)n);
+		r = host_request_new(conn, block, 0, (uint32_t)n);
 		if (!r && host_block_append(&conn->adapter->host->blocks, &x->resend, block->data,
 					    block->len) == 0)
 			host_upload_wanted(conn,
@@ -338,7 +230,7 @@ void host_xfer_sent(struct host_adapter *adapter, NET_BUFFER_LIST *chain)
 {
 	while (chain) {
 		NET_BUFFER_LIST *next = NET_BUFFER_LIST_NEXT_NBL(chain);
-		struct host_request *r = request_of(chain);
+		struct host_request *r = host_request_of(chain);
 		struct host_conn *conn = r->conn;
 		struct host_xfer *x = &conn->xfer;
 
@@ -349,9 +241,11 @@ void host_xfer_sent(struct host_adapter *adapter, NET_BUFFER_LIST *chain)
 		 * the rest
 		 */
 		if (NET_BUFFER_LIST_STATUS(chain) == NDIS_STATUS_UPLOAD_IN_PROGRESS &&
-		    append_nbl(conn, chain, &x->resend))
+		    host_nbl_append(conn, chain, &x->resend))
 			x->reset = true;
-		request_free(adapter, r);
+		if (conn->direct && r->cookie)
+			conn->direct->sent(conn->direct_ctx, r->cookie);
+		host_request_free(adapter, r);
 		if (x->running)
 			watch_what_is_due(conn);
 		chain = next;
@@ -399,7 +293,7 @@ static void post_receive(struct host_conn *conn)
 	struct host_xfer *x = &conn->xfer;
 	uint32_t bytes = x->held < x->receive_limit ? x->held : x->receive_limit;
 	struct host_block *block = host_block_get(&conn->adapter->host->blocks, bytes);
-	struct host_request *r = block ? request_new(conn, block, 0, bytes) : NULL;
+	struct host_request *r = block ? host_request_new(conn, block, 0, bytes) : NULL;
 
 	host_block_put(block);
 	if (!r)
@@ -442,7 +336,7 @@ void host_xfer_received(struct host_adapter *adapter, NET_BUFFER_LIST *chain)
 {
 	while (chain) {
 		NET_BUFFER_LIST *next = NET_BUFFER_LIST_NEXT_NBL(chain);
-		struct host_request *r = request_of(chain);
+		struct host_request *r = host_request_of(chain);
 		struct host_conn *conn = r->conn;
 		uint32_t n = (uint32_t)(uintptr_t)NET_BUFFER_LIST_INFO(chain,
 								       TcpOffloadBytesTransferred);
@@ -450,9 +344,12 @@ void host_xfer_received(struct host_adapter *adapter, NET_BUFFER_LIST *chain)
 		conn->xfer.posted = false;
 		conn->xfer.requests--;
 		conn->xfer.held = 0; /* what is left is indicated from now on */
-		if (n)
+		if (conn->direct)
+			conn->direct->received(conn->direct_ctx, r->cookie,
+					       n < r->bytes ? n : r->bytes);
+		else if (n)
 			take_received(conn, r->block->data, n < r->bytes ? n : r->bytes);
-		request_free(adapter, r);
+		host_request_free(adapter, r);
 		if (conn->xfer.running)
 			watch_what_is_due(conn);
 		if (conn->move.delivering) {
@@ -500,8 +397,9 @@ NDIS_STATUS host_xfer_indicated(struct host_conn *conn, NET_BUFFER_LIST *nbl, UL
 	struct iovec iov[IOV_MAX_PARTS];
 
 	*consumed = 0;
-	while (done < total && x->running && !x->pending) {
-		int parts = nb_iov(nb, done, iov, IOV_MAX_PARTS);
+	/* A direct program takes bytes in posted memory only: they wait in the target for that. */
+	while (!conn->direct && done < total && x->running && !x->pending) {
+		int parts = host_nb_iov(nb, done, iov, IOV_MAX_PARTS);
 		uint32_t want = 0, n;
 
 		for (int i = 0; i < parts; i++)
@@ -566,6 +464,17 @@ static void pump_in(struct host_conn *conn)
 	}
 }
 
+static void pump_direct(struct host_conn *conn)
+{
+	struct host_xfer *x = &conn->xfer;
+
+	if (x->peer_fin && !x->peer_fin_told) {
+		x->peer_fin_told = true;
+		conn->direct->peer_closed(conn->direct_ctx);
+	}
+	conn->direct->ready(conn->direct_ctx);
+}
+
 /* Both directions; the only place that decides what the watch waits for. */
 static void pump(struct host_conn *conn)
 {
@@ -573,6 +482,10 @@ static void pump(struct host_conn *conn)
 
 	if (!x->running)
 		return;
+	if (conn->direct) {
+		pump_direct(conn);
+		return;
+	}
 	pump_in(conn);
 	pump_out(conn);
 	if (x->running)
@@ -589,12 +502,12 @@ static void end_when_both_are_done(struct host_conn *conn)
 
 void host_xfer_disconnected(struct host_adapter *adapter, NET_BUFFER_LIST *chain)
 {
-	struct host_request *r = request_of(chain);
+	struct host_request *r = host_request_of(chain);
 	struct host_conn *conn = r->conn;
 	bool ok = NET_BUFFER_LIST_STATUS(chain) == NDIS_STATUS_SUCCESS;
 
 	conn->xfer.requests--;
-	request_free(adapter, r);
+	host_request_free(adapter, r);
 	if (conn->xfer.abort_asked) {
 		if (ok)
 			host_upload_wanted(conn, UploadRequested);
@@ -638,10 +551,10 @@ int host_xfer_chain(struct host_conn *conn, NET_BUFFER_LIST **head, NET_BUFFER_L
 	while (at < len) {
 		uint32_t bytes =
 			len - at < HOST_SEND_BYTES ? (uint32_t)(len - at) : HOST_SEND_BYTES;
-		struct host_request *r = request_new(conn, tx, at, bytes);
+		struct host_request *r = host_request_new(conn, tx, at, bytes);
 
 		if (!r) {
-			host_xfer_free_chain(conn->adapter, *head);
+			host_requests_free(conn->adapter, *head);
 			*head = *tail = NULL;
 			return -ENOMEM;
 		}
@@ -663,7 +576,7 @@ int host_xfer_buffered(struct host_conn *conn, NET_BUFFER_LIST **out)
 	*out = NULL;
 	if (host_block_len(rx) == 0)
 		return 0;
-	r = request_new(conn, rx, 0, (uint32_t)rx->len);
+	r = host_request_new(conn, rx, 0, (uint32_t)rx->len);
 	if (!r)
 		return -ENOMEM;
 	*out = r->nbl;
@@ -685,12 +598,16 @@ int host_xfer_take_chain(struct host_conn *conn, NET_BUFFER_LIST *chain, struct 
 	int err = 0;
 
 	for (NET_BUFFER_LIST *nbl = chain; nbl && !err; nbl = NET_BUFFER_LIST_NEXT_NBL(nbl))
-		err = append_nbl(conn, nbl, block);
+		err = host_nbl_append(conn, nbl, block);
 	for (NET_BUFFER_LIST *nbl = chain; nbl; nbl = NET_BUFFER_LIST_NEXT_NBL(nbl)) {
-		conn->xfer.outstanding -= request_of(nbl)->bytes;
+		const struct host_request *r = host_request_of(nbl);
+
+		conn->xfer.outstanding -= r->bytes;
 		conn->xfer.requests--;
+		if (conn->direct && r->cookie) /* the kernel has the bytes now */
+			conn->direct->sent(conn->direct_ctx, r->cookie);
 	}
-	host_xfer_free_chain(conn->adapter, chain);
+	host_requests_free(conn->adapter, chain);
 	return err;
 }
 
@@ -703,7 +620,7 @@ int host_xfer_take_buffered(struct host_conn *conn, NET_BUFFER_LIST *list,
 		NET_BUFFER_LIST *next = NET_BUFFER_LIST_NEXT_NBL(list);
 
 		if (!err)
-			err = append_nbl(conn, list, block);
+			err = host_nbl_append(conn, list, block);
 		return_later(conn->adapter, list);
 		list = next;
 	}
@@ -768,7 +685,7 @@ int host_xfer_drain(struct host_conn *conn)
 	size_t before = host_block_len(conn->image.tx);
 	int err = drain_in(conn);
 
-	if (err)
+	if (err || conn->direct)
 		return err;
 	err = drain_end(conn, x->watch.fd, &conn->image.tx);
 	if (err < 0)
@@ -789,7 +706,7 @@ int host_xfer_forward(struct host_conn *conn, const uint8_t *tcp, uint32_t len)
 	if (!block)
 		return -ENOMEM;
 	memcpy(block->data, tcp, len);
-	r = request_new(conn, block, 0, len);
+	r = host_request_new(conn, block, 0, len);
 	host_block_put(block);
 	if (!r)
 		return -ENOMEM;
@@ -803,8 +720,8 @@ void host_xfer_forwarded(struct host_adapter *adapter, NET_BUFFER_LIST *chain)
 	while (chain) {
 		NET_BUFFER_LIST *next = NET_BUFFER_LIST_NEXT_NBL(chain);
 
-		request_of(chain)->conn->xfer.requests--;
-		request_free(adapter, request_of(chain));
+		host_request_of(chain)->conn->xfer.requests--;
+		host_request_free(adapter, host_request_of(chain));
 		chain = next;
 	}
 }

@@ -41,6 +41,8 @@ struct test_pair {
  * namespace a.
  */
 bool test_net_open(struct test_net *net);
+/* test_net_open_bare() - the two namespaces and their cable alone: no nic, no steering. */
+bool test_net_open_bare(struct test_net *net);
 void test_net_close(struct test_net *net);
 
 /* test_pair_open() - family AF_INET or AF_INET6, or 46: an IPv6 listener with an IPv4 client. */
