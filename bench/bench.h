@@ -33,6 +33,8 @@ extern const struct bench_case bench_engine_cases[];
 extern const size_t bench_engine_case_count;
 extern const struct bench_case bench_handover_cases[];
 extern const size_t bench_handover_case_count;
+extern const struct bench_case bench_path_cases[];
+extern const size_t bench_path_case_count;
 
 /* Peers of the engine's cases, where they were there at build time. */
 #ifdef BENCH_HAVE_LWIP

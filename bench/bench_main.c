@@ -221,6 +221,7 @@ int main(int argc, char **argv)
 	const struct group groups[] = {
 		{ bench_engine_cases, bench_engine_case_count },
 		{ bench_handover_cases, bench_handover_case_count },
+		{ bench_path_cases, bench_path_case_count },
 	};
 	size_t group_count = sizeof(groups) / sizeof(groups[0]);
 	struct options options;

@@ -55,7 +55,7 @@ struct chimney_conn {
 	bool fin_wanted, fin_given;
 	bool ended; /* by the peer's FIN or an error: nothing more is received */
 	bool broken;
-	bool closing;
+	bool closing, finished;
 	unsigned int tries; /* of an offload that met a segment under way */
 	char why[HOST_WHY_BYTES];
 	struct inproc_event accepted, end, moved, closed;

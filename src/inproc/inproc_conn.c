@@ -21,7 +21,7 @@ static enum host_conn_state state_of(const struct chimney_conn *conn)
 
 void inproc_conn_dirty(struct chimney_conn *conn)
 {
-	if (conn->dirty)
+	if (conn->dirty || conn->finished)
 		return;
 	conn->dirty = true;
 	conn->next_dirty = conn->chimney->dirty;
@@ -58,8 +58,11 @@ static void conn_finish(struct chimney_conn *conn)
 {
 	struct chimney *chimney = conn->chimney;
 
-	if (conn->host && host_conn_remove(conn->host) < 0)
-		return; /* it moves: later */
+	conn->finished = true; /* what its removal tells is of no use any more */
+	if (conn->host && host_conn_remove(conn->host) < 0) {
+		conn->finished = false; /* it moves: when that is over */
+		return;
+	}
 	loop_unwatch(chimney->loop, &conn->watch);
 	close(conn->fd);
 	conn->fd = -1;
