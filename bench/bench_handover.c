@@ -4,6 +4,7 @@
 
 #include "bench.h"
 #include "bench_ends.h"
+#include "ndis/nrt_verify.h"
 
 enum { CONNS = 10000 };
 
@@ -57,6 +58,28 @@ static int upload_through_two(double seconds, double *figure)
 	return move(2, false, figure);
 }
 
+static int offload_verified(double seconds, double *figure)
+{
+	int err;
+
+	(void)seconds;
+	nrt_verify_enable(NRT_VERIFY_LOG);
+	err = move(0, true, figure);
+	nrt_verify_enable(NRT_VERIFY_OFF);
+	return err;
+}
+
+static int upload_verified(double seconds, double *figure)
+{
+	int err;
+
+	(void)seconds;
+	nrt_verify_enable(NRT_VERIFY_LOG);
+	err = move(0, false, figure);
+	nrt_verify_enable(NRT_VERIFY_OFF);
+	return err;
+}
+
 const struct bench_case bench_handover_cases[] = {
 	{ "offload-tree", "NdisInitiateOffload to completion, 10000 connections in one tree",
 	  "ns/connection", true, offload_tree, NULL, NULL },
@@ -66,6 +89,10 @@ const struct bench_case bench_handover_cases[] = {
 	  "ns/connection", true, offload_through_two, "no intermediate driver", offload_tree },
 	{ "upload-tree-2im", "upload through two intermediate drivers against none",
 	  "ns/connection", true, upload_through_two, "no intermediate driver", upload_tree },
+	{ "offload-tree-verify", "offload with the driver verifier on against off", "ns/connection",
+	  true, offload_verified, "verifier off", offload_tree },
+	{ "upload-tree-verify", "upload with the driver verifier on against off", "ns/connection",
+	  true, upload_verified, "verifier off", upload_tree },
 };
 const size_t bench_handover_case_count =
 	sizeof(bench_handover_cases) / sizeof(bench_handover_cases[0]);

@@ -180,6 +180,7 @@ static void watch(void *ctx, const struct nic_sim_node *node, enum nic_sim_fate 
 		  const struct nic_sim_packet *packet)
 {
 	struct cert *c = ctx;
+	struct sim_conn *conn;
 	struct nic_sim_view v;
 	enum sim_side side;
 	bool target = node == nic_sim_node(c->world->bindings[SIM_TARGET].nic);
@@ -187,8 +188,11 @@ static void watch(void *ctx, const struct nic_sim_node *node, enum nic_sim_fate 
 
 	if (!c->host || (!target && !peer) || !nic_sim_view(packet->data, packet->len, &v))
 		return;
+	conn = sim_world_conn_of(c->world, &v, &side);
+	if (conn && conn != c->host->conn)
+		return; /* one connection is watched */
 	if (target && fate == NIC_SIM_SENT) {
-		if (!sim_world_conn_of(c->world, &v, &side) || side != SIM_AT_PEER) {
+		if (!conn || side != SIM_AT_PEER) {
 			broke(&c->wire, "STA-23", "a segment with ports %u and %u", v.src_port,
 			      v.dst_port);
 			return;

@@ -445,6 +445,90 @@ static void smaller_path(struct cert *c)
 	finish(c);
 }
 
+static bool asked_back(struct cert *c)
+{
+	return c->host->counts.uploads_asked > 0;
+}
+
+static bool ops_over(struct cert *c)
+{
+	return !c->world->bindings[SIM_TARGET].ops;
+}
+
+/* The path is declared invalid under a connection in full flow: it comes up, and loses nothing. */
+static void invalid_path(struct cert *c)
+{
+	if (!down(c, SIM_RX_POST))
+		return;
+	sim_sock_send(c->host, 4 * BULK);
+	sim_sock_send(c->peer, BULK);
+	sim_world_run_for(c->world, 3000);
+	if (sim_host_submit_path(SIM_OP_INVALIDATE, &c->world->bindings[SIM_TARGET], SIM_V4))
+		return;
+	NEED(c, "INV-06", cert_wait(c, asked_back, 10 * CERT_S));
+	NEED(c, "INV-06", c->host->upload_reason == InvalidState);
+	NEED(c, "INV-09", cert_wait(c, ops_over, 10 * CERT_S));
+	if (!cert_wait(c, moved, 10 * CERT_S))
+		return;
+	NEED(c, "INV-07", at(c, SIM_KERNEL));
+	NEED(c, "INV-07", cert_wait(c, all_read, 60 * CERT_S));
+	finish(c);
+}
+
+#define FEW       4u   /* connections that the target that is built in may have here */
+#define MANY      256u /* more than that are not tried out */
+#define MOVE_WAIT (10 * CERT_S)
+
+static struct sim_sock *tried;
+
+static bool tried_moved(struct cert *c)
+{
+	(void)c;
+	return !tried->move.wanted;
+}
+
+/* Down, or back where it was: both are an end. */
+static bool try_down(struct cert *c, unsigned int number)
+{
+	struct sim_conn_config conn = plain;
+
+	conn.sack = cert_announced(c)->SupportSack == NDIS_OFFLOAD_SUPPORTED;
+	conn.rcv_buf_bytes[SIM_AT_HOST] = conn.rcv_buf_bytes[SIM_AT_PEER] = 32 << 10;
+	if (number && !sim_conn_open(c->world, &conn))
+		return false;
+	tried = c->world->conns[number].sock[SIM_AT_HOST];
+	sim_world_run_for(c->world, 1000);
+	return !sim_sock_move(tried, SIM_TARGET) && cert_wait(c, tried_moved, MOVE_WAIT);
+}
+
+/* As many connections as it announces, and one more. */
+static void one_too_many(struct cert *c)
+{
+	struct sim_config config;
+	unsigned int capacity, i;
+
+	sim_config_default(&config, 21);
+	config.conns = MANY + 1;
+	config.target_conns = FEW;
+	if (!cert_open(c, &config, &plain))
+		return;
+	capacity = cert_announced(c)->TcpConnectionOffloadCapacity;
+	if (capacity > MANY) {
+		cert_skip(c, "more connections are announced than are tried here");
+		finish(c);
+		return;
+	}
+	for (i = 0; i < capacity; i++)
+		if (!try_down(c, i) || tried->at->place != SIM_TARGET)
+			break;
+	NEED(c, "INI-08", i == capacity);
+	NEED(c, "OFF-10", try_down(c, capacity) && tried->at->place == SIM_KERNEL);
+	NEED(c, "OFF-10", c->world->refusal == NDIS_STATUS_OFFLOAD_TCP_ENTRIES);
+	for (i = 0; i <= capacity; i++)
+		sim_conn_abandon(&c->world->conns[i]);
+	sim_world_run_for(c->world, 5 * CERT_S);
+}
+
 /* ---- ends ---- */
 
 static void host_closes_first(struct cert *c)
@@ -524,6 +608,8 @@ const struct cert_case cert_cases[] = {
 	{ "upload in full flow", "TRM-13 BUF-21 TRM-15", up_in_flow },
 	{ "down and up, three times", "OFF-04 BUF-18 BUF-19", down_and_up },
 	{ "the path MTU gets smaller", "UPD-02 UPD-12", smaller_path },
+	{ "the path becomes invalid", "INV-09 INV-06 INV-07", invalid_path },
+	{ "one connection too many", "OFF-10 INI-08", one_too_many },
 	{ "the host closes first", "DIS-10 DIS-13 DIS-14 DIS-15 DIS-18 DIS-23", host_closes_first },
 	{ "the peer closes first", "DIS-23 DIS-24 DIS-10 DIS-15", peer_closes_first },
 	{ "the host aborts", "DIS-03 DIS-06 DIS-09", host_aborts },

@@ -514,6 +514,9 @@ static void op_start(struct sim_op *op)
 	case SIM_OP_PATH_MTU:
 		NdisUpdateOffload(handle, op->root);
 		break;
+	case SIM_OP_INVALIDATE:
+		NdisInvalidateOffload(handle, op->root);
+		break;
 	}
 }
 

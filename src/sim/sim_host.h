@@ -19,9 +19,10 @@ enum sim_op_kind {
 	SIM_OP_INITIATE,
 	SIM_OP_TERMINATE,
 	SIM_OP_QUERY,
-	SIM_OP_UPDATE,   /* cached variables of a connection */
-	SIM_OP_PATH_MTU, /* of a path */
-	SIM_OP_SWEEP,    /* terminate of path and neighbor that nothing depends on */
+	SIM_OP_UPDATE,     /* cached variables of a connection */
+	SIM_OP_PATH_MTU,   /* of a path */
+	SIM_OP_INVALIDATE, /* a path */
+	SIM_OP_SWEEP,      /* terminate of path and neighbor that nothing depends on */
 };
 
 struct sim_block;
@@ -30,7 +31,7 @@ struct sim_block;
 struct sim_op {
 	enum sim_op_kind kind;
 	struct sim_binding *binding;
-	struct sim_sock *sock; /* NULL for SIM_OP_PATH_MTU and SIM_OP_SWEEP */
+	struct sim_sock *sock; /* NULL for operations on a path */
 	enum sim_family family;
 	/*
 	 * Called when the operation has completed, outside the driver's callback; the op is freed
@@ -84,7 +85,7 @@ void sim_host_frame(struct sim_binding *binding, const struct nic_rx_frame *fram
 /*
  * sim_host_submit() - queue an operation on a connection; done() (NULL: nobody) is called once when
  * it is over.
- * sim_host_submit_path() - the same for a path (SIM_OP_PATH_MTU, SIM_OP_SWEEP).
+ * sim_host_submit_path() - the same for a path.
  * Returns: 0 or -ENOMEM, then done() is not called.
  */
 int sim_host_submit(enum sim_op_kind kind, struct sim_sock *sock, void (*done)(struct sim_op *op));

@@ -150,6 +150,7 @@ static void started(struct sim_op *op)
 	sim_recv_buffered_free(sock, sim_state_delegated(op->tcp)->BufferedData, ok);
 	note(sock, ok ? "initiated" : nrt_status_name(status));
 	if (!ok) {
+		sock->world->refusal = status;
 		sim_host_submit_path(SIM_OP_SWEEP, op->binding, op->family);
 		sock->phase = SIM_MOVING;
 		if (!sock->move.wanted || sock->move.failed) {

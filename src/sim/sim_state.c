@@ -209,6 +209,13 @@ static int build_path_mtu(struct sim_op *op)
 	return 0;
 }
 
+static int build_invalidate(struct sim_op *op)
+{
+	op->path = block_new(op->family == SIM_V4 ? Ip4OffloadConstState : Ip6OffloadConstState,
+			     &op->binding->path[op->family].handle);
+	return op->path ? 0 : -ENOMEM;
+}
+
 /*
  * Path and neighbor that lost their last dependent, or never got one. Root NULL when there is
  * nothing to end.
@@ -242,9 +249,10 @@ static int build_sweep(struct sim_op *op)
 int sim_state_build(struct sim_op *op)
 {
 	static int (*const builders[])(struct sim_op * op) = {
-		[SIM_OP_INITIATE] = build_initiate, [SIM_OP_TERMINATE] = build_terminate,
-		[SIM_OP_QUERY] = build_query,       [SIM_OP_UPDATE] = build_update,
-		[SIM_OP_PATH_MTU] = build_path_mtu, [SIM_OP_SWEEP] = build_sweep,
+		[SIM_OP_INITIATE] = build_initiate,     [SIM_OP_TERMINATE] = build_terminate,
+		[SIM_OP_QUERY] = build_query,           [SIM_OP_UPDATE] = build_update,
+		[SIM_OP_INVALIDATE] = build_invalidate, [SIM_OP_PATH_MTU] = build_path_mtu,
+		[SIM_OP_SWEEP] = build_sweep,
 	};
 	int err = builders[op->kind](op);
 
@@ -287,6 +295,8 @@ void sim_state_settle(struct sim_op *op)
 {
 	if (op->kind == SIM_OP_INITIATE)
 		settle_initiate(op);
+	else if (op->kind == SIM_OP_INVALIDATE && op->path->list.Status != NDIS_STATUS_SUCCESS)
+		sim_world_fail(op->binding->world, "an invalidate failed (INV-09)");
 	else if (op->kind == SIM_OP_TERMINATE || op->kind == SIM_OP_SWEEP)
 		settle_terminate(op);
 }

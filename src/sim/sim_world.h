@@ -161,6 +161,7 @@ struct sim_world {
 	nic_sim_tap_fn *watch;
 	void *watch_ctx;
 	unsigned int points; /* of time so far */
+	NDIS_STATUS refusal; /* of the last initiate that did not succeed */
 	bool failed;         /* a check of the world's own failed; the note says which */
 	char failure[160];
 };

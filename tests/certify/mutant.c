@@ -294,7 +294,8 @@ static void disconnect_complete(NDIS_HANDLE miniport, NET_BUFFER_LIST *nbl)
 
 static void event(NDIS_HANDLE handle, ULONG type, ULONG information)
 {
-	if ((mutant("fin-not-told") && type == TcpIndicateDisconnect) ||
+	if ((mutant("invalid-not-told") && type == TcpIndicateRetrieve) ||
+	    (mutant("fin-not-told") && type == TcpIndicateDisconnect) ||
 	    (mutant("rst-not-told") && type == TcpIndicateAbort))
 		return;
 	real_up.NdisTcpOffloadEventHandler(handle, type, information);
@@ -371,6 +372,8 @@ WRAP(NdisMInitiateOffloadComplete)
 		return;
 	if (mutant("initiate-status") && tcp)
 		tcp->Status = NDIS_STATUS_PENDING;
+	if (mutant("entries-status") && tcp && tcp->Status == NDIS_STATUS_OFFLOAD_TCP_ENTRIES)
+		tcp->Status = NDIS_STATUS_FAILURE;
 	if (mutant("initiate-no-context") && tcp && tcp->MiniportOffloadContext)
 		*tcp->MiniportOffloadContext = NULL;
 	__real_NdisMInitiateOffloadComplete(miniport, root);
@@ -410,6 +413,15 @@ WRAP(NdisMQueryOffloadStateComplete)
 	if (tcp && mutant("query-status"))
 		tcp->Status = NDIS_STATUS_RESOURCES;
 	__real_NdisMQueryOffloadStateComplete(miniport, root);
+}
+
+WRAP(NdisMInvalidateOffloadComplete)
+{
+	if (mutant("invalidate-lost"))
+		return;
+	if (mutant("invalidate-status"))
+		root->Status = NDIS_STATUS_FAILURE;
+	__real_NdisMInvalidateOffloadComplete(miniport, root);
 }
 
 NDIS_STATUS __real_NdisMSetMiniportAttributes(NDIS_HANDLE miniport,
