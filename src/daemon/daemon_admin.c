@@ -96,12 +96,13 @@ static json_t *show_adapters(struct worker *w)
 	json_t *one;
 
 	host_adapter_info(w->adapter, &a);
-	one = json_pack("{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:b}", "adapter",
-			w->ims.top, "interface", w->ifname, "paused", a.paused, "capacity",
-			(json_int_t)a.capacity, "offloaded", (json_int_t)a.offloaded, "paths",
-			(json_int_t)a.paths, "neighbors", (json_int_t)a.neighbors,
-			"frames_indicated", (json_int_t)a.indicated, "ipv4", a.ipv4, "ipv6", a.ipv6,
-			"sack", a.sack);
+	one = json_pack("{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:b}",
+			"adapter", w->ims.top, "interface", w->ifname, "paused", a.paused,
+			"capacity", (json_int_t)a.capacity, "offloaded", (json_int_t)a.offloaded,
+			"paths", (json_int_t)a.paths, "neighbors", (json_int_t)a.neighbors,
+			"frames_indicated", (json_int_t)a.indicated, "icmp_taken",
+			(json_int_t)a.icmp_taken, "icmp_ignored", (json_int_t)a.icmp_ignored,
+			"ipv4", a.ipv4, "ipv6", a.ipv6, "sack", a.sack);
 	return json_pack("{s:b, s:[o]}", "ok", 1, "adapters", one);
 }
 
