@@ -4,6 +4,7 @@
  * history of moves.
  */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,10 +70,42 @@ static json_t *upload_all(struct worker *w, struct daemon_client *client, json_i
 	return daemon_ctl_bad("an upload of all connections is under way", true);
 }
 
+/* The end of a switch: u->client waits for it. */
+static void switched(void *ctx, int err)
+{
+	struct upload_all *u = ctx;
+
+	daemon_ctl_reply(u->worker, u->client, u->tag,
+			 err == -EBUSY
+				 ? daemon_ctl_bad("some connections could not be uploaded", true)
+			 : err ? daemon_ctl_bad("the target refuses to be switched", false)
+			       : daemon_ctl_good());
+	free(u);
+}
+
+/* Off: nothing new goes down, all come up, and then the target is told (INI-37). */
+static json_t *switch_adapter(struct worker *w, struct daemon_client *client, json_int_t tag,
+			      bool on)
+{
+	struct upload_all *u = calloc(1, sizeof(*u));
+	int err = -ENOMEM;
+
+	if (u) {
+		*u = (struct upload_all){ .worker = w, .client = client, .tag = tag };
+		err = host_adapter_use(w->adapter, on, on, switched, u);
+	}
+	if (!err)
+		return NULL;
+	free(u);
+	return daemon_ctl_bad(err == -EBUSY ? "the switch before is still under way" : "no memory",
+			      true);
+}
+
 static json_t *set_global(struct worker *w, struct daemon_client *client, json_int_t tag,
 			  const json_t *request)
 {
 	const char *value = json_string_value(json_object_get(request, "chimney"));
+	enum daemon_mode before = w->mode;
 
 	if (!value || daemon_mode_parse(value, &w->mode) < 0)
 		return daemon_ctl_bad("set global wants chimney=enabled, disabled, automatic or "
@@ -80,7 +113,9 @@ static json_t *set_global(struct worker *w, struct daemon_client *client, json_i
 				      false);
 	apply_switch(w);
 	daemon_policy_soon(w);
-	return w->mode == DAEMON_DISABLED ? upload_all(w, client, tag) : daemon_ctl_good();
+	if (w->mode == DAEMON_DISABLED || before == DAEMON_DISABLED)
+		return switch_adapter(w, client, tag, w->mode != DAEMON_DISABLED);
+	return daemon_ctl_good();
 }
 
 static json_t *show_global(struct worker *w)
@@ -96,13 +131,14 @@ static json_t *show_adapters(struct worker *w)
 	json_t *one;
 
 	host_adapter_info(w->adapter, &a);
-	one = json_pack("{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:b}",
+	one = json_pack("{s:s, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:b, s:b, s:b}",
 			"adapter", w->ims.top, "interface", w->ifname, "paused", a.paused,
 			"capacity", (json_int_t)a.capacity, "offloaded", (json_int_t)a.offloaded,
 			"paths", (json_int_t)a.paths, "neighbors", (json_int_t)a.neighbors,
-			"frames_indicated", (json_int_t)a.indicated, "icmp_taken",
-			(json_int_t)a.icmp_taken, "icmp_ignored", (json_int_t)a.icmp_ignored,
-			"ipv4", a.ipv4, "ipv6", a.ipv6, "sack", a.sack);
+			"frames_indicated", (json_int_t)a.indicated, "segments_forwarded",
+			(json_int_t)a.forwarded, "icmp_taken", (json_int_t)a.icmp_taken,
+			"icmp_ignored", (json_int_t)a.icmp_ignored, "ipv4", a.ipv4, "ipv6", a.ipv6,
+			"sack", a.sack);
 	return json_pack("{s:b, s:[o]}", "ok", 1, "adapters", one);
 }
 

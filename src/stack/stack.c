@@ -65,6 +65,7 @@ static int open_target(struct stack *s, const struct stack_config *config, char 
 {
 	/* Chunks that are never used cost address space only. */
 	struct tgt_adapter_config target = { .name = TARGET_NAME,
+					     .quick_acks = TGT_QUICK_ACKS,
 					     .nic = s->nic,
 					     .limits = { .chunks = CHUNKS,
 							 .flow_catch_frames = CATCH_FRAMES },

@@ -334,6 +334,11 @@ def case_global():
     assert s.r.ctl("show", "global")["chimney"] == "disabled"
     assert len(s.r.ctl("show", "history")["history"]) >= 8
     s.flow()
+    s.r.ctl("set", "global", "chimney=enabled")
+    wait_for(lambda: states() == ["offloaded"] * 4, "policy offloads again")
+    s.flow()
+    adapter = s.r.ctl("show", "adapters")["adapters"][0]
+    assert adapter["offloaded"] == 4 and adapter["icmp_taken"] == 0, adapter
     s.finish()
 
 
