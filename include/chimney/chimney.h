@@ -116,7 +116,6 @@ enum chimney_event_kind {
 struct chimney_event {
 	enum chimney_event_kind kind;
 	struct chimney_conn *conn;
-	void *user; /* as given with the connection */
 	void *cookie;
 	size_t bytes;
 	int err;
@@ -125,7 +124,7 @@ struct chimney_event {
 /*
  * chimney_poll() - run the target and everything else, and tell what has happened.
  * wait_us:   sleep at most so long while there is nothing to tell; 0: look once; negative: any
- *            time.
+ *            time. A signal does not end it.
  * Returns:   the number of events, at most max; or -errno.
  */
 int chimney_poll(struct chimney *chimney, struct chimney_event *events, int max, int64_t wait_us);
@@ -137,7 +136,9 @@ struct chimney_conn_info {
 	uint32_t offloads, uploads;
 };
 void chimney_conn_info(const struct chimney_conn *conn, struct chimney_conn_info *out);
+/* Your own pointer, as given with the connection or set since. */
 void chimney_conn_set_user(struct chimney_conn *conn, void *user);
+void *chimney_conn_user(const struct chimney_conn *conn);
 
 #ifdef __cplusplus
 }

@@ -212,8 +212,7 @@ static int hand_out(struct chimney *chimney, struct chimney_event *events, int m
 
 		chimney->events = event->next;
 		event->queued = false;
-		events[n] = event->told;
-		events[n++].user = event->told.conn->user;
+		events[n++] = event->told;
 		if (event->told.kind == CHIMNEY_SENT || event->told.kind == CHIMNEY_RECEIVED)
 			inproc_io_free(chimney, (struct inproc_io *)event);
 		if (event->told.kind == CHIMNEY_CLOSED) {

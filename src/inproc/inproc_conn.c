@@ -313,6 +313,11 @@ void chimney_conn_set_user(struct chimney_conn *conn, void *user)
 	conn->user = user;
 }
 
+void *chimney_conn_user(const struct chimney_conn *conn)
+{
+	return conn->user;
+}
+
 /* ---- requests ----------------------------------------------------------------------------- */
 
 static int request(struct chimney_conn *conn, struct chimney_region *region, struct inproc_io *io)

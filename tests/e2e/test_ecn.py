@@ -107,7 +107,7 @@ def until_all(s, sniffer, what):
             total[name] += n
         return total["ect"] > 100 and total["ece"] and total["cwr"] and delivered_ce(s.r) > ce
 
-    wait_for(seen, "ECN at work " + what, 40)
+    wait_for(seen, "ECN at work " + what, 100)
     print(what, total, "marks heard by the peer:", delivered_ce(s.r) - ce)
     # What goes again is not marked ECN-capable; little of it should.
     assert total["plain"] < total["ect"] // 4, total

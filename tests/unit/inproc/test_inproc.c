@@ -127,7 +127,7 @@ static void peer_step(void)
 static void told(const struct chimney_event *event)
 {
 	assert_ptr_equal(one.conn, event->conn);
-	assert_ptr_equal(&one, event->user);
+	assert_ptr_equal(&one, chimney_conn_user(event->conn));
 	switch (event->kind) {
 	case CHIMNEY_MOVED:
 		one.moved++;
