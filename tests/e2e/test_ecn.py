@@ -37,7 +37,12 @@ print("ready", flush=True)
 ect = plain = ece = cwr = 0
 while True:
     r, _, _ = select.select([s, sys.stdin], [], [])
-    if s in r:
+    if sys.stdin in r: # first: there is always another frame
+        if not sys.stdin.readline():
+            break
+        print(ect, plain, ece, cwr, flush=True)
+        ect = plain = ece = cwr = 0
+    elif s in r:
         f, where = s.recvfrom(262144)
         if where[2] == socket.PACKET_OUTGOING:
             continue
@@ -52,11 +57,6 @@ while True:
         plain += data and not ecn
         ece += bool(f[tcp + 13] & 0x40)
         cwr += bool(f[tcp + 13] & 0x80)
-    elif sys.stdin.readline():
-        print(ect, plain, ece, cwr, flush=True)
-        ect = plain = ece = cwr = 0
-    else:
-        break
 """ % PEER_IF
 
 
@@ -107,7 +107,7 @@ def until_all(s, sniffer, what):
             total[name] += n
         return total["ect"] > 100 and total["ece"] and total["cwr"] and delivered_ce(s.r) > ce
 
-    wait_for(seen, "ECN at work " + what, 100)
+    wait_for(seen, "ECN at work " + what, 40)
     print(what, total, "marks heard by the peer:", delivered_ce(s.r) - ce)
     # What goes again is not marked ECN-capable; little of it should.
     assert total["plain"] < total["ect"] // 4, total
