@@ -49,7 +49,8 @@ static int check_target(struct demo_options *o, const struct im_plan *plan, char
 	o->ipv4_only = !can.ipv6;
 	o->no_sack = !can.sack;
 	if (o->ipv4_only || o->no_sack)
-		fprintf(stderr, "chimney demo: %s does not announce %s%s%s: connections do without\n",
+		fprintf(stderr,
+			"chimney demo: %s does not announce %s%s%s: connections do without\n",
 			o->target, o->ipv4_only ? "IPv6" : "",
 			o->ipv4_only && o->no_sack ? " and " : "",
 			o->no_sack ? "selective acknowledgment" : "");

@@ -725,7 +725,8 @@ static int run(struct story *s, char *why, size_t why_size)
 	int err = init_tellers(s);
 
 	if (!err)
-		err = demo_net_open(&s->net, s->options->mtu_bytes, s->options->no_sack, why, why_size);
+		err = demo_net_open(&s->net, s->options->mtu_bytes, s->options->no_sack, why,
+				    why_size);
 	if (!err)
 		err = start_all(s, why, why_size);
 	if (!err)

@@ -133,7 +133,7 @@ struct nrt_open {
 	unsigned int indicated;   /* lists that the protocol has, and will return */
 	unsigned int noted;       /* verifier: operations in notes */
 	struct nrt_verify_note *notes;
-	struct nrt_verify_table *known; /* verifier: objects and lists below; NULL: none */
+	struct nrt_verify_table *known;      /* verifier: objects and lists below; NULL: none */
 	unsigned int lent[NRT_LEDGER_KINDS]; /* debug builds: lists that the miniport has */
 	void *miniport_context; /* MiniportAdapterContext, first argument of every call down */
 	NDIS_HANDLE protocol_context; /* ProtocolBindingContext, first argument of every call up */
