@@ -149,6 +149,31 @@ static void unsent_bytes_are_sent(void **state)
 	rig_disconnect(&c);
 }
 
+/* What the program writes once its connection is on its way up waits for the kernel. */
+static void nothing_is_posted_after_a_terminate(void **state)
+{
+	unsigned int sends, receives;
+	struct rig_conn c;
+
+	(void)state;
+	NEED_RIG();
+	connect_offloaded(&c, 690);
+	rig_transfer(&c, 10000);
+	spy.hold[HOST_OP_TERMINATE] = true;
+	assert_int_equal(0, rig_ask_upload(&c));
+	WAIT(&c, spy.held[HOST_OP_TERMINATE]);
+	sends = spy.sends;
+	receives = spy.receives;
+	write_burst(&c, c.pair.a, 20000);
+	c.peer.goal += 20000;
+	rounds(&c, 30);
+	REQ("TRM-23", spy.sends == sends && spy.receives == receives);
+	spy_release(HOST_OP_TERMINATE);
+	RIG_RUN(&c, rig_all_there);
+	REQ("INV-13", spy.ops[HOST_OP_TERMINATE] == 1 && spy.ops[HOST_OP_INVALIDATE] == 0);
+	rig_disconnect(&c);
+}
+
 /* ---- ends --------------------------------------------------------------------------------- */
 
 static bool peer_ended(struct rig_conn *c)
@@ -470,6 +495,7 @@ int main(void)
 		cmocka_unit_test_setup(full_stream_refuses, fresh),
 		cmocka_unit_test_setup(large_indication_is_taken_in_part, fresh),
 		cmocka_unit_test_setup(unsent_bytes_are_sent, fresh),
+		cmocka_unit_test_setup(nothing_is_posted_after_a_terminate, fresh),
 		cmocka_unit_test_setup(closing_and_uploading, fresh),
 		cmocka_unit_test_setup(failed_disconnect_is_not_repeated, fresh),
 		cmocka_unit_test_setup(abortive_close, fresh),
