@@ -180,7 +180,7 @@ static void request_done(void *ctx, NDIS_OID_REQUEST *request, NDIS_STATUS statu
 }
 
 /* The target's own counters, asked for as an administrator asks: by OID. */
-static int read_tcp_stats(const struct worker_port *port, NDIS_OID oid, TCP_OFFLOAD_STATS *sum)
+static int read_tcp_stats(const struct stack_port *port, NDIS_OID oid, TCP_OFFLOAD_STATS *sum)
 {
 	TCP_OFFLOAD_STATS part = { 0 };
 	NDIS_STATUS status = NDIS_STATUS_PENDING;

@@ -19,6 +19,7 @@
 #include "host/host_select.h"
 #include "im/im_stack.h"
 #include "keeper/keeper.h"
+#include "stack/stack_port.h"
 
 #define DAEMON_RULES_BYTES 8192
 
@@ -70,17 +71,6 @@ struct daemon_client {
 	struct daemon_client *next;
 };
 
-/* An interface, what receives its flows, and the target on top of it. */
-struct worker_port {
-	char ifname[16], name[16]; /* name of the target's adapter */
-	uint32_t ifindex;
-	struct nic *nic;
-	struct loop_watch nic_watch;
-	struct nrt_adapter *nrt;
-	struct tgt_adapter *target; /* NULL: a loaded one */
-	struct nic_edge *edge;      /* of a loaded one */
-};
-
 struct worker {
 	const struct daemon_config *config;
 	struct keeper *keeper;
@@ -98,7 +88,7 @@ struct worker {
 	bool paused;
 	uint64_t exec_due_us; /* next look at threads that are late to stop */
 	struct loop_watch signal_watch, listen_watch, link_watch;
-	struct worker_port ports[DAEMON_INTERFACES_MAX];
+	struct stack_port ports[DAEMON_INTERFACES_MAX];
 	unsigned int port_count;
 	struct host_nl *links; /* link state of the members of a team; NULL: no team */
 	char ifname[16];       /* of the connections: the interface, or the bond of the members */

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 #include <sys/socket.h>
 
 #include "base/log.h"
@@ -18,14 +17,9 @@
 #include "ndis/nrt.h"
 #include "ndis/nrt_module.h"
 #include "ndis/nrt_verify.h"
-#include "nic/nic_edge.h"
 #include "nic/nic_veth.h"
 #include "steer/steer.h"
 #include "target/tgt_driver.h"
-
-#define CLOSE_ROUNDS_MAX 1000u
-#define CHUNKS           (1u << 18) /* 1 GiB of data in the target, all connections together */
-#define CATCH_FRAMES     8192u
 
 static int get_link(struct host_nl *nl, const char *name, struct host_nl_link *link)
 {
@@ -99,7 +93,7 @@ static int open_wires(struct worker *w, const struct host_nl_link *top)
 	memcpy(tap.mac, top->mac, sizeof(tap.mac));
 	memcpy(steer.mac, top->mac, sizeof(steer.mac));
 	for (unsigned int i = 0; i < w->port_count && !err; i++) {
-		struct worker_port *port = &w->ports[i];
+		struct stack_port *port = &w->ports[i];
 
 		port->ifindex = if_nametoindex(port->ifname);
 		err = nic_tap_or_veth_open(&port->nic, &tap, devices[i], why, sizeof(why));
@@ -118,43 +112,16 @@ static int open_wires(struct worker *w, const struct host_nl_link *top)
 	return err;
 }
 
-static int open_loaded(struct worker *w, struct worker_port *port)
-{
-	struct nrt_adapter_params params = { .name = port->name, .ifindex = port->ifindex };
-	int err = nic_edge_create(&port->edge, port->nic, loop_tick(w->loop));
-
-	if (err)
-		return err;
-	params.add_device_context = nic_edge_device(port->edge);
-	return nrt_adapter_create(nrt_module_miniport(w->module), &params, &port->nrt);
-}
-
 static int open_target(struct worker *w, unsigned int i)
 {
-	struct worker_port *port = &w->ports[i];
-	/* Chunks that are never used cost address space only. */
-	struct tgt_adapter_config config = { .name = port->name,
-					     .quick_acks = TGT_QUICK_ACKS,
-					     .nic = port->nic,
-					     .limits = { .chunks = CHUNKS,
-							 .flow_catch_frames = CATCH_FRAMES },
-					     .now_us = loop_tick(w->loop) };
-	struct nrt_adapter_params params = { .name = port->name,
-					     .add_device_context = &config,
-					     .ifindex = port->ifindex };
+	struct stack_port *port = &w->ports[i];
 	int err;
 
 	snprintf(port->name, sizeof(port->name), "tgt%u", i);
-	if (w->module)
-		return open_loaded(w, port);
-	if (getrandom(&config.hash_key, sizeof(config.hash_key), 0) < 0)
-		return -errno;
-	err = nrt_adapter_create(w->target_driver, &params, &port->nrt);
-	if (err)
-		return err;
-	port->target = tgt_adapter_find(port->name);
-	keeper_hold(w->keeper, KEEPER_ARENA, i, arena_fd(port->target->arena));
-	return 0;
+	err = stack_port_open(port, w->target_driver, w->module, loop_tick(w->loop));
+	if (!err && port->target)
+		keeper_hold(w->keeper, KEEPER_ARENA, i, arena_fd(port->target->arena));
+	return err;
 }
 
 /* Of a loaded target nobody can say whether it has link: nic.h has no word for it. */
@@ -212,13 +179,6 @@ int daemon_ports_open(struct worker *w)
 	return err ? err : open_targets(w);
 }
 
-/* The engine polls the nic itself, in every round; the watch only ends the sleep. */
-static void nic_readable(struct loop_watch *watch, uint32_t events)
-{
-	(void)watch;
-	(void)events;
-}
-
 static void link_changed(void *ctx, const struct host_nl_event *event)
 {
 	struct worker *w = ctx;
@@ -269,31 +229,18 @@ int daemon_ports_watch(struct worker *w)
 {
 	int err = w->plan.has_team ? watch_links(w) : 0;
 
-	for (unsigned int i = 0; i < w->port_count && !err; i++) {
-		struct worker_port *port = &w->ports[i];
-
-		port->nic_watch =
-			(struct loop_watch){ .fn = nic_readable, .fd = nic_fd(port->nic) };
-		err = loop_watch_set(w->loop, &port->nic_watch, EPOLLIN);
-	}
+	for (unsigned int i = 0; i < w->port_count && !err; i++)
+		err = stack_port_watch(&w->ports[i], w->loop);
 	return err;
 }
 
 /* ---- turns ---- */
 
-static void run_port(struct worker_port *port, uint64_t now_us)
-{
-	if (port->edge)
-		nic_edge_run(port->edge, now_us);
-	else
-		tgt_adapter_run(port->target, now_us);
-}
-
 void daemon_ports_run(struct worker *w, uint64_t now_us)
 {
 	nrt_verify_time(now_us);
 	for (unsigned int i = 0; i < w->port_count; i++)
-		run_port(&w->ports[i], now_us);
+		stack_port_run(&w->ports[i], now_us);
 }
 
 uint64_t daemon_ports_deadline_us(const struct worker *w)
@@ -301,9 +248,7 @@ uint64_t daemon_ports_deadline_us(const struct worker *w)
 	uint64_t first_us = UINT64_MAX;
 
 	for (unsigned int i = 0; i < w->port_count; i++) {
-		const struct worker_port *port = &w->ports[i];
-		uint64_t due_us = port->edge ? nic_edge_deadline_us(port->edge)
-					     : tgt_adapter_next_deadline_us(port->target);
+		uint64_t due_us = stack_port_deadline_us(&w->ports[i]);
 
 		if (due_us < first_us)
 			first_us = due_us;
@@ -311,63 +256,13 @@ uint64_t daemon_ports_deadline_us(const struct worker *w)
 	return first_us;
 }
 
-static void expect_loaded(struct nic_edge *edge, const struct steer_flow *flow, bool on)
-{
-	struct nic_edge_flow own = { .v6 = flow->family == AF_INET6,
-				     .local_port_be = flow->local_port_be,
-				     .remote_port_be = flow->remote_port_be };
-
-	memcpy(own.local, flow->local, sizeof(own.local));
-	memcpy(own.remote, flow->remote, sizeof(own.remote));
-	if (!on)
-		nic_edge_unexpect(edge, &own);
-	else if (nic_edge_expect(edge, &own) < 0)
-		log_debug("no room to keep early frames: the peer will send them again");
-}
-
-static void expect_own(struct tgt_adapter *target, const struct steer_flow *flow, bool on)
-{
-	struct tgt_tuple tuple = { .v6 = flow->family == AF_INET6,
-				   .local_port_be = flow->local_port_be,
-				   .remote_port_be = flow->remote_port_be };
-
-	memcpy(tuple.local, flow->local, sizeof(tuple.local));
-	memcpy(tuple.remote, flow->remote, sizeof(tuple.remote));
-	if (!on)
-		tgt_flow_unexpect(target, &tuple);
-	else if (tgt_flow_expect(target, &tuple) < 0)
-		log_debug("no room to catch early frames: the peer will send them again");
-}
-
 void daemon_ports_expect(struct worker *w, const struct steer_flow *flow, bool on)
 {
 	for (unsigned int i = 0; i < w->port_count; i++)
-		if (w->ports[i].edge)
-			expect_loaded(w->ports[i].edge, flow, on);
-		else
-			expect_own(w->ports[i].target, flow, on);
+		stack_port_expect(&w->ports[i], flow, on);
 }
 
 /* ---- the end ---- */
-
-/* A driver may need a few rounds to let go of what it has in work. */
-static bool close_target(struct worker *w, struct worker_port *port)
-{
-	unsigned int rounds = 0;
-
-	if (!port->nrt)
-		return true;
-	if (nrt_adapter_destroy(port->nrt) == -EINPROGRESS)
-		while (nrt_adapter_find(port->name) && rounds++ < CLOSE_ROUNDS_MAX) {
-			run_port(port, loop_tick(w->loop));
-			nrt_pump();
-		}
-	if (nrt_adapter_find(port->name))
-		return false;
-	nic_edge_destroy(port->edge);
-	port->edge = NULL;
-	return true;
-}
 
 void daemon_targets_close(struct worker *w)
 {
@@ -378,7 +273,7 @@ void daemon_targets_close(struct worker *w)
 		host_nl_close(w->links);
 	}
 	for (unsigned int i = 0; i < w->port_count; i++)
-		if (!close_target(w, &w->ports[i])) {
+		if (!stack_port_close(&w->ports[i], w->loop)) {
 			log_err("the offload target of %s did not stop", w->ports[i].ifname);
 			all = false;
 		}

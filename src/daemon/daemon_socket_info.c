@@ -78,15 +78,6 @@ int daemon_info_ask(struct daemon_conn *dc, struct daemon_wait *wait, host_done_
 	return host_conn_tcp_info(dc->conn, &wait->live, done, wait);
 }
 
-static void tuple_of(const struct steer_flow *flow, struct tgt_tuple *tuple)
-{
-	*tuple = (struct tgt_tuple){ .v6 = flow->family == AF_INET6,
-				     .local_port_be = flow->local_port_be,
-				     .remote_port_be = flow->remote_port_be };
-	memcpy(tuple->local, flow->local, sizeof(tuple->local));
-	memcpy(tuple->remote, flow->remote, sizeof(tuple->remote));
-}
-
 /* What the delegated state says, in the kernel's units. */
 static void put_live(struct tcp_info *to, const struct tcp_info *live)
 {
@@ -173,7 +164,7 @@ json_t *daemon_info_answer(struct daemon_conn *dc, const struct daemon_wait *wai
 	struct tcp_info info = wait->live;
 	socklen_t length = sizeof(info);
 	struct tgt_conn_look look;
-	struct tgt_tuple tuple;
+	struct tgt_tuple tuple = stack_tuple(&now->flow);
 
 	memset(data, 0, sizeof(data));
 	if (shot && shot->info_length) {
@@ -183,7 +174,6 @@ json_t *daemon_info_answer(struct daemon_conn *dc, const struct daemon_wait *wai
 		put_bytes(&info, shot, now, &wait->live);
 		put_live(&info, &wait->live);
 	}
-	tuple_of(&now->flow, &tuple);
 	for (unsigned int i = 0; i < w->port_count; i++)
 		if (w->ports[i].target && tgt_conn_look(w->ports[i].target, &tuple, &look) == 0)
 			put_look(&info, &look, loop_now_us(w->loop));

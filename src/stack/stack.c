@@ -5,83 +5,51 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/ioctl.h>
-#include <sys/random.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/log.h"
+#include "host/host_netlink.h"
 #include "ndis/nrt.h"
 #include "nic/nic_veth.h"
 #include "target/tgt_driver.h"
 
-#define TARGET_NAME      "tgt0"
-#define CLOSE_ROUNDS_MAX 1000u
-#define CHUNKS           (1u << 18) /* 1 GiB of data in the target, all connections together */
-#define CATCH_FRAMES     8192u
-
-static int read_interface(const char *ifname, uint8_t mac[6], uint32_t *mtu_bytes)
-{
-	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), err = 0;
-	struct ifreq ifr = { 0 };
-
-	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", ifname);
-	if (fd < 0 || ioctl(fd, SIOCGIFHWADDR, &ifr) < 0)
-		err = -errno;
-	if (!err)
-		memcpy(mac, ifr.ifr_hwaddr.sa_data, 6);
-	if (!err && ioctl(fd, SIOCGIFMTU, &ifr) < 0)
-		err = -errno;
-	if (!err)
-		*mtu_bytes = (uint32_t)ifr.ifr_mtu;
-	if (fd >= 0)
-		close(fd);
-	return err;
-}
+#define TARGET_NAME "tgt0"
 
 static int open_wire(struct stack *s, const struct stack_config *config, char *why, size_t why_size)
 {
 	struct nic_tap_config tap = { .ifname = "chimney%d" };
 	struct steer_config steer = { .ifname = config->ifname };
+	struct host_nl_link link;
 	char device[IFNAMSIZ];
-	int err = read_interface(config->ifname, tap.mac, &tap.mtu_bytes);
+	struct host_nl *nl;
+	int err = host_nl_open(&nl);
 
+	if (err)
+		return err;
+	err = host_nl_link_get(nl, 0, config->ifname, &link);
+	host_nl_close(nl);
 	if (err) {
 		snprintf(why, why_size, "interface '%s': %s", config->ifname, strerror(-err));
 		return err;
 	}
-	err = nic_tap_or_veth_open(&s->nic, &tap, device, why, why_size);
+	tap.mtu_bytes = steer.mtu_bytes = link.mtu_bytes;
+	memcpy(tap.mac, link.mac, sizeof(tap.mac));
+	memcpy(steer.mac, link.mac, sizeof(steer.mac));
+	s->port.ifindex = link.ifindex;
+	err = nic_tap_or_veth_open(&s->port.nic, &tap, device, why, why_size);
 	if (err)
 		return err;
 	steer.tap = device;
-	steer.mtu_bytes = tap.mtu_bytes;
-	memcpy(steer.mac, tap.mac, sizeof(steer.mac));
 	return steer_open(&s->steer, &steer, why, why_size);
 }
 
-static int open_target(struct stack *s, const struct stack_config *config, char *why,
-		       size_t why_size)
+static int open_target(struct stack *s, char *why, size_t why_size)
 {
-	/* Chunks that are never used cost address space only. */
-	struct tgt_adapter_config target = { .name = TARGET_NAME,
-					     .quick_acks = TGT_QUICK_ACKS,
-					     .nic = s->nic,
-					     .limits = { .chunks = CHUNKS,
-							 .flow_catch_frames = CATCH_FRAMES },
-					     .now_us = loop_tick(s->loop) };
-	struct nrt_adapter_params params = { .name = TARGET_NAME, .add_device_context = &target };
 	int err = tgt_driver_register(&s->target_driver);
 
-	params.ifindex = if_nametoindex(config->ifname);
-	if (!err && getrandom(&target.hash_key, sizeof(target.hash_key), 0) < 0)
-		err = -errno;
 	if (!err)
-		err = nrt_adapter_create(s->target_driver, &params, &s->target_nrt);
+		err = stack_port_open(&s->port, s->target_driver, NULL, loop_tick(s->loop));
 	if (err)
 		snprintf(why, why_size, "the offload target does not start: %s", strerror(-err));
-	else
-		s->target = tgt_adapter_find(TARGET_NAME);
 	return err;
 }
 
@@ -97,26 +65,16 @@ static int open_drivers(struct stack *s, const struct stack_config *config, char
 
 static void expect(void *ctx, const struct steer_flow *flow, bool on)
 {
-	struct stack *s = ctx;
-	struct tgt_tuple tuple = { .v6 = flow->family == AF_INET6,
-				   .local_port_be = flow->local_port_be,
-				   .remote_port_be = flow->remote_port_be };
-
-	memcpy(tuple.local, flow->local, sizeof(tuple.local));
-	memcpy(tuple.remote, flow->remote, sizeof(tuple.remote));
-	if (!on)
-		tgt_flow_unexpect(s->target, &tuple);
-	else if (tgt_flow_expect(s->target, &tuple) < 0)
-		log_debug("no room to catch early frames: the peer will send them again");
+	stack_port_expect(&((struct stack *)ctx)->port, flow, on);
 }
 
 static int open_host(struct stack *s, const struct stack_config *config, char *why, size_t why_size)
 {
 	struct host_config host = config->host;
 	struct host_adapter_config adapter = { .adapter_name = s->ims.top,
-					       .ifindex = if_nametoindex(config->ifname),
+					       .ifindex = s->port.ifindex,
 					       .steer = s->steer,
-					       .nic = s->nic,
+					       .nic = s->port.nic,
 					       .expect = expect,
 					       .ctx = s };
 	int err;
@@ -133,19 +91,12 @@ static int open_host(struct stack *s, const struct stack_config *config, char *w
 
 static void run_target(void *ctx, uint64_t now_us)
 {
-	tgt_adapter_run(((struct stack *)ctx)->target, now_us);
+	stack_port_run(&((struct stack *)ctx)->port, now_us);
 }
 
 static uint64_t target_deadline(void *ctx)
 {
-	return tgt_adapter_next_deadline_us(((struct stack *)ctx)->target);
-}
-
-/* The engine polls the nic itself, in every round; the watch only ends the sleep. */
-static void nic_readable(struct loop_watch *watch, uint32_t events)
-{
-	(void)watch;
-	(void)events;
+	return stack_port_deadline_us(&((struct stack *)ctx)->port);
 }
 
 int stack_open(struct stack *s, const struct stack_config *config, char *why, size_t why_size)
@@ -154,6 +105,8 @@ int stack_open(struct stack *s, const struct stack_config *config, char *why, si
 
 	memset(s, 0, sizeof(*s));
 	s->loop = config->loop;
+	snprintf(s->port.ifname, sizeof(s->port.ifname), "%s", config->ifname);
+	snprintf(s->port.name, sizeof(s->port.name), TARGET_NAME);
 	why[0] = '\0';
 	if (nrt_adapter_find(TARGET_NAME)) {
 		snprintf(why, why_size, "this process has a target already: close it first");
@@ -161,15 +114,13 @@ int stack_open(struct stack *s, const struct stack_config *config, char *why, si
 	}
 	err = open_wire(s, config, why, why_size);
 	if (!err)
-		err = open_target(s, config, why, why_size);
+		err = open_target(s, why, why_size);
 	if (!err)
 		err = open_drivers(s, config, why, why_size);
 	if (!err)
 		err = open_host(s, config, why, why_size);
-	if (!err) {
-		s->nic_watch = (struct loop_watch){ .fn = nic_readable, .fd = nic_fd(s->nic) };
-		err = loop_watch_set(s->loop, &s->nic_watch, EPOLLIN);
-	}
+	if (!err)
+		err = stack_port_watch(&s->port, s->loop);
 	if (err) {
 		stack_close(s);
 		return err;
@@ -181,37 +132,21 @@ int stack_open(struct stack *s, const struct stack_config *config, char *why, si
 	return 0;
 }
 
-/*
- * A driver may need a few rounds to let go of what it has in work; one that never does is left
- * behind.
- */
-static void close_target(struct stack *s)
-{
-	unsigned int rounds = 0;
-
-	if (s->target_nrt && nrt_adapter_destroy(s->target_nrt) == -EINPROGRESS)
-		while (nrt_adapter_find(TARGET_NAME) && rounds++ < CLOSE_ROUNDS_MAX) {
-			tgt_adapter_run(s->target, loop_tick(s->loop));
-			nrt_pump();
-		}
-	if (nrt_adapter_find(TARGET_NAME))
-		log_err("the offload target did not stop");
-	else if (s->target_driver)
-		tgt_driver_deregister(s->target_driver);
-}
-
 void stack_close(struct stack *s)
 {
-	if (s->nic)
-		loop_unwatch(s->loop, &s->nic_watch);
+	if (s->port.nic)
+		loop_unwatch(s->loop, &s->port.nic_watch);
 	if (s->adapter)
 		host_adapter_close(s->adapter);
 	if (s->host)
 		host_destroy(s->host);
 	if (im_stack_close(&s->ims) < 0)
 		log_err("an intermediate driver did not stop");
-	close_target(s);
+	if (!stack_port_close(&s->port, s->loop))
+		log_err("the offload target did not stop");
+	else if (s->target_driver)
+		tgt_driver_deregister(s->target_driver);
 	steer_close(s->steer);
-	if (s->nic)
-		nic_close(s->nic);
+	if (s->port.nic)
+		nic_close(s->port.nic);
 }

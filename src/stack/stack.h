@@ -14,11 +14,8 @@
 #include "base/loop.h"
 #include "host/host.h"
 #include "im/im_stack.h"
-#include "nic/nic.h"
+#include "stack/stack_port.h"
 #include "steer/steer.h"
-
-struct nrt_adapter;
-struct tgt_adapter;
 
 struct stack_config {
 	const char *ifname;
@@ -30,16 +27,13 @@ struct stack_config {
 /* Read only outside of this room. */
 struct stack {
 	struct loop *loop;
-	struct nic *nic;
+	struct stack_port port;
 	struct steer *steer;
 	void *target_driver;
-	struct nrt_adapter *target_nrt;
-	struct tgt_adapter *target;
 	struct im_stack ims;
 	struct host *host;
 	struct host_adapter *adapter;
 	struct loop_hook hook;
-	struct loop_watch nic_watch;
 };
 
 /*

@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#include "stack/stack_port.h"
+
 #define TARGET "tgt0"
 
 static void run_target(void *ctx, uint64_t now_us)
@@ -41,12 +43,8 @@ static void nic_readable(struct loop_watch *watch, uint32_t events)
 static void expect(void *ctx, const struct steer_flow *flow, bool on)
 {
 	struct rig *rig = ctx;
-	struct tgt_tuple tuple = { .v6 = flow->family == AF_INET6,
-				   .local_port_be = flow->local_port_be,
-				   .remote_port_be = flow->remote_port_be };
+	struct tgt_tuple tuple = stack_tuple(flow);
 
-	memcpy(tuple.local, flow->local, sizeof(tuple.local));
-	memcpy(tuple.remote, flow->remote, sizeof(tuple.remote));
 	if (!on)
 		tgt_flow_unexpect(rig->target, &tuple);
 	else
