@@ -139,19 +139,24 @@ static void bury(struct chimney *chimney)
 	}
 }
 
-/* The event of a request goes away with the request. */
+/* An event has been told: a request ends with its own, a connection with its last. */
+static void retire(struct chimney *chimney, struct inproc_event *event)
+{
+	if (event->told.kind == CHIMNEY_SENT || event->told.kind == CHIMNEY_RECEIVED)
+		inproc_io_free(chimney, (struct inproc_io *)event);
+	if (event->told.kind == CHIMNEY_CLOSED) {
+		event->told.conn->next = chimney->dead;
+		chimney->dead = event->told.conn;
+	}
+}
+
 static void drop_events(struct chimney *chimney)
 {
 	while (chimney->events) {
 		struct inproc_event *event = chimney->events;
 
 		chimney->events = event->next;
-		if (event->told.kind == CHIMNEY_SENT || event->told.kind == CHIMNEY_RECEIVED)
-			inproc_io_free(chimney, (struct inproc_io *)event);
-		if (event->told.kind == CHIMNEY_CLOSED) {
-			event->told.conn->next = chimney->dead;
-			chimney->dead = event->told.conn;
-		}
+		retire(chimney, event);
 	}
 	chimney->events_tail = &chimney->events;
 }
@@ -213,12 +218,7 @@ static int hand_out(struct chimney *chimney, struct chimney_event *events, int m
 		chimney->events = event->next;
 		event->queued = false;
 		events[n++] = event->told;
-		if (event->told.kind == CHIMNEY_SENT || event->told.kind == CHIMNEY_RECEIVED)
-			inproc_io_free(chimney, (struct inproc_io *)event);
-		if (event->told.kind == CHIMNEY_CLOSED) {
-			event->told.conn->next = chimney->dead;
-			chimney->dead = event->told.conn;
-		}
+		retire(chimney, event);
 	}
 	if (!chimney->events)
 		chimney->events_tail = &chimney->events;
