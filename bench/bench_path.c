@@ -41,7 +41,7 @@ struct path {
 	int fd, peer_fd;
 	uint8_t *pattern; /* PERIOD + PIECE bytes: a piece from any place in it */
 	uint8_t *memory;  /* PIECES pieces */
-	uint64_t start_us, from_us, end_us, counted, bytes;
+	uint64_t from_us, end_us, counted, bytes;
 	pthread_t peer_thread;
 	atomic_bool peer_bad;
 };
@@ -176,8 +176,7 @@ static void path_begin(struct path *p, double seconds)
 {
 	uint64_t us = (uint64_t)(seconds * US_PER_S);
 
-	p->start_us = clock_monotonic_us();
-	p->from_us = p->start_us + us / WARM_UP_SHARE;
+	p->from_us = clock_monotonic_us() + us / WARM_UP_SHARE;
 	p->end_us = p->from_us + us;
 }
 

@@ -413,14 +413,17 @@ static int read_numbers(const struct host_socket *sock, struct host_image *image
 int host_repair_snd_max(const struct host_socket *sock, tcp_seq *snd_max)
 {
 	tcp_seq write_seq;
-	int unsent, err = queue_seq(sock, TCP_SEND_QUEUE, &write_seq);
+	int unsent, err;
 
-	if (err)
-		return err;
+	/*
+	 * In this order: with the send queue selected the kernel counts as sent what its timers
+	 * push, and sends nothing.
+	 */
 	if (ioctl(sock->fd, SIOCOUTQNSD, &unsent) < 0)
 		return -errno;
+	err = queue_seq(sock, TCP_SEND_QUEUE, &write_seq);
 	*snd_max = write_seq - (uint32_t)unsent;
-	return 0;
+	return err;
 }
 
 static int read_timestamp(const struct host_socket *sock, struct host_image *image)
